@@ -1,0 +1,162 @@
+"""The candidate group: the only module that knows its layout.
+
+Candidates are a SpanGroup, `doc.spans["llmjudge"]`, whose `attrs` hold lists that are parallel to
+the spans (the convention of `spancat`), so they survive DocBin, `to_bytes` and `to_disk`. Values in
+`Span._` would collide for two labels on the same offsets (spaCy#9706).
+"""
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+
+from spacy.tokens import Doc, Span, SpanGroup
+
+from .errors import Errors, LLMJudgeError
+
+KEY = "llmjudge"
+FIELDS = (
+    "posterior",
+    "confidence",
+    "verdict",
+    "support",
+    "probability",
+    "decision",
+    "source",
+    "reason",
+)
+VERDICTS = ("correct", "wrong_label", "wrong_boundary", "not_entity", "abstained")
+DECISIONS = ("accepted", "rejected", "undecided")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One (start, end, label) of a document that might be an entity. What is not known is None.
+
+    start (int): The first token.
+    end (int): The token after the last one.
+    label (str): The label.
+    posterior (Optional[float]): The student's own probability, 0 to 1.
+    confidence (Optional[float]): The posterior after calibration on held-out gold.
+    verdict (Optional[str]): One of VERDICTS, or None where no judge was asked.
+    support (Optional[float]): The judge's probability that the candidate is correct.
+    probability (Optional[float]): Confidence and support, fused.
+    decision (Optional[str]): One of DECISIONS.
+    source (Optional[str]): Who proposed it: "student" or "judge".
+    reason (Optional[str]): Why the judge abstained.
+    """
+
+    start: int
+    end: int
+    label: str
+    posterior: Optional[float] = None
+    confidence: Optional[float] = None
+    verdict: Optional[str] = None
+    support: Optional[float] = None
+    probability: Optional[float] = None
+    decision: Optional[str] = None
+    source: Optional[str] = None
+    reason: Optional[str] = None
+
+    @property
+    def key(self) -> Tuple[int, int, str]:
+        return (self.start, self.end, self.label)
+
+    def replace(self, **changes: Any) -> "Candidate":
+        return replace(self, **changes)
+
+
+def get_candidates(doc: Doc, key: str = KEY) -> List[Candidate]:
+    """Read the candidates of a document, ordered by start, end and label.
+
+    doc (Doc): The document.
+    key (str): The key of the span group.
+    RETURNS (List[Candidate]): Empty where the document has no group.
+    """
+    if key not in doc.spans:
+        return []
+    group = doc.spans[key]
+    columns = {name: group.attrs.get(name) or [None] * len(group) for name in FIELDS}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if any(length != len(group) for length in lengths.values()):
+        raise LLMJudgeError(Errors.J005.format(lengths=lengths, key=key))
+    return [
+        Candidate(
+            span.start,
+            span.end,
+            span.label_,
+            **{name: values[i] for name, values in columns.items()},
+        )
+        for i, span in enumerate(group)
+    ]
+
+
+def set_candidates(doc: Doc, candidates: Iterable[Candidate], key: str = KEY) -> None:
+    """Write the candidates of a document; what else the group's attrs hold stays.
+
+    doc (Doc): The document.
+    candidates (Iterable[Candidate]): At most one for each (start, end, label).
+    key (str): The key of the span group.
+    """
+    ordered = sorted(candidates, key=lambda candidate: candidate.key)
+    attrs = dict(doc.spans[key].attrs) if key in doc.spans else {}
+    for name in FIELDS:
+        attrs[name] = [getattr(candidate, name) for candidate in ordered]
+    spans = [Span(doc, c.start, c.end, label=c.label) for c in ordered]
+    doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
+
+
+def get_outside(doc: Doc, key: str = KEY) -> Optional[List[float]]:
+    """The student's probability of every token to be outside of all entities, or None."""
+    return doc.spans[key].attrs.get("outside") if key in doc.spans else None
+
+
+def set_outside(doc: Doc, outside: Sequence[float], key: str = KEY) -> None:
+    """Keep the probability of every token to be outside of all entities beside the candidates."""
+    if key not in doc.spans:
+        set_candidates(doc, [], key)
+    doc.spans[key].attrs["outside"] = [float(p) for p in outside]
+
+
+def get_status(doc: Doc, key: str = KEY) -> Dict[str, Any]:
+    """What became of the judge's question on this document.
+
+    RETURNS (Dict[str, Any]): `state` is "judged", "abstained", "not_sent" or None (nobody asked);
+        `reason` says why it abstained or was not sent. A judged document without entities is not
+        the same as one that was never judged.
+    """
+    empty = {"state": None, "reason": None}
+    return doc.spans[key].attrs.get("status", empty) if key in doc.spans else empty
+
+
+def set_status(
+    doc: Doc, state: str, reason: Optional[str] = None, key: str = KEY
+) -> None:
+    """Keep what became of the judge's question on this document beside the candidates."""
+    if key not in doc.spans:
+        set_candidates(doc, [], key)
+    doc.spans[key].attrs["status"] = {"state": state, "reason": reason}
+
+
+def copy_candidates(source: Doc, target: Doc, key: str = KEY) -> None:
+    """Copy the group with all that it holds to another document with the same tokens."""
+    attrs = dict(source.spans[key].attrs) if key in source.spans else {}
+    set_candidates(target, get_candidates(source, key), key)
+    target.spans[key].attrs.update(attrs)
+
+
+def _span_getter(span: Span) -> List[Dict[str, Any]]:
+    found = get_candidates(span.doc)
+    return [asdict(c) for c in found if c.start == span.start and c.end == span.end]
+
+
+def _doc_getter(doc: Doc) -> Dict[str, Any]:
+    return {
+        "status": get_status(doc),
+        "candidates": [asdict(c) for c in get_candidates(doc)],
+    }
+
+
+def register_extensions() -> None:
+    """Register the read-only getters `span._.llmjudge` and `doc._.llmjudge`, if nobody has."""
+    if not Span.has_extension(KEY):
+        Span.set_extension(KEY, getter=_span_getter)
+    if not Doc.has_extension(KEY):
+        Doc.set_extension(KEY, getter=_doc_getter)

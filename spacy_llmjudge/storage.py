@@ -1,0 +1,201 @@
+"""Files that are whole or not there: atomic writes, hashes, DocBins, and folders of shards.
+
+Large inputs are folders of shards with a small manifest of hashes. A step that was stopped goes on
+with the shards that are missing.
+"""
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Union
+
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
+
+from .errors import Errors, LLMJudgeError
+
+MANIFEST = "manifest.json"
+PathLike = Union[str, Path]
+
+
+def write_bytes(path: PathLike, data: bytes) -> None:
+    """Write a file under a temporary name, flush it to the disk, and rename it.
+
+    path (PathLike): Where; parent folders are made.
+    data (bytes): The content.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file_:
+            file_.write(data)
+            file_.flush()
+            os.fsync(file_.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise LLMJudgeError(Errors.J003.format(path=path, error=error)) from error
+
+
+def write_json(path: PathLike, data: Any) -> None:
+    """Write JSON with sorted keys, so that the same data is the same file."""
+    text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
+    write_bytes(path, (text + "\n").encode("utf8"))
+
+
+def read_json(path: PathLike, hint: str = "Run the step that makes it first.") -> Any:
+    """Read a JSON file; a missing or broken one is an error with a code."""
+    path = require_file(path, hint)
+    try:
+        return json.loads(path.read_text(encoding="utf8"))
+    except ValueError as error:
+        raise LLMJudgeError(Errors.J004.format(path=path, error=error)) from error
+
+
+def require_file(
+    path: PathLike, hint: str = "Run the step that makes it first."
+) -> Path:
+    """RETURNS (Path): The path, where something is there."""
+    path = Path(path)
+    if not path.exists():
+        raise LLMJudgeError(Errors.J001.format(path=path, hint=hint))
+    return path
+
+
+def write_docs(path: PathLike, docs: Iterable[Doc]) -> int:
+    """Write documents as one DocBin, whole or not at all.
+
+    RETURNS (int): How many.
+    """
+    binary = DocBin(store_user_data=False)
+    for doc in docs:
+        binary.add(doc)
+    write_bytes(path, binary.to_bytes())
+    return len(binary)
+
+
+def read_docs(path: PathLike, vocab: Vocab) -> Iterator[Doc]:
+    """Read the documents of a `.spacy` file, or of a folder of shards in their order.
+
+    path (PathLike): The file or folder.
+    vocab (Vocab): The vocabulary that the documents will share.
+    YIELDS (Doc): The documents.
+    """
+    path = require_file(path)
+    files = sorted(path.glob("*.spacy")) if path.is_dir() else [path]
+    for file_ in files:
+        try:
+            docs = list(DocBin().from_bytes(file_.read_bytes()).get_docs(vocab))
+        except LLMJudgeError:
+            raise
+        except Exception as error:
+            raise LLMJudgeError(
+                Errors.J002.format(path=file_, error=type(error).__name__)
+            ) from error
+        yield from docs
+
+
+def sha256_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: PathLike) -> str:
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file_:
+        for block in iter(lambda: file_.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_path(path: PathLike) -> str:
+    """Hash a file, or a folder with the names and contents of all its files."""
+    path = require_file(path)
+    if path.is_file():
+        return sha256_file(path)
+    parts = [
+        [str(file_.relative_to(path)), sha256_file(file_)]
+        for file_ in sorted(path.rglob("*"))
+        if file_.is_file()
+    ]
+    return sha256_json(parts)
+
+
+def sha256_json(data: Any) -> str:
+    """Hash data by its canonical JSON: the order of keys does not matter."""
+    text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return sha256_bytes(text.encode("utf8"))
+
+
+def fold_of(text: str, n_folds: int) -> int:
+    """The fold that a document belongs to, by its text: duplicates share a fold.
+
+    text (str): The text of the document.
+    n_folds (int): How many folds.
+    RETURNS (int): 0 to n_folds - 1.
+    """
+    return int(sha256_bytes(text.encode("utf8"))[:8], 16) % n_folds
+
+
+def process_shards(
+    docs: Sequence[Doc],
+    folder: PathLike,
+    process: Callable[[List[Doc]], Iterable[Doc]],
+    *,
+    fingerprint: Dict[str, Any],
+    shard_size: int = 256,
+    on_shard: Optional[Callable[[int], None]] = None,
+) -> Dict[str, Any]:
+    """Process documents shard by shard into a folder; go on where an earlier run stopped.
+
+    docs (Sequence[Doc]): The documents, always in the same order.
+    folder (PathLike): Gets `shard-00000.spacy` and so on, and `manifest.json` when all are whole.
+    process (Callable): From the documents of one shard to the documents to write.
+    fingerprint (Dict[str, Any]): All that the result depends on, as JSON. Shards that were made
+        with another fingerprint are made again.
+    shard_size (int): Documents in a shard.
+    on_shard (Optional[Callable[[int], None]]): Called with the number of documents that are done.
+    RETURNS (Dict[str, Any]): The manifest: `fingerprint`, `shards` (name, sha256, docs).
+    """
+    folder = Path(folder)
+    mark = sha256_json({**fingerprint, "shard_size": shard_size, "docs": len(docs)})
+    progress = folder / "progress.json"
+    done = _resumable_shards(folder, progress, mark)
+    shards = []
+    for start in range(0, len(docs), shard_size):
+        batch = list(docs[start : start + shard_size])
+        name = f"shard-{start // shard_size:05d}.spacy"
+        digest = done.get(name)
+        if digest is None:
+            write_docs(folder / name, process(batch))
+            digest = sha256_file(folder / name)
+            done[name] = digest
+            write_json(progress, {"fingerprint": mark, "shards": done})
+        shards.append({"name": name, "sha256": digest, "docs": len(batch)})
+        if on_shard is not None:
+            on_shard(len(batch))
+    manifest = {"fingerprint": fingerprint, "shards": shards}
+    write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def _resumable_shards(folder: Path, progress: Path, mark: str) -> Dict[str, str]:
+    state = {}
+    if progress.exists():
+        try:
+            state = read_json(progress)
+        except LLMJudgeError:
+            state = {}
+    if state.get("fingerprint") == mark:
+        return {
+            name: digest
+            for name, digest in state["shards"].items()
+            if (folder / name).exists() and sha256_file(folder / name) == digest
+        }
+    for stale in [*folder.glob("shard-*.spacy"), folder / MANIFEST]:
+        stale.unlink(missing_ok=True)
+    return {}
