@@ -1,0 +1,162 @@
+import doctest
+import warnings
+from collections import Counter
+
+import pytest
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.training import iob_to_biluo
+
+from spacy_llmjudge.corpora import columns
+from spacy_llmjudge.corpora.columns import decode_tags
+from spacy_llmjudge.corpora.formats import read_examples
+from spacy_llmjudge.errors import LLMJudgeError
+
+NLP = spacy.blank("en")
+SENTENCES = [
+    (["Anna", "Lee", "saw", "Rome"], ["B-PER", "I-PER", "O", "B-LOC"]),
+    (["so", "what"], ["O", "O"]),
+]
+
+
+def read(tmp_path, text, name="data.conll", counts=None):
+    path = tmp_path / name
+    path.write_bytes(text.encode("utf8"))
+    return list(read_examples(path, NLP, counts=counts))
+
+
+def error_of(tmp_path, text):
+    with pytest.raises(LLMJudgeError) as caught:
+        read(tmp_path, text)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def make_text(separator="\t", tags_first=False, between=(), encode=list, end="\n"):
+    blocks = []
+    for tokens, tags in SENTENCES:
+        rows = [
+            [tag, token] if tags_first else [token, *between, tag]
+            for token, tag in zip(tokens, encode(tags))
+        ]
+        blocks.append("".join(separator.join(row) + end for row in rows))
+    return end.join(blocks)
+
+
+def to_bioes(tags):
+    return [t.replace("L-", "E-").replace("U-", "S-") for t in iob_to_biluo(tags)]
+
+
+def to_iob1(tags):
+    return [tag.replace("B-", "I-") for tag in tags]
+
+
+def check_sentences(docs):
+    assert [[token.text for token in doc] for doc in docs] == [s[0] for s in SENTENCES]
+    assert [(e.start, e.end, e.label_) for e in docs[0].ents] == [(0, 2, "PER"), (3, 4, "LOC")]
+    assert not docs[1].ents and docs[1].has_annotation("ENT_IOB")
+
+
+@pytest.mark.parametrize("name", ["data.conll", "data.bio", "data.iob", "data.txt"])
+@pytest.mark.parametrize("separator", ["\t", " ", "   "])
+@pytest.mark.parametrize("tags_first", [True, False])
+def test_either_column_first_and_any_separator(tmp_path, name, separator, tags_first):
+    check_sentences(read(tmp_path, make_text(separator, tags_first), name))
+
+
+@pytest.mark.parametrize("encode", [list, iob_to_biluo, to_bioes])
+def test_tag_schemes(tmp_path, encode):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_sentences(read(tmp_path, make_text(encode=encode)))
+
+
+def test_columns_between_are_passed_over(tmp_path):
+    check_sentences(read(tmp_path, make_text(" ", between=("NNP", "I-NP"))))
+
+
+def test_crlf_byte_order_mark_docstart_and_comments(tmp_path):
+    text = "\ufeff-DOCSTART- -X- -X- O\r\n\r\n# id 7  domain=train\r\n"
+    check_sentences(read(tmp_path, text + make_text(" ", between=("_", "_"), end="\r\n")))
+
+
+def test_docstart_with_the_tag_first(tmp_path):
+    check_sentences(read(tmp_path, "O\t-DOCSTART-\n\n" + make_text(tags_first=True)))
+
+
+def test_many_empty_lines_and_none_at_the_end(tmp_path):
+    check_sentences(read(tmp_path, "\n\n" + make_text().rstrip("\n").replace("\n\n", "\n \n\t\n\n")))
+
+
+def test_number_sign_can_be_a_token(tmp_path):
+    first, _ = read(tmp_path, "#\tB-X\n1\tO\n\na\tO\n")
+    assert [token.text for token in first] == ["#", "1"] and first.ents[0].text == "#"
+
+
+def test_token_with_spaces_between_tabs(tmp_path):
+    (doc,) = read(tmp_path, "New York\tB-LOC\nis\tO\n")
+    assert [token.text for token in doc] == ["New York", "is"]
+
+
+def test_inside_without_beginning_is_repaired_counted_and_warned_about(tmp_path):
+    counts = Counter()
+    with pytest.warns(UserWarning, match=r"\[JW600\].*data\.conll: 2 tags"):
+        docs = read(tmp_path, make_text(encode=to_iob1), counts=counts)
+    check_sentences(docs)
+    assert counts["repaired_tags"] == 2
+
+
+def test_inside_after_another_label_starts_an_entity():
+    assert decode_tags(["B-A", "I-B"]) == ([(0, 1, "A"), (1, 2, "B")], [], 1)
+
+
+def test_ends_and_singles_close_an_entity():
+    assert decode_tags(["B-A", "E-A", "I-A", "S-A", "I-A"]) == (
+        [(0, 2, "A"), (2, 3, "A"), (3, 4, "A"), (4, 5, "A")],
+        [],
+        2,
+    )
+
+
+def test_hyphen_is_a_token_without_annotation(tmp_path):
+    (doc,) = read(tmp_path, "a\tO\nb\t-\nc\tU-X\n")
+    assert [token.ent_iob for token in doc] == [2, 0, 3]
+
+
+def test_file_without_tags(tmp_path):
+    message = error_of(tmp_path, "just some text\nand more of it\n")
+    assert "[J611]" in message and "data.conll" in message
+
+
+def test_empty_file(tmp_path):
+    assert "[J611]" in error_of(tmp_path, "\n\n")
+
+
+@pytest.mark.parametrize("line", ["O", "alone", "\tO"])
+def test_line_without_token_or_tag(tmp_path, line):
+    message = error_of(tmp_path, "a\tO\nb\tB-X\n" + line + "\n")
+    assert "[J612]" in message and "line 3" in message
+
+
+def test_line_with_a_tag_that_is_none(tmp_path):
+    message = error_of(tmp_path, "a\tO\nb\tB-X\nc\tB\nd\tO\n")
+    assert "[J613]" in message and "line 3" in message and "'B'" in message
+
+
+@settings(max_examples=100, deadline=None)
+@given(tags=st.lists(st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"]), max_size=12))
+def test_all_schemes_say_the_same(tags):
+    ents, _, _ = decode_tags(tags)
+    clean = ["O"] * len(tags)
+    for start, end, label in ents:
+        clean[start:end] = ["B-" + label] + ["I-" + label] * (end - start - 1)
+    assert decode_tags(clean) == (ents, [], 0)
+    assert decode_tags(iob_to_biluo(clean)) == (ents, [], 0)
+    assert decode_tags(to_bioes(clean)) == (ents, [], 0)
+    assert [tag != "O" for tag in clean] == [tag != "O" for tag in tags]
+
+
+def test_examples_in_docstrings():
+    result = doctest.testmod(columns)
+    assert result.attempted and not result.failed
