@@ -1,0 +1,80 @@
+"""How honest probabilities are: calibration error, Brier score, log-loss, AUROC, and the bins behind.
+
+Expected calibration error with bins of equal mass: Nguyen and O'Connor, 2015, "Posterior
+calibration and exploratory analysis for natural language processing models", EMNLP, section 3.
+"""
+from typing import Any, Dict, Optional, Sequence
+
+import numpy as np
+
+# Log-loss treats a probability of 0 or 1 as if it were this close to it.
+EPSILON = 1e-6
+
+
+def reliability(
+    probability: Sequence[float], correct: Sequence[bool], n_bins: int = 10
+) -> Dict[str, Any]:
+    """Compare stated probabilities with what came true.
+
+    probability (Sequence[float]): Shape (n,), 0 to 1.
+    correct (Sequence[bool]): Shape (n,), whether each was right.
+    n_bins (int): Bins of about equal mass; equal probabilities share a bin, so that the order of
+        the input does not matter.
+    RETURNS (Dict[str, Any]): `n`, `ece` (0 to 1), `brier` (0 to 1), `auroc` (0 to 1, None where
+        all or none are correct), `log_loss` (nats), and `bins`, a list of `count`, `probability`
+        (mean) and `correct` (share). Without data all scores are None.
+
+    >>> r = reliability([0.9, 0.9, 0.1, 0.1], [True, True, False, True], n_bins=2)
+    >>> round(r["ece"], 3), round(r["brier"], 3), r["auroc"]
+    (0.25, 0.21, 0.833)
+    """
+    p = np.asarray(probability, dtype=np.float64)
+    y = np.asarray(correct, dtype=np.float64)
+    if not len(p):
+        empty = {"ece": None, "brier": None, "auroc": None, "log_loss": None}
+        return {"n": 0, **empty, "bins": []}
+    bins = _bins(p, y, n_bins)
+    gaps = [b["count"] * abs(b["probability"] - b["correct"]) for b in bins]
+    safe = np.clip(p, EPSILON, 1 - EPSILON)
+    return {
+        "n": len(p),
+        "ece": float(sum(gaps) / len(p)),
+        "brier": float(np.mean((p - y) ** 2)),
+        "auroc": auroc(p, y),
+        "log_loss": float(-np.mean(y * np.log(safe) + (1 - y) * np.log(1 - safe))),
+        "bins": bins,
+    }
+
+
+def auroc(scores: np.ndarray, correct: np.ndarray) -> Optional[float]:
+    """The probability that a correct item scores higher than a wrong one; ties count half.
+
+    scores (np.ndarray): Shape (n,).
+    correct (np.ndarray): Shape (n,), 0 or 1.
+    RETURNS (Optional[float]): 0 to 1, or None where all or none are correct.
+
+    >>> auroc(np.array([0.1, 0.4, 0.4, 0.8]), np.array([0, 0, 1, 1]))
+    0.875
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    correct = np.asarray(correct, dtype=bool)
+    wrong = np.sort(scores[~correct])
+    right = scores[correct]
+    if not len(wrong) or not len(right):
+        return None
+    below = np.searchsorted(wrong, right, side="left").sum()
+    not_above = np.searchsorted(wrong, right, side="right").sum()
+    return float((below + not_above) / 2 / (len(wrong) * len(right)))
+
+
+def _bins(p: np.ndarray, y: np.ndarray, n_bins: int) -> list:
+    rank = np.searchsorted(np.sort(p), p, side="left")
+    index = rank * n_bins // len(p)
+    return [
+        {
+            "count": int((index == b).sum()),
+            "probability": float(p[index == b].mean()),
+            "correct": float(y[index == b].mean()),
+        }
+        for b in np.unique(index)
+    ]
