@@ -1,0 +1,248 @@
+"""The component `llm_judge`: verdicts of an LLM on the candidates of any NER pipeline."""
+import warnings
+from collections import Counter
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Literal, Optional, Set, Tuple
+
+from spacy.language import Language
+from spacy.scorer import PRFScore
+from spacy.tokens import Doc, Span
+from spacy.training import Example, validate_examples
+from spacy.util import minibatch, raise_error
+from spacy.vocab import Vocab
+from spacy_llm.pipeline.llm import LLMWrapper
+from spacy_llm.ty import validate_type_consistency
+
+from ..candidates import KEY, get_candidates, get_status, register_extensions
+from ..errors import Errors, LLMJudgeError, Warnings
+from ..models.messages import Reply
+
+Action = Literal["annotate", "drop", "replace"]
+
+DEFAULT_TASK = {"@llm_tasks": "llmjudge.Annotate.v1"}
+SCORES = ("ents_before_p", "ents_before_r", "ents_before_f", "judge_p", "judge_r", "judge_f")
+
+
+@Language.factory(
+    "llm_judge",
+    assigns=["doc.spans", "doc._.llmjudge", "span._.llmjudge"],
+    requires=["doc.ents"],
+    default_config={
+        "task": DEFAULT_TASK,
+        "model": None,
+        "spans_key": KEY,
+        "action": "annotate",
+        "save_io": False,
+        "validate_types": True,
+    },
+    default_score_weights={**dict.fromkeys(SCORES), "judge_abstained": None},
+)
+def make_llm_judge(
+    nlp: Language,
+    name: str,
+    task: Any,
+    model: Optional[Callable[[Iterable[Iterable[Any]]], Iterable[Iterable[Any]]]],
+    spans_key: str,
+    action: Action,
+    save_io: bool,
+    validate_types: bool,
+) -> "LLMJudge":
+    """Make the component.
+
+    nlp (Language): The pipeline.
+    name (str): The name of the component.
+    task (Any): A judge task, such as `llmjudge.Annotate.v1`.
+    model (Optional[Callable]): Any model of spacy-llm's registry `llm_models`.
+    spans_key (str): The key of the candidate group in `doc.spans`.
+    action (Action): "annotate" leaves `doc.ents` alone; "drop" takes out the entities that the judge
+        rejects; "replace" puts those that it lists in their place.
+    save_io (bool): Keep prompts and replies in `doc.user_data["llm_io"]`.
+    validate_types (bool): Check that task and model fit together.
+    RETURNS (LLMJudge): The component.
+    """
+    if not all(hasattr(task, attr) for attr in ("spans_key", "load", "labels")):
+        raise LLMJudgeError(Errors.J202.format(name=name, found=type(task).__name__))
+    if model is None:
+        raise LLMJudgeError(Errors.J203.format(name=name))
+    if validate_types:
+        validate_type_consistency(task, model)
+    register_extensions()
+    task.spans_key = spans_key
+    return LLMJudge(
+        nlp.vocab, task, model, name, spans_key=spans_key, action=action, save_io=save_io
+    )
+
+
+class _NoCache:
+    """Stands where spacy-llm's cache would: that one serves the wrong document and loses replies."""
+
+    prompt_template = None
+
+    def initialize(self, vocab: Vocab, task: Any) -> None:
+        """Nothing is kept: a ledger around the model keeps replies by prompt."""
+
+
+class LLMJudge(LLMWrapper):
+    """Asks a judge about the candidates of each document, and writes its verdicts beside them.
+
+    A judge that fails leaves a document as it was, its candidates abstained. A document that fails
+    reaches the pipeline's error handler alone.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        task: Any,
+        model: Callable[[Iterable[Iterable[Any]]], Iterable[Iterable[Any]]],
+        name: str = "llm_judge",
+        *,
+        spans_key: str = KEY,
+        action: Action = "annotate",
+        save_io: bool = False,
+    ) -> None:
+        super().__init__(
+            name, vocab=vocab, task=task, model=model, cache=_NoCache(), save_io=save_io
+        )
+        self.name = name
+        self.spans_key = spans_key
+        self.action = action
+
+    def _check_sharding(self) -> None:
+        """Judge tasks make windows of their own, so spacy-llm's advice on context lengths is moot."""
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        return tuple(self._task.labels)
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Judge one document."""
+        (judged,) = self._process_docs([doc])
+        return judged
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Judge a stream of documents, batch by batch, in order.
+
+        stream (Iterable[Doc]): The documents.
+        batch_size (int): Documents whose prompts go to the model together.
+        YIELDS (Doc): The documents.
+        """
+        for docs in minibatch(stream, batch_size):
+            yield from self._process_docs(docs, self.get_error_handler())
+
+    def _process_docs(
+        self, docs: List[Doc], error_handler: Callable[..., None] = raise_error
+    ) -> List[Doc]:
+        # What is wrong with the task's own files is no document's fault: not for the handler.
+        self._task.load()
+        asked: List[Tuple[Doc, List[Any]]] = []
+        for doc in docs:
+            try:
+                ((prompts, _),) = self._task.generate_prompts([doc])
+                asked.append((doc, list(prompts)))
+            except Exception as error:
+                error_handler(self._name, self, [doc], error)
+        replies = self._ask_all([prompts for _, prompts in asked])
+        judged = []
+        for (doc, prompts), doc_replies in zip(asked, replies):
+            try:
+                (doc,) = self._task.parse_responses([[doc]], [doc_replies])
+                self._act(doc)
+            except Exception as error:
+                error_handler(self._name, self, [doc], error)
+                continue
+            if self._save_io:
+                self._keep_io(doc, prompts, doc_replies)
+            judged.append(doc)
+        return judged
+
+    def _ask_all(self, prompts: List[List[Any]]) -> List[List[Any]]:
+        failures: Counter = Counter()
+        filled = [one for one in prompts if one]
+        if type(self._model).__module__.startswith("spacy_llm."):
+            # These answer one prompt after another anyway, and one failure loses all replies of a call.
+            replies = [self._ask([one], failures)[0] for one in filled]
+        else:
+            replies = self._ask(filled, failures) if filled else []
+        if failures:
+            kinds = ", ".join(f"{kind} ({n})" for kind, n in sorted(failures.items()))
+            count = sum(failures.values())
+            warnings.warn(Warnings.JW201.format(count=count, kinds=kinds), stacklevel=2)
+        queue = iter(replies)
+        return [next(queue) if one else [] for one in prompts]
+
+    def _ask(self, prompts: List[List[Any]], failures: Counter) -> List[List[Any]]:
+        try:
+            replies = [list(doc_replies) for doc_replies in self._model(prompts)]
+        except LLMJudgeError:
+            raise
+        except Exception as error:
+            if len(prompts) > 1:
+                return [self._ask([one], failures)[0] for one in prompts]
+            # Only the kind is told: messages of HTTP clients can hold addresses with keys in them.
+            failures[type(error).__name__] += 1
+            failed = Reply("", state="abstained", reason="judge_failed")
+            return [[failed] * len(prompts[0])]
+        return replies + [[] for _ in prompts[len(replies) :]]
+
+    def _act(self, doc: Doc) -> None:
+        if self.action == "annotate" or get_status(doc, self.spans_key)["state"] != "judged":
+            return
+        candidates = get_candidates(doc, self.spans_key)
+        verdicts = {candidate.key: candidate.verdict for candidate in candidates}
+        if self.action == "drop":
+            kept = [e for e in doc.ents if verdicts.get(_key(e)) in (None, "correct", "abstained")]
+        else:
+            kept = [e for e in doc.ents if verdicts.get(_key(e)) is None]
+            listed = [c for c in candidates if c.verdict == "correct"]
+            listed.sort(key=lambda c: (-(c.support or 0.0), c.start - c.end, c.start))
+            own = {_key(ent): ent for ent in doc.ents}
+            for c in listed:
+                if all(c.end <= span.start or span.end <= c.start for span in kept):
+                    kept.append(own.get(c.key) or Span(doc, c.start, c.end, label=c.label))
+        doc.ents = sorted(kept, key=lambda span: span.start)
+
+    def _keep_io(self, doc: Doc, prompts: List[Any], replies: List[Any]) -> None:
+        kept = doc.user_data.setdefault("llm_io", {})
+        kept[self._name] = {
+            "prompt": [str(prompt) for prompt in prompts],
+            "response": [str(reply) for reply in replies],
+        }
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        """Score the entities before the judge, and those that it calls correct.
+
+        examples (Iterable[Example]): Judged documents and their gold.
+        RETURNS (Dict[str, Any]): Precision, recall and F of both, and the share of documents without
+            an answer. What is before is not known where `action` changed the entities: None.
+        """
+        examples = list(examples)
+        validate_examples(examples, "LLMJudge.score")
+        gold_known = [eg for eg in examples if eg.reference.has_annotation("ENT_IOB")]
+        before, after = PRFScore(), PRFScore()
+        for example in gold_known:
+            gold = {_characters(ent) for ent in example.reference.ents}
+            before.score_set({_characters(ent) for ent in example.predicted.ents}, gold)
+            after.score_set(self._get_accepted(example.predicted), gold)
+        scores: Dict[str, Any] = dict.fromkeys(SCORES)
+        if gold_known:
+            if self.action == "annotate":
+                scores.update(zip(SCORES[:3], (before.precision, before.recall, before.fscore)))
+            scores.update(zip(SCORES[3:], (after.precision, after.recall, after.fscore)))
+        states = [get_status(eg.predicted, self.spans_key)["state"] for eg in examples]
+        unanswered = sum(state != "judged" for state in states)
+        scores["judge_abstained"] = unanswered / len(states) if states else None
+        return scores
+
+    def _get_accepted(self, doc: Doc) -> Set[Tuple[int, int, str]]:
+        return {
+            _characters(Span(doc, c.start, c.end, label=c.label))
+            for c in get_candidates(doc, self.spans_key)
+            if c.verdict == "correct"
+        }
+
+
+def _characters(span: Span) -> Tuple[int, int, str]:
+    return (span.start_char, span.end_char, span.label_)
+
+
+def _key(ent: Span) -> Tuple[int, int, str]:
+    return (ent.start, ent.end, ent.label_)

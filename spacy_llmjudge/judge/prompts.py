@@ -1,0 +1,100 @@
+"""What every judge task shares in asking: templates, task rules, and the block that holds the text."""
+import hashlib
+import hmac
+import re
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple, Union
+
+from ..errors import Errors, LLMJudgeError, Warnings
+from ..storage import require_file
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+TEMPLATES = Path(__file__).parent / "templates"
+DEFAULT_SALT = "spacy_llmjudge"
+NONCE_LENGTH = 16
+_RULE = re.compile(r"\s*([^\s:][^:]*?)\s*:\s*(\S.*?)\s*$")
+
+Rule = Tuple[str, str]
+
+
+def make_nonce(salt: str, text: str) -> str:
+    """Draw the mark of the data block: it never occurs in the text, so the text cannot close its block.
+
+    The same salt and text give the same mark, so that a request can be found again; without the salt
+    nobody can compute it.
+
+    salt (str): A secret, or DEFAULT_SALT where none was handed in.
+    text (str): The text that goes into the block.
+    RETURNS (str): Hexadecimal digits.
+    """
+    draw = 0
+    while True:
+        message = f"{draw}\n{text}".encode("utf8", "surrogatepass")
+        digest = hmac.new(salt.encode("utf8"), message, hashlib.sha256).hexdigest()
+        nonce = digest[:NONCE_LENGTH]
+        if nonce not in text.lower():
+            return nonce
+        draw += 1
+
+
+def read_template(name_or_path: Union[str, Path]) -> str:
+    """Read one of our own templates by its name, or any other by its path."""
+    own = TEMPLATES / f"{name_or_path}.jinja"
+    path = own if own.exists() else require_file(name_or_path, "It is the template of the prompt.")
+    return path.read_text(encoding="utf8")
+
+
+@lru_cache(maxsize=8)
+def compile_template(source: str) -> "Template":
+    """Compile a template in a sandbox: a template file may come from somebody else."""
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+    environment.filters["as_json"] = _as_json
+    return environment.from_string(source)
+
+
+def _as_json(data: Any) -> str:
+    # Jinja's own tojson escapes for HTML, which an LLM would copy into its reply.
+    import json
+
+    return json.dumps(data, ensure_ascii=False)
+
+
+def read_rules(path: Union[str, Path]) -> List[Rule]:
+    """Read task rules, one `LABEL: text` a line; empty lines and lines with # in front are skipped.
+
+    path (Union[str, Path]): The text file.
+    RETURNS (List[Rule]): Label and text, in the order of the file.
+    """
+    path = require_file(path, "It should hold the task rules, one 'LABEL: text' a line.")
+    rules = []
+    for number, line in enumerate(path.read_text(encoding="utf8").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _RULE.match(line)
+        if match is None:
+            raise LLMJudgeError(Errors.J204.format(path=path, line=number, found=line.strip()[:60]))
+        rules.append((match.group(1), match.group(2)))
+    return rules
+
+
+def rules_by_label(rules: Sequence[Rule], labels: Sequence[str]) -> Dict[str, List[str]]:
+    """Sort rules by label; those of labels that are not asked about are left out with a warning.
+
+    RETURNS (Dict[str, List[str]]): The rules of every label, in the order of `labels`.
+    """
+    unknown = sorted({label for label, _ in rules} - set(labels))
+    if unknown:
+        warnings.warn(Warnings.JW202.format(unknown=", ".join(unknown), labels=", ".join(labels)))
+    return {
+        label: [text for rule_label, text in rules if rule_label == label] for label in labels
+    }

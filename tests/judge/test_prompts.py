@@ -1,0 +1,87 @@
+import hashlib
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.judge.prompts import (
+    TEMPLATES,
+    compile_template,
+    make_nonce,
+    read_rules,
+    read_template,
+    rules_by_label,
+)
+
+PINNED = {
+    "annotate.v1.jinja": "5d41619969b8c267",
+}
+
+
+def test_released_templates_never_change():
+    found = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for path in TEMPLATES.glob("annotate*.jinja")
+    }
+    assert found == PINNED
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(), st.text())
+def test_nonce_is_a_function_of_salt_and_text_and_never_in_the_text(salt, text):
+    nonce = make_nonce(salt, text)
+    assert nonce == make_nonce(salt, text)
+    assert nonce not in text.lower()
+
+
+def test_nonce_is_drawn_again_where_the_text_holds_it():
+    import hmac
+
+    salt = "s"
+
+    class Text(str):
+        """A text that holds the first draw; its digest cannot be put into it by hand."""
+
+        def lower(self):
+            return hmac.new(b"s", f"0\n{str(self)}".encode(), hashlib.sha256).hexdigest()
+
+    text = Text("rose")
+    assert make_nonce(salt, text) != make_nonce(salt, "rose")
+
+
+def test_nonce_depends_on_the_salt():
+    assert make_nonce("a", "same text") != make_nonce("b", "same text")
+
+
+def test_rules_are_read_in_order(tmp_path):
+    path = tmp_path / "rules.txt"
+    path.write_text("# by hand\nPLANT: named plants: all of them\n\n  PEST :  pests \n")
+    assert read_rules(path) == [("PLANT", "named plants: all of them"), ("PEST", "pests")]
+
+
+def test_malformed_rule_names_file_and_line(tmp_path):
+    path = tmp_path / "rules.txt"
+    path.write_text("PLANT: fine\nno label here\n")
+    with pytest.raises(LLMJudgeError, match=r"\[J204\].*rules.txt, line 2.*no label here"):
+        read_rules(path)
+
+
+def test_missing_rules_are_a_coded_error(tmp_path):
+    with pytest.raises(LLMJudgeError, match=r"\[J001\].*nowhere.txt"):
+        read_rules(tmp_path / "nowhere.txt")
+
+
+def test_rules_of_other_labels_are_left_out_with_a_warning():
+    rules = [("PLANT", "a"), ("PLNAT", "b"), ("PEST", "c"), ("PLANT", "d")]
+    with pytest.warns(UserWarning, match=r"\[JW202\].*PLNAT"):
+        found = rules_by_label(rules, ["PEST", "PLANT"])
+    assert found == {"PEST": ["c"], "PLANT": ["a", "d"]}
+
+
+def test_template_may_be_a_file_of_the_user_in_a_sandbox(tmp_path):
+    path = tmp_path / "mine.jinja"
+    path.write_text("{{ text }}|{{ labels | as_json }}")
+    template = compile_template(read_template(path))
+    assert template.render(text="a<b & {{ c }}", labels=["É"]) == 'a<b & {{ c }}|["É"]'
+    unsafe = compile_template("{{ text.__class__.__mro__ }}")
+    with pytest.raises(Exception, match="unsafe"):
+        unsafe.render(text="x")

@@ -1,0 +1,114 @@
+import json
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from spacy_llmjudge.judge.replies import (
+    MAX_CHARS,
+    Annotation,
+    Mention,
+    ReplyError,
+    parse_annotation,
+)
+
+LABELS = ("PEST", "PLANT")
+FINE = '{"entities": [{"text": "rose", "label": "PLANT", "confidence": 90}], "alternatives": []}'
+
+
+def refuse(reply):
+    with pytest.raises(ReplyError) as caught:
+        parse_annotation(reply, LABELS)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        FINE,
+        f"\n  {FINE}\n",
+        f"```json\n{FINE}\n```",
+        f"```\n{FINE}```",
+        f"Sure! Here is {{the}} answer:\n{FINE}\nAnything else? {{}}",
+        f"{FINE}\n{FINE}",
+        '{"entities": [{"text": " rose ", "label": "plant", "confidence": 90.0, "why": "x"}]}',
+    ],
+)
+def test_wrapping_is_tolerated(reply):
+    annotation = parse_annotation(reply, LABELS)
+    assert annotation.entities == [Mention("rose", "PLANT", 0.9)]
+    assert annotation.alternatives == []
+    assert not annotation.dropped
+
+
+@pytest.mark.parametrize(
+    "reply, reason",
+    [
+        ("", "empty_reply"),
+        (" \n", "empty_reply"),
+        ("I see no entities here.", "not_json"),
+        ("{'entities': []}", "not_json"),
+        (FINE[:-1], "truncated"),
+        (FINE[:40], "truncated"),
+        ("{", "truncated"),
+        ("Here: " + FINE[:60], "truncated"),
+        ('{"entities": [], "entities": []}', "duplicate_keys"),
+        (FINE.replace('"label"', '"text"'), "duplicate_keys"),
+        (FINE.replace("90", "NaN"), "not_a_number"),
+        (FINE.replace("90", "-Infinity"), "not_a_number"),
+        ('{"answer": []}', "wrong_shape"),
+        ('{"entities": {}}', "wrong_shape"),
+        ('{"entities": null}', "wrong_shape"),
+        ('{"entities": [], "alternatives": "none"}', "wrong_shape"),
+        (FINE + " or rather " + FINE.replace("rose", "elm"), "several_answers"),
+        ("[" * 100_000, "not_json"),
+        ('{"entities": ' + "[" * 100_000, "truncated"),
+        (" " * MAX_CHARS + FINE, "oversized"),
+        ('{"entities": [{"text": "rose", "label": "WEED"}]}', "no_usable_entry"),
+        ('{"entities": ["rose", 3]}', "no_usable_entry"),
+    ],
+)
+def test_unclear_replies_are_refused_with_a_reason(reply, reason):
+    assert refuse(reply) == reason
+
+
+def test_bad_entries_are_dropped_and_counted():
+    entries = [
+        {"text": "rose", "label": "PLANT", "confidence": 80},
+        {"text": "rose", "label": "WEED", "confidence": 80},
+        {"text": 3, "label": "PLANT"},
+        {"text": " ", "label": "PLANT"},
+        {"label": "PLANT"},
+        ["rose"],
+    ]
+    annotation = parse_annotation(json.dumps({"entities": entries}), LABELS)
+    assert annotation.entities == [Mention("rose", "PLANT", 0.8)]
+    assert annotation.dropped == {"unknown_label": 1, "wrong_type": 4}
+
+
+@pytest.mark.parametrize("confidence", ["90", True, -1, 101, 0.97, [90], 1e999])
+def test_entry_with_unusable_confidence_stands_without_it(confidence):
+    entry = {"text": "rose", "label": "PLANT", "confidence": confidence}
+    reply = json.dumps({"entities": [entry]}).replace("Infinity", "1e999")
+    annotation = parse_annotation(reply, LABELS)
+    assert annotation.entities == [Mention("rose", "PLANT", None)]
+    assert annotation.dropped == {"bad_confidence": 1}
+
+
+def test_confidence_may_be_missing():
+    reply = '{"entities": [{"text": "rose", "label": "PLANT"}]}'
+    assert parse_annotation(reply, LABELS).entities == [Mention("rose", "PLANT", None)]
+    assert not parse_annotation(reply, LABELS).dropped
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet='{}[]":,\\ entities\n0NaN`', max_size=80))
+def test_any_text_is_parsed_or_refused(reply):
+    try:
+        assert isinstance(parse_annotation(reply, LABELS), Annotation)
+    except ReplyError as error:
+        assert str(error).islower()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, len(FINE) - 1))
+def test_every_cut_of_a_good_reply_is_refused(length):
+    assert refuse(FINE[:length]) == ("truncated" if length else "empty_reply")
