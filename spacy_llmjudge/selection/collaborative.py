@@ -1,0 +1,182 @@
+"""Collaborative selection: the filter of LLM-judged self-training, as we read its summary.
+
+    s = w p~ + (1 - w) c~
+
+with the judge's support p and the student's confidence c, both smoothed with the help of held-out
+candidates, and the weight w from the accuracies of the two. It only filters what the student
+predicted, and it promises nothing.
+"""
+from dataclasses import dataclass
+from typing import Callable, Dict, Optional, Tuple
+
+import numpy as np
+
+from ..errors import Errors, LLMJudgeError
+from .fusion import LEAST_SUPPORT, clip_student, fit_fusion, logit, sigmoid
+from .selectors import (
+    Selection,
+    Selector,
+    check_share,
+    count,
+    describe,
+    make_promise,
+    observe,
+)
+from .table import CandidateTable
+
+Smoothing = Callable[[np.ndarray], np.ndarray]
+
+
+def make_collaborative(
+    tau: float = 0.9,
+    smoothing: str = "temperature",
+    unit: str = "span",
+    weight: Optional[float] = None,
+) -> Selector:
+    """Keep the student's predictions on which student and judge together are sure.
+
+    tau (float): The least combined score.
+    smoothing (str): "temperature": the temperature that minimises the calibration error of a source;
+        "base_rate": each source is shrunk to its base rate by its calibration error; "none".
+    unit (str): "span": each on its own; "sentence": a document is used where all pass, or not at all.
+    weight (Optional[float]): Of the judge; None: by the accuracies of the two.
+    RETURNS (Selector): Promises nothing.
+    """
+    check_share("tau", tau)
+    if weight is not None:
+        check_share("weight", weight)
+    _check_choice("smoothing", smoothing, sorted(SMOOTHINGS))
+    _check_choice("unit", unit, ["sentence", "span"])
+
+    def score(table: CandidateTable, evidence: CandidateTable) -> np.ndarray:
+        combine = fit_combination(evidence, SMOOTHINGS[smoothing], weight)
+        return np.where(table.predicted, np.round(combine(table), 6), 0.0)
+
+    def select(pool: CandidateTable, evidence: CandidateTable) -> Selection:
+        accepted = pool.probability >= tau
+        documents = None
+        if unit == "sentence":
+            failing = pool.document[pool.predicted & ~accepted]
+            documents = ~np.isin(np.arange(len(pool.texts)), failing)
+            accepted = accepted & documents[pool.document]
+        seen = count(evidence, tau)
+        statement = (
+            f"No promise, because the cut was set by hand: the rule accepts {describe(accepted, tau)}. "
+            f"{observe(seen)}"
+        )
+        promise = make_promise(None, seen, pool)
+        return Selection(accepted, tau, statement, promise, documents)
+
+    return Selector(
+        name="llmjudge.Collaborative.v1",
+        select=select,
+        settings={"tau": tau, "smoothing": smoothing, "unit": unit, "weight": weight},
+        uses_proposals=False,
+        score=score,
+    )
+
+
+@dataclass(frozen=True)
+class Combination:
+    """The combined score of two smoothed sources. Where no judge answered it is the student's."""
+
+    student: Smoothing
+    judge: Smoothing
+    weight: float
+    support: Callable[[CandidateTable], np.ndarray]
+
+    def __call__(self, table: CandidateTable) -> np.ndarray:
+        confidence = self.student(clip_student(table))
+        support = self.support(table)
+        judged = ~np.isnan(support)
+        support = self.judge(np.where(judged, support, 0.5))
+        combined = self.weight * support + (1 - self.weight) * confidence
+        return np.where(judged, combined, confidence)
+
+
+def fit_combination(
+    evidence: CandidateTable,
+    smooth: Callable[[np.ndarray, np.ndarray], Smoothing],
+    weight: Optional[float] = None,
+) -> Combination:
+    """Fit both smoothings and the weight on held-out predictions.
+
+    evidence (CandidateTable): Candidates with `correct`; those that were predicted count.
+    smooth (Callable): From scores and truth to a smoothing.
+    weight (Optional[float]): The weight of the judge, where it is set.
+    RETURNS (Combination): Unsmoothed and even where nothing was held out.
+    """
+    support = fit_fusion(evidence).support
+    seen = evidence.take(evidence.predicted & evidence.judged)
+    if len(seen) == 0:
+        even = 0.5 if weight is None else weight
+        return Combination(_identity, _identity, even, support)
+    scores = {"student": clip_student(seen), "judge": support(seen)}
+    smoothed = {name: smooth(p, seen.correct) for name, p in scores.items()}
+    if weight is None:
+        accuracy = {
+            name: float(((smoothed[name](p) >= 0.5) == seen.correct).mean())
+            for name, p in scores.items()
+        }
+        weight = accuracy["judge"] / max(sum(accuracy.values()), 1e-9)
+    return Combination(smoothed["student"], smoothed["judge"], weight, support)
+
+
+def calibration_error(
+    probability: np.ndarray, correct: np.ndarray, n_bins: int = 10
+) -> float:
+    """The expected calibration error over bins of equal mass.
+
+    probability (np.ndarray): (n,) probabilities.
+    correct (np.ndarray): (n,) truth.
+    n_bins (int): How many bins.
+    RETURNS (float): 0 to 1.
+
+    EXAMPLE:
+        >>> round(calibration_error(np.array([.9, .9]), np.array([True, False])), 3)
+        0.4
+    """
+    # Equal probabilities share a bin, or the order of the rows would decide.
+    rank = np.searchsorted(np.sort(probability), probability)
+    bins = rank * n_bins // len(probability)
+    gaps = np.bincount(bins, weights=probability - correct, minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(probability))
+
+
+def smooth_by_temperature(probability: np.ndarray, correct: np.ndarray) -> Smoothing:
+    """RETURNS (Smoothing): The temperature of a fixed grid with the least calibration error."""
+    temperatures = np.round(np.geomspace(0.25, 4, 33), 6).tolist()
+
+    def error(temperature: float) -> Tuple[float, float]:
+        scaled = sigmoid(logit(probability) / temperature)
+        found = round(calibration_error(scaled, correct), 9)
+        return (found, abs(np.log(temperature)))
+
+    best = min(temperatures, key=error)
+    return lambda p: sigmoid(logit(np.clip(p, LEAST_SUPPORT, 1 - LEAST_SUPPORT)) / best)
+
+
+def smooth_by_base_rate(probability: np.ndarray, correct: np.ndarray) -> Smoothing:
+    """RETURNS (Smoothing): Shrinks to the share of correct by the calibration error."""
+    error, rate = calibration_error(probability, correct), float(correct.mean())
+    return lambda p: (1 - error) * p + error * rate
+
+
+def _smooth_nothing(probability: np.ndarray, correct: np.ndarray) -> Smoothing:
+    return _identity
+
+
+def _identity(p: np.ndarray) -> np.ndarray:
+    return p
+
+
+SMOOTHINGS: Dict[str, Callable[[np.ndarray, np.ndarray], Smoothing]] = {
+    "temperature": smooth_by_temperature,
+    "base_rate": smooth_by_base_rate,
+    "none": _smooth_nothing,
+}
+
+
+def _check_choice(name: str, value: str, choices: list) -> None:
+    if value not in choices:
+        raise LLMJudgeError(Errors.J404.format(name=name, value=value, choices=choices))

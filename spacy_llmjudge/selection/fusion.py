@@ -1,0 +1,299 @@
+"""One probability from two: the student's confidence and the judge's support.
+
+    p = sigmoid(b_source + d_label + w_student logit(confidence) + w_judge logit(support))
+
+fitted on held-out candidates by maximum likelihood with a Gaussian prior around (0, 0, .5, .5), the
+equal pool of both, and weights that are never negative. The intercept takes away a judge's
+yes-bias, which no temperature can.
+"""
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from ..candidates import VERDICTS
+from .table import CORRECT, CandidateTable
+
+FLOOR = 0.02  # the cut under which the student's candidates are not kept
+CEILING = 0.98
+LEAST_SUPPORT = 0.005
+# Precisions of the prior: how many quarters of an observation each parameter is worth.
+PRECISION_INTERCEPT = 0.5
+PRECISION_WEIGHT = 2.0
+PRECISION_LABEL = 4.0
+MIN_FIT = 30
+MIN_CLASS = 5
+MIN_VERDICT = 20
+# The rate of a verdict that came without a number, where nothing was held out.
+RATE_AGREED, RATE_REFUSED = 0.85, 0.05
+DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A fitted fusion.
+
+    mode (str): "fitted", or where there was too little evidence "judge", "student" or "equal".
+    n (int): How many held-out candidates it was fitted on.
+    n_correct (int): How many of them are right.
+    intercept (float): For the student's own candidates.
+    intercept_proposed (float): For those that only the judge saw.
+    weight_student (float): Of the logit of the student's confidence.
+    weight_judge (float): Of the logit of the judge's support.
+    offsets (Dict[str, float]): By label, around the common intercept.
+    rates (Dict[str, float]): Support by verdict, where the judge named no number.
+    """
+
+    mode: str = "equal"
+    n: int = 0
+    n_correct: int = 0
+    intercept: float = 0.0
+    intercept_proposed: float = 0.0
+    weight_student: float = 0.5
+    weight_judge: float = 0.5
+    offsets: Dict[str, float] = field(default_factory=dict)
+    rates: Dict[str, float] = field(default_factory=dict)
+
+    def support(self, table: CandidateTable) -> np.ndarray:
+        """RETURNS (np.ndarray): (n,) the judge's support with its gaps filled by the rate of the
+        verdict; nan where no judge answered."""
+        default = [
+            RATE_AGREED if verdict == "correct" else RATE_REFUSED
+            for verdict in VERDICTS
+        ]
+        rates = np.array(
+            [self.rates.get(name, rate) for name, rate in zip(VERDICTS, default)]
+        )
+        filled = np.where(
+            np.isnan(table.support), rates[table.verdict], table.support
+        )
+        filled = np.clip(filled, LEAST_SUPPORT, 1 - LEAST_SUPPORT)
+        return np.where(table.judged, filled, np.nan)
+
+    def predict(self, table: CandidateTable) -> np.ndarray:
+        """Fuse.
+
+        table (CandidateTable): n candidates.
+        RETURNS (np.ndarray): (n,) probabilities, rounded so that no platform's last digit can change
+            a selection. Where no judge answered, the student's confidence.
+        """
+        student, support = clip_student(table), self.support(table)
+        judged = ~np.isnan(support)
+        support = np.where(judged, support, 0.5)
+        if self.mode == "judge":
+            fused = support
+        elif self.mode == "student":
+            fused = student
+        else:
+            offsets = np.array([self.offsets.get(name, 0.0) for name in table.labels])
+            linear = np.where(table.proposed, self.intercept_proposed, self.intercept)
+            if len(table):
+                linear = linear + offsets[table.label]
+            linear = linear + self.weight_student * logit(student)
+            fused = sigmoid(linear + self.weight_judge * logit(support))
+        return np.round(np.where(judged, fused, student), DECIMALS)
+
+    def to_dict(self) -> Dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Dict[str, Any]) -> "Fusion":
+        return cls(**data)
+
+
+def fit_fusion(table: Optional[CandidateTable]) -> Fusion:
+    """Fit the fusion on held-out candidates.
+
+    With fewer than 30 judged candidates, or fewer than 5 right or 5 wrong ones, nothing is fitted:
+    the one of judge alone, student alone and their equal pool is taken that has the lowest
+    log-loss on them. Without any it is the equal pool.
+
+    table (Optional[CandidateTable]): Candidates with `correct`, of documents that nothing which
+        made their scores has seen.
+    RETURNS (Fusion): The same for every order of the rows.
+    """
+    if table is None or not table.judged.any():
+        return Fusion()
+    table = table.take(table.judged)
+    correct = table.correct
+    fusion = Fusion(
+        n=len(table), n_correct=int(correct.sum()), rates=_verdict_rates(table)
+    )
+    if len(table) < MIN_FIT or min(correct.sum(), (~correct).sum()) < MIN_CLASS:
+        return _fall_back(table, fusion)
+    design, start, precision = _design(table, fusion)
+    # Sums of the same numbers in another order differ in their last digits: sort the rows.
+    order = np.lexsort(np.column_stack([design, correct]).T)
+    fitted = _maximise(
+        design[order], correct[order].astype("float64"), start, precision
+    )
+    fitted = np.round(fitted, DECIMALS).tolist()
+    return Fusion(
+        mode="fitted",
+        n=fusion.n,
+        n_correct=fusion.n_correct,
+        rates=fusion.rates,
+        weight_student=fitted[0],
+        weight_judge=fitted[1],
+        intercept=fitted[2],
+        intercept_proposed=fitted[3],
+        offsets=dict(zip(table.labels, fitted[4:])),
+    )
+
+
+def cross_fit_fusion(table: CandidateTable, n_folds: int = 5) -> np.ndarray:
+    """Give every held-out candidate a probability from a fusion that has not seen its document.
+
+    table (CandidateTable): n candidates with `correct`.
+    n_folds (int): Documents are dealt out by their text, so duplicates share a fold.
+    RETURNS (np.ndarray): (n,) probabilities.
+    """
+    return cross_fit(table, lambda fusion, held_out: fusion.predict(held_out), n_folds)
+
+
+def cross_fit_support(table: CandidateTable, n_folds: int = 5) -> np.ndarray:
+    """RETURNS (np.ndarray): (n,) the judge's support; gaps are filled with rates out of fold."""
+    return cross_fit(table, lambda fusion, held_out: fusion.support(held_out), n_folds)
+
+
+def cross_fit(
+    table: CandidateTable,
+    score: Callable[[Fusion, CandidateTable], np.ndarray],
+    n_folds: int,
+) -> np.ndarray:
+    """Score every fold with the fusion of the other folds."""
+    folds = table.folds(n_folds)
+    scores = np.zeros(len(table))
+    for fold in range(n_folds):
+        held_out = folds == fold
+        if held_out.any():
+            fusion = fit_fusion(table.take(~held_out))
+            scores[held_out] = score(fusion, table.take(held_out))
+    return scores
+
+
+def clip_student(table: CandidateTable) -> np.ndarray:
+    """RETURNS (np.ndarray): (n,) the student's confidence within (FLOOR, CEILING). What only the
+    judge saw lies at the floor; what has no posterior for another reason is even."""
+    missing = np.where(table.proposed, FLOOR, 0.5)
+    student = np.where(np.isnan(table.student), missing, table.student)
+    return np.clip(student, FLOOR, CEILING)
+
+
+def log_loss(probability: np.ndarray, correct: np.ndarray) -> float:
+    """RETURNS (float): The mean negative log-likelihood."""
+    p = np.clip(probability, LEAST_SUPPORT, 1 - LEAST_SUPPORT)
+    return float(-np.mean(np.sort(np.log(np.where(correct, p, 1 - p)))))
+
+
+def logit(p: np.ndarray) -> np.ndarray:
+    return np.log(p) - np.log1p(-p)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def _verdict_rates(table: CandidateTable) -> Dict[str, float]:
+    """How often a candidate is right whose verdict came without a number. Verdicts against a
+    candidate are pooled where there are few of each."""
+    bare = np.isnan(table.support)
+    rates = {}
+    for verdict, name in enumerate(VERDICTS):
+        if name == "abstained":
+            continue
+        rows = bare & (table.verdict == verdict)
+        if name != "correct" and rows.sum() < MIN_VERDICT:
+            rows = bare & (table.verdict != CORRECT)
+        if rows.any():
+            right = table.correct[rows].sum()
+            rates[name] = round(float((right + 0.5) / (rows.sum() + 1)), DECIMALS)
+    return rates
+
+
+def _fall_back(table: CandidateTable, fusion: Fusion) -> Fusion:
+    def loss(mode: str) -> float:
+        candidate = Fusion(mode=mode, rates=fusion.rates)
+        return round(log_loss(candidate.predict(table), table.correct), DECIMALS)
+
+    mode = min(("equal", "judge", "student"), key=loss)
+    return Fusion(
+        mode=mode, n=fusion.n, n_correct=fusion.n_correct, rates=fusion.rates
+    )
+
+
+def _design(
+    table: CandidateTable, fusion: Fusion
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    columns = [
+        logit(clip_student(table)),
+        logit(fusion.support(table)),
+        ~table.proposed,
+        table.proposed,
+    ]
+    columns += [table.label == code for code in range(len(table.labels))]
+    start = np.array([0.5, 0.5, 0.0, 0.0] + [0.0] * len(table.labels))
+    precision = np.array(
+        [PRECISION_WEIGHT] * 2
+        + [PRECISION_INTERCEPT] * 2
+        + [PRECISION_LABEL] * len(table.labels)
+    )
+    return np.column_stack(columns).astype("float64"), start, precision
+
+
+def _maximise(
+    design: np.ndarray, correct: np.ndarray, prior: np.ndarray, precision: np.ndarray
+) -> np.ndarray:
+    """The posterior mode with the first two parameters not negative. The problem is convex, so the
+    best of the four ways to hold them at zero that keeps the rest feasible is the solution."""
+    solutions: List[Tuple[float, np.ndarray]] = []
+    for free_weights in product((True, False), repeat=2):
+        free = np.array(list(free_weights) + [True] * (len(prior) - 2))
+        beta = np.where(free, prior, 0.0)
+        beta[free] = _newton(
+            design[:, free], correct, prior[free], precision[free], beta[free]
+        )
+        if (beta[:2] >= 0).all():
+            solutions.append((_objective(design, correct, prior, precision, beta), beta))
+    return min(solutions, key=lambda solution: solution[0])[1]
+
+
+def _newton(
+    design: np.ndarray,
+    correct: np.ndarray,
+    prior: np.ndarray,
+    precision: np.ndarray,
+    beta: np.ndarray,
+) -> np.ndarray:
+    value = _objective(design, correct, prior, precision, beta)
+    for _ in range(100):
+        p = sigmoid(design @ beta)
+        gradient = design.T @ (p - correct) + precision * (beta - prior)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(precision)
+        step = np.linalg.solve(hessian, gradient)
+        size = 1.0
+        while size > 1e-8:
+            proposal = beta - size * step
+            lower = _objective(design, correct, prior, precision, proposal)
+            if lower <= value:
+                break
+            size /= 2
+        else:
+            return beta
+        beta, value = proposal, lower
+        if np.abs(size * step).max() < 1e-10:
+            return beta
+    return beta
+
+
+def _objective(
+    design: np.ndarray,
+    correct: np.ndarray,
+    prior: np.ndarray,
+    precision: np.ndarray,
+    beta: np.ndarray,
+) -> float:
+    linear = design @ beta
+    loss = np.logaddexp(0.0, linear) - correct * linear
+    return float(loss.sum() + 0.5 * (precision * (beta - prior) ** 2).sum())

@@ -1,0 +1,208 @@
+"""Candidates of many documents as columns, in an order that the order of the documents cannot change."""
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+from spacy.tokens import Doc
+
+from ..candidates import KEY, VERDICTS, Candidate, get_candidates
+from ..errors import Errors, LLMJudgeError
+from ..storage import fold_of, sha256_bytes, sha256_json
+
+ABSTAINED = VERDICTS.index("abstained")
+CORRECT = VERDICTS.index("correct")
+UNJUDGED = -1
+
+
+@dataclass(frozen=True)
+class CandidateTable:
+    """Columns of n candidates, ordered by the text of their document, start, end and label.
+
+    texts (Tuple[str, ...]): The documents.
+    labels (Tuple[str, ...]): The names behind the label column, sorted.
+    document (np.ndarray): (n,) index into `texts`.
+    start (np.ndarray): (n,) first token.
+    end (np.ndarray): (n,) the token after the last one.
+    label (np.ndarray): (n,) index into `labels`.
+    posterior (np.ndarray): (n,) the student's own probability, nan where it has none.
+    confidence (np.ndarray): (n,) the posterior after calibration, nan where it has none.
+    verdict (np.ndarray): (n,) index into VERDICTS, -1 where no judge was asked.
+    support (np.ndarray): (n,) the judge's probability, nan where it named none.
+    proposed (np.ndarray): (n,) True where the judge proposed it, False for the student's own.
+    predicted (np.ndarray): (n,) True where it is an entity of the document as it came.
+    correct (Optional[np.ndarray]): (n,) True where gold has exactly this span with this label.
+    probability (Optional[np.ndarray]): (n,) confidence and support, fused.
+    random_sample (bool): Whether the documents were drawn at random from the text of the pool.
+    """
+
+    texts: Tuple[str, ...]
+    labels: Tuple[str, ...]
+    document: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    label: np.ndarray
+    posterior: np.ndarray
+    confidence: np.ndarray
+    verdict: np.ndarray
+    support: np.ndarray
+    proposed: np.ndarray
+    predicted: np.ndarray
+    correct: Optional[np.ndarray] = None
+    probability: Optional[np.ndarray] = None
+    random_sample: bool = True
+
+    def __len__(self) -> int:
+        return len(self.document)
+
+    def take(self, rows: np.ndarray) -> "CandidateTable":
+        """RETURNS (CandidateTable): Some of the rows, given as a mask or as indices."""
+        names = _COLUMNS + ("correct", "probability")
+        columns = {name: getattr(self, name) for name in names}
+        return replace(
+            self, **{k: None if v is None else v[rows] for k, v in columns.items()}
+        )
+
+    def replace(self, **changes: Any) -> "CandidateTable":
+        return replace(self, **changes)
+
+    def relabel(self, labels: Sequence[str]) -> "CandidateTable":
+        """RETURNS (CandidateTable): The same rows with their labels numbered by another list."""
+        codes = np.array([labels.index(name) for name in self.labels], dtype="int64")
+        label = codes[self.label] if len(self) else self.label
+        return replace(self, labels=tuple(labels), label=label)
+
+    def folds(self, n_folds: int) -> np.ndarray:
+        """RETURNS (np.ndarray): (n,) the fold of every row's document, by its text."""
+        folds = np.array([fold_of(text, n_folds) for text in self.texts], dtype="int64")
+        return folds[self.document] if len(self) else np.zeros(0, dtype="int64")
+
+    @property
+    def student(self) -> np.ndarray:
+        """(n,) the confidence, or the posterior where calibration is missing; nan for neither."""
+        return np.where(np.isnan(self.confidence), self.posterior, self.confidence)
+
+    @property
+    def judged(self) -> np.ndarray:
+        """(n,) True where the judge was asked and answered."""
+        return (self.verdict != UNJUDGED) & (self.verdict != ABSTAINED)
+
+
+_COLUMNS = (
+    "document",
+    "start",
+    "end",
+    "label",
+    "posterior",
+    "confidence",
+    "verdict",
+    "support",
+    "proposed",
+    "predicted",
+)
+
+
+def table_from_docs(
+    docs: Sequence[Doc],
+    gold: Optional[Sequence[Doc]] = None,
+    *,
+    found: Optional[Sequence[Sequence[Candidate]]] = None,
+    random_sample: bool = True,
+) -> CandidateTable:
+    """Read the candidates of documents into columns.
+
+    docs (Sequence[Doc]): Documents with candidates.
+    gold (Optional[Sequence[Doc]]): The same documents with gold entities, in the same order.
+        Candidates that touch a token whose gold is missing are left out: nobody knows their truth.
+    found (Optional[Sequence[Sequence[Candidate]]]): The candidates of every document, where they are
+        not simply those that it holds.
+    random_sample (bool): Whether the documents were drawn at random from the text of the pool.
+    RETURNS (CandidateTable): `document` counts as `docs` does.
+    """
+    if gold is not None:
+        _check_gold(docs, gold)
+    if found is None:
+        found = [get_candidates(doc) for doc in docs]
+    rows: List[Tuple[int, Candidate]] = []
+    correct: List[bool] = []
+    predicted: List[bool] = []
+    for i in document_order(docs, found):
+        known = None if gold is None else _gold_spans(gold[i])
+        entities = {(ent.start, ent.end, ent.label_) for ent in docs[i].ents}
+        for candidate in found[i]:
+            if known is not None:
+                if candidate.key not in known[0] and any(
+                    token in known[1] for token in range(candidate.start, candidate.end)
+                ):
+                    continue
+                correct.append(candidate.key in known[0])
+            rows.append((i, candidate))
+            predicted.append(candidate.key in entities)
+    labels = tuple(sorted({candidate.label for _, candidate in rows}))
+    codes = {label: code for code, label in enumerate(labels)}
+    cells = [candidate for _, candidate in rows]
+    return CandidateTable(
+        texts=tuple(doc.text for doc in docs),
+        labels=labels,
+        document=np.array([i for i, _ in rows], dtype="int64"),
+        start=np.array([c.start for c in cells], dtype="int64"),
+        end=np.array([c.end for c in cells], dtype="int64"),
+        label=np.array([codes[c.label] for c in cells], dtype="int64"),
+        posterior=_floats([c.posterior for c in cells]),
+        confidence=_floats([c.confidence for c in cells]),
+        verdict=np.array([_verdict(c) for c in cells], dtype="int64"),
+        support=_floats([None if c.verdict == "abstained" else c.support for c in cells]),
+        proposed=np.array([c.source == "judge" for c in cells], dtype=bool),
+        predicted=np.array(predicted, dtype=bool),
+        correct=None if gold is None else np.array(correct, dtype=bool),
+        random_sample=random_sample,
+    )
+
+
+def document_order(
+    docs: Sequence[Doc], found: Sequence[Sequence[Candidate]]
+) -> List[int]:
+    """Order documents by what they are, not by where they came: by the hash of their text, then,
+    for duplicates, by all that is known of them.
+
+    docs (Sequence[Doc]): The documents.
+    found (Sequence[Sequence[Candidate]]): Their candidates.
+    RETURNS (List[int]): Indices into `docs`.
+    """
+    digests = [sha256_bytes(doc.text.encode("utf8")) for doc in docs]
+    counts: Dict[str, int] = {}
+    for digest in digests:
+        counts[digest] = counts.get(digest, 0) + 1
+
+    def identity(i: int) -> Tuple[str, str]:
+        if counts[digests[i]] == 1:
+            return (digests[i], "")
+        tokens = [[t.text, t.ent_iob, t.ent_type_] for t in docs[i]]
+        attrs = dict(docs[i].spans[KEY].attrs) if KEY in docs[i].spans else {}
+        return (digests[i], sha256_json([tokens, [vars(c) for c in found[i]], attrs]))
+
+    return sorted(range(len(docs)), key=identity)
+
+
+def _check_gold(docs: Sequence[Doc], gold: Sequence[Doc]) -> None:
+    if len(docs) != len(gold):
+        raise LLMJudgeError(Errors.J400.format(n_docs=len(docs), n_gold=len(gold)))
+    for i, (doc, reference) in enumerate(zip(docs, gold)):
+        if [t.text for t in doc] != [t.text for t in reference]:
+            raise LLMJudgeError(
+                Errors.J401.format(i=i, text=doc.text[:60], gold=reference.text[:60])
+            )
+        if len(reference) and not reference.has_annotation("ENT_IOB"):
+            raise LLMJudgeError(Errors.J402.format(i=i, text=reference.text[:60]))
+
+
+def _gold_spans(doc: Doc) -> Tuple[set, set]:
+    entities = {(ent.start, ent.end, ent.label_) for ent in doc.ents}
+    return entities, {token.i for token in doc if token.ent_iob == 0}
+
+
+def _verdict(candidate: Candidate) -> int:
+    return UNJUDGED if candidate.verdict is None else VERDICTS.index(candidate.verdict)
+
+
+def _floats(values: Sequence[Optional[float]]) -> np.ndarray:
+    return np.array([np.nan if v is None else v for v in values], dtype="float64")

@@ -1,0 +1,204 @@
+import json
+
+import numpy as np
+import pytest
+from helpers_selection import draw_world, make_table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_llmjudge.selection.fusion import (
+    FLOOR,
+    Fusion,
+    cross_fit,
+    cross_fit_fusion,
+    cross_fit_support,
+    fit_fusion,
+    log_loss,
+)
+
+
+def world(seed=0, n_docs=200, **kwargs):
+    return draw_world(np.random.default_rng(seed), n_docs, **kwargs)
+
+
+def test_without_evidence_it_is_the_equal_pool():
+    fusion = fit_fusion(None)
+    assert fusion.mode == "equal" and fusion.n == 0
+    p = fusion.predict(make_table([0.8, 0.2], [0.8, 0.8]))
+    assert p.tolist() == pytest.approx([0.8, 0.5])
+
+
+def test_fused_is_better_than_each_source_alone():
+    evidence, test = world(0), world(1)
+    p = fit_fusion(evidence).predict(test)
+    fused = log_loss(p, test.correct)
+    assert fused < log_loss(test.confidence, test.correct) - 0.02
+    assert fused < log_loss(test.support, test.correct) - 0.02
+
+
+def test_intercept_takes_away_a_yes_bias():
+    rng = np.random.default_rng(0)
+    correct = rng.random(400) < 0.4
+    support = np.where(correct, 0.95, 0.9)
+    table = make_table(np.where(correct, 0.6, 0.4), support, correct)
+    p = fit_fusion(table).predict(table)
+    assert abs(p.mean() - correct.mean()) < 0.02
+
+
+def test_weights_are_never_negative():
+    rng = np.random.default_rng(0)
+    correct = rng.random(300) < 0.5
+    table = make_table(np.where(correct, 0.2, 0.8), np.where(correct, 0.9, 0.1), correct)
+    fusion = fit_fusion(table)
+    assert fusion.mode == "fitted" and fusion.weight_student == 0.0
+    assert fusion.weight_judge > 0.5
+
+
+def test_proposals_have_an_intercept_of_their_own():
+    rng = np.random.default_rng(0)
+    proposed = rng.random(600) < 0.5
+    correct = rng.random(600) < np.where(proposed, 0.9, 0.3)
+    confidence = np.where(proposed, np.nan, 0.5)
+    table = make_table(confidence, np.full(600, 0.6), correct, proposed=proposed)
+    p = fit_fusion(table).predict(table)
+    assert abs(p[proposed].mean() - 0.9) < 0.05
+    assert abs(p[~proposed].mean() - 0.3) < 0.05
+
+
+def test_label_offsets_are_shrunk_to_the_common_one():
+    rng = np.random.default_rng(0)
+    label = (np.arange(500) < 5).astype(int)
+    correct = np.where(label == 1, False, rng.random(500) < 0.8)
+    table = make_table(np.full(500, 0.7), np.full(500, 0.7), correct, label=label, labels=("A", "B"))
+    p = fit_fusion(table).predict(table)
+    assert 0.1 < p[label == 1].mean() < p[label == 0].mean() - 0.1
+
+
+def test_labels_that_the_evidence_lacks_have_no_offset():
+    fusion = fit_fusion(world())
+    table = make_table([0.7], [0.7], label=[0], labels=("NEW",))
+    common = Fusion(**{**fusion.to_dict(), "offsets": {}})
+    assert fusion.predict(table) == common.predict(table)
+
+
+def test_unlisted_candidates_get_their_held_out_rate():
+    support = np.where(np.arange(100) < 60, 0.9, np.nan)
+    correct = np.arange(100) < 64
+    verdict = ["correct"] * 60 + ["not_entity"] * 40
+    table = make_table(np.full(100, 0.3), support, correct, verdict=verdict)
+    fusion = fit_fusion(table)
+    assert fusion.rates["not_entity"] == pytest.approx(4.5 / 41, abs=1e-6)
+    assert fusion.support(table)[-1] == pytest.approx(4.5 / 41, abs=1e-6)
+
+
+def test_rates_are_by_verdict_where_there_are_enough():
+    verdict = ["not_entity"] * 30 + ["wrong_label"] * 30 + ["wrong_boundary"] * 3
+    correct = [False] * 30 + [True] * 15 + [False] * 15 + [True] * 3
+    fusion = fit_fusion(make_table(np.full(63, 0.3), None, correct, verdict=verdict))
+    assert fusion.rates["not_entity"] == pytest.approx(0.5 / 31, abs=1e-6)
+    assert fusion.rates["wrong_label"] == pytest.approx(15.5 / 31, abs=1e-6)
+    assert fusion.rates["wrong_boundary"] == pytest.approx(18.5 / 64, abs=1e-6)
+    assert "correct" not in fusion.rates
+
+
+def test_bare_correct_verdicts_are_not_pooled_with_the_others():
+    verdict = ["correct"] * 10 + ["not_entity"] * 10
+    fusion = fit_fusion(make_table(np.full(20, 0.3), None, [True] * 10 + [False] * 10, verdict=verdict))
+    assert fusion.rates["correct"] == pytest.approx(10.5 / 11, abs=1e-6)
+    assert fusion.rates["not_entity"] == pytest.approx(0.5 / 11, abs=1e-6)
+
+
+@pytest.mark.parametrize("verdict", ["abstained", None])
+def test_without_an_answer_it_is_the_student_alone(verdict):
+    table = make_table([0.3, 0.9], None, verdict=verdict)
+    for fusion in (Fusion(), fit_fusion(world())):
+        assert fusion.predict(table).tolist() == [0.3, 0.9]
+
+
+def test_posterior_stands_in_for_a_missing_confidence():
+    table = make_table([np.nan], [0.5]).replace(posterior=np.array([0.8]))
+    assert Fusion().predict(table) > 0.6
+
+
+def test_low_confidence_is_floored_at_the_candidate_cut():
+    low = make_table([1e-9], [0.5])
+    assert Fusion().predict(low) == Fusion().predict(make_table([FLOOR], [0.5]))
+
+
+def test_entities_without_a_posterior_are_the_judge_s_business():
+    table = make_table([np.nan], [0.9])
+    assert Fusion().predict(table)[0] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    "confidence, support, expected",
+    [([0.9, 0.1], [0.5, 0.5], "student"), ([0.5, 0.5], [0.9, 0.1], "judge"), ([0.95, 0.05], [0.95, 0.05], "equal")],
+)
+def test_with_little_evidence_the_best_simple_rule_is_taken(confidence, support, expected):
+    table = make_table(confidence * 5, support * 5, [True, False] * 5)
+    fusion = fit_fusion(table)
+    assert fusion.mode == expected and fusion.n == 10 and fusion.n_correct == 5
+
+
+def test_one_class_of_evidence_is_not_fitted():
+    table = make_table(np.full(100, 0.8), np.full(100, 0.9), np.ones(100, bool))
+    assert fit_fusion(table).mode != "fitted"
+    assert np.isfinite(fit_fusion(table).predict(table)).all()
+
+
+def test_out_of_fold_means_that_the_own_document_has_no_say():
+    table = world(n_docs=60)
+    before = cross_fit_fusion(table)
+    lied = table.correct.copy()
+    lied[table.document == 7] = ~lied[table.document == 7]
+    after = cross_fit_fusion(table.replace(correct=lied))
+    own_fold = table.folds(5) == table.folds(5)[table.document == 7][0]
+    assert np.array_equal(before[own_fold], after[own_fold])
+    assert not np.array_equal(before[~own_fold], after[~own_fold])
+
+
+def test_duplicates_share_a_fold():
+    table = world(n_docs=40)
+    table = table.replace(texts=tuple("same" for _ in table.texts))
+    seen = []
+    cross_fit(table, lambda fusion, held_out: seen.append(fusion) or held_out.support, 5)
+    assert [fusion.n for fusion in seen] == [0]
+
+
+def test_out_of_fold_support_has_no_gaps_where_the_judge_answered():
+    table = world(n_docs=60)
+    table = table.replace(support=np.where(np.arange(len(table)) % 3, table.support, np.nan))
+    assert not np.isnan(cross_fit_support(table)).any()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 5), st.randoms(use_true_random=False))
+def test_order_of_rows_changes_nothing(seed, random):
+    table = world(seed, n_docs=40)
+    order = list(range(len(table)))
+    random.shuffle(order)
+    assert fit_fusion(table.take(np.array(order))) == fit_fusion(table)
+
+
+def test_json_round_trip():
+    fusion = fit_fusion(world())
+    assert Fusion.from_dict(json.loads(json.dumps(fusion.to_dict()))) == fusion
+
+
+def test_fit_is_the_optimum_of_scipy():
+    from scipy.optimize import minimize
+
+    from spacy_llmjudge.selection.fusion import _design, _objective
+
+    table = world(3, n_docs=50)
+    fusion = fit_fusion(table)
+    design, prior, precision = _design(table, fusion)
+    y = table.correct.astype(float)
+    best = minimize(
+        lambda beta: _objective(design, y, prior, precision, beta),
+        prior,
+        bounds=[(0, None)] * 2 + [(None, None)] * (len(prior) - 2),
+        method="L-BFGS-B",
+    )
+    ours = [fusion.weight_student, fusion.weight_judge, fusion.intercept]
+    assert ours == pytest.approx(best.x[:3], abs=1e-3)

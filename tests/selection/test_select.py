@@ -1,0 +1,340 @@
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers_selection import draw_world, make_doc, make_table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.tokens import DocBin
+
+from spacy_llmjudge.candidates import Candidate, get_candidates
+from spacy_llmjudge.selection.collaborative import make_collaborative
+from spacy_llmjudge.selection.select import decide, select
+from spacy_llmjudge.selection.selectors import (
+    Selection,
+    make_certified,
+    make_conformal,
+    make_threshold,
+)
+from spacy_llmjudge.selection.silver import SilverPolicy
+
+VERDICTS = ["correct", "correct", "correct", "wrong_label", "wrong_boundary", "not_entity"]
+
+
+def draw_documents(seed, n, judged=True):
+    """Documents of ten tokens with gold, and candidates that know something about it."""
+    rng = random.Random(seed)
+    docs, gold = [], []
+    for i in range(n):
+        text = " ".join(f"w{rng.randrange(1000)}" for _ in range(9)) + f" n{i}"
+        ents, candidates = [], []
+        for start in range(0, 9, 3):
+            label = rng.choice("AB")
+            is_right = rng.random() < 0.7
+            noise = rng.gauss(0, 0.15)
+            confidence = min(max(0.35 + 0.35 * is_right + noise, 0.02), 0.98)
+            support = min(max(0.25 + 0.6 * is_right + rng.gauss(0, 0.12), 0.01), 0.99)
+            end = start + rng.choice([1, 2])
+            if is_right:
+                ents.append((start, end, label))
+            elif rng.random() < 0.5:
+                ents.append((start, start + 3, label))
+            verdict = "correct" if support > 0.5 else rng.choice(VERDICTS[3:])
+            listed = support > 0.3
+            proposed = rng.random() < 0.2
+            candidates.append(
+                Candidate(
+                    start,
+                    end,
+                    label,
+                    posterior=None if proposed else confidence,
+                    confidence=None if proposed else confidence,
+                    verdict=verdict if judged else None,
+                    support=support if judged and listed else None,
+                    source="judge" if proposed else "student",
+                )
+            )
+            if rng.random() < 0.4:
+                candidates.append(
+                    Candidate(
+                        start,
+                        start + 3,
+                        label,
+                        posterior=0.1,
+                        confidence=0.1,
+                        verdict="wrong_boundary" if judged else None,
+                        support=0.1 if judged else None,
+                        source="student",
+                    )
+                )
+        outside = [rng.uniform(0.8, 1.0) for _ in range(10)]
+        student = [c.key for c in candidates if (c.confidence or 0) > 0.5]
+        docs.append(make_doc(text, candidates, outside=outside, ents=student, state="judged" if judged else None))
+        gold.append(make_doc(text, ents=ents, state=None))
+    return docs, gold
+
+
+def wrong_share(silver, gold):
+    truth = {doc.text: {(e.start, e.end, e.label_) for e in doc.ents} for doc in gold}
+    spans = [(doc.text, (e.start, e.end, e.label_)) for doc in silver for e in doc.ents]
+    return sum(key not in truth[text] for text, key in spans) / max(len(spans), 1)
+
+
+def run(selector, **kwargs):
+    pool, gold = draw_documents(1, 300)
+    evidence, evidence_gold = draw_documents(2, 120)
+    decided, silver, report = select(pool, evidence, evidence_gold, selector, **kwargs)
+    return decided, silver, report, gold
+
+
+def test_conformal_selection_from_documents_to_silver():
+    decided, silver, report, gold = run(make_conformal(0.1))
+    assert wrong_share(silver, gold) < 0.13
+    assert sum(len(doc.ents) for doc in silver) > 300
+    assert report["promise"]["kind"] == "expected"
+    assert sum(report["decisions"].values()) == report["candidates"]["pool"]
+
+
+def test_decisions_are_written_into_the_documents():
+    decided, silver, report, _ = run(make_conformal(0.1))
+    found = [c for doc in decided for c in get_candidates(doc)]
+    for name, count in report["decisions"].items():
+        assert sum(c.decision == name for c in found) == count
+    assert all(0 < c.probability < 1 for c in found)
+    cut = report["cut"]
+    assert all(c.probability >= cut for c in found if c.decision == "accepted")
+    rejected = [c for c in found if c.decision == "rejected"]
+    assert rejected and all(c.probability <= 0.15 and c.verdict != "correct" for c in rejected)
+
+
+def test_silver_has_no_overlaps_and_only_accepted_spans():
+    decided, silver, _, _ = run(make_conformal(0.2))
+    accepted = {
+        (doc.text, c.key) for doc in decided for c in get_candidates(doc) if c.decision == "accepted"
+    }
+    spans = {(doc.text, (e.start, e.end, e.label_)) for doc in silver for e in doc.ents}
+    assert spans and spans <= accepted
+
+
+def test_report_is_json_and_counts_by_label():
+    *_, report, _ = run(make_conformal(0.1))
+    assert json.loads(json.dumps(report)) == report
+    rows = report["labels"].values()
+    assert set(report["labels"]) == {"A", "B"}
+    assert sum(row["accepted"] for row in rows) == report["decisions"]["accepted"]
+    assert sum(row["wrong_over_cut"] for row in rows) == report["promise"]["errors_over_cut"]
+    assert sum(row["held_out"] for row in rows) == report["promise"]["n"]
+
+
+def test_reliability_is_asked_for_each_source():
+    seen = {}
+
+    def reliability(probability, correct):
+        assert len(probability) == len(correct) and not np.isnan(probability).any()
+        return {"brier": float(np.mean((probability - correct) ** 2))}
+
+    *_, report, _ = run(make_conformal(0.1), reliability=reliability)
+    seen = {name: figures["brier"] for name, figures in report["reliability"].items()}
+    assert set(seen) == {"student", "judge", "fused"}
+    assert seen["fused"] < seen["student"]
+
+
+def test_threshold_never_looks_at_the_judge():
+    selector = make_threshold(0.6)
+    *_, with_judge, _ = run(selector)
+    results = []
+    for judged in (True, False):
+        pool, _ = draw_documents(1, 100, judged)
+        evidence, gold = draw_documents(2, 50, judged)
+        decided, silver, report = select(pool, evidence, gold, selector)
+        results.append(
+            (
+                [[(c.key, c.decision, c.probability) for c in get_candidates(d)] for d in decided],
+                [[(t.ent_iob, t.ent_type_) for t in doc] for doc in silver],
+                report,
+            )
+        )
+    assert results[0] == results[1]
+    assert with_judge["promise"]["kind"] is None
+
+
+def test_proposals_off_takes_them_from_the_evidence_too():
+    *_, full, _ = run(make_conformal(0.2))
+    policy = SilverPolicy(proposals=False, corrections=False)
+    decided, silver, report, _ = run(make_conformal(0.2), policy=policy)
+    assert report["candidates"]["pool"] < full["candidates"]["pool"]
+    assert report["candidates"]["evidence"] < full["candidates"]["evidence"]
+    hidden = [c for doc in decided for c in get_candidates(doc) if c.source == "judge"]
+    assert hidden and all(c.decision is None and c.probability is None for c in hidden)
+
+
+def test_sentence_unit_trains_on_no_document_that_failed():
+    decided, silver, report, _ = run(make_collaborative(0.6, unit="sentence"))
+    kept = {doc.text for doc in silver if doc.ents}
+    for doc in decided:
+        predicted = {(e.start, e.end, e.label_) for e in doc.ents}
+        if doc.text in kept:
+            passed = {c.key for c in get_candidates(doc) if c.decision == "accepted"}
+            assert predicted <= passed
+    assert kept and report["documents"]["too_little_known"] > 0
+
+
+def test_without_a_random_sample_nothing_is_promised():
+    *_, report, _ = run(make_conformal(0.1), random_sample=False)
+    assert report["promise"]["kind"] is None and report["decisions"]["accepted"] > 0
+    assert report["statement"].startswith("No promise")
+
+
+def test_a_plain_function_is_a_selector_too():
+    def keep_half(pool, evidence):
+        return Selection(pool.probability >= 0.5, 0.5, "No promise.")
+
+    *_, report, _ = run(keep_half)
+    assert report["settings"]["selector"] == "keep_half"
+    assert report["decisions"]["accepted"] > 0
+
+
+def test_empty_pool():
+    evidence, gold = draw_documents(2, 20)
+    decided, silver, report = select([], evidence, gold, make_conformal(0.1))
+    assert decided == [] and silver == [] and report["decisions"]["accepted"] == 0
+
+
+def test_no_evidence():
+    pool, _ = draw_documents(1, 20)
+    decided, silver, report = select(pool, [], [], make_conformal(0.1))
+    assert report["decisions"]["accepted"] == 0
+    assert "not attainable with 0 held-out candidates" in report["statement"]
+    assert report["fusion"]["mode"] == "equal" and report["fusion"]["n"] == 0
+
+
+def test_no_judge_at_all():
+    pool, _ = draw_documents(1, 50, judged=False)
+    evidence, gold = draw_documents(2, 100, judged=False)
+    decided, _, _ = select(pool, evidence, gold, make_conformal(0.3))
+    for doc in decided:
+        for c in get_candidates(doc):
+            if c.confidence is not None:
+                assert c.probability == pytest.approx(c.confidence, abs=1e-6)
+
+
+def test_held_out_candidates_lose_their_overlaps_like_those_of_the_pool():
+    pool, _ = draw_documents(1, 100)
+    decided, _, report = select(pool, *draw_documents(1, 100), make_conformal(0.1))
+    counts = report["candidates"]
+    assert counts["pool"] == counts["evidence"] > counts["evidence_without_overlaps"]
+
+
+def test_decisions_never_depend_on_evidence_of_the_same_document():
+    """What is promised was measured on probabilities that have not seen their own truth."""
+    world = draw_world(np.random.default_rng(0), 80)
+    before = decide(world, world, make_conformal(0.2)).evidence_probability
+    lied = world.correct.copy()
+    rows = world.document == 3
+    lied[rows] = ~lied[rows]
+    after = decide(world, world.replace(correct=lied), make_conformal(0.2)).evidence_probability
+    assert np.array_equal(before[rows], after[rows])
+    assert not np.array_equal(before, after)
+
+
+def fingerprint(selector, order_seed):
+    pool, _ = draw_documents(1, 60)
+    evidence, gold = draw_documents(2, 60)
+    pool.append(make_doc(pool[0].text, get_candidates(pool[0])))  # a duplicate
+    shuffle = random.Random(order_seed).shuffle
+    pairs = list(zip(evidence, gold))
+    shuffle(pool), shuffle(pairs)
+    _, silver, report = select(pool, *zip(*pairs), selector)
+    return DocBin(docs=silver).to_bytes(), json.dumps(report)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        make_conformal(0.1),
+        make_conformal(0.2, weighted=True),
+        make_certified(0.2, 0.1),
+        make_threshold(0.6),
+        make_collaborative(0.6),
+    ],
+)
+def test_the_order_of_documents_changes_no_byte(selector):
+    results = {fingerprint(selector, seed) for seed in range(3)}
+    assert len(results) == 1
+
+
+@pytest.mark.slow
+def test_the_hash_seed_changes_no_byte():
+    code = (
+        "import hashlib, test_select as t; "
+        "b, r = t.fingerprint(t.make_conformal(0.1), 0); "
+        "print(hashlib.sha256(b + r.encode()).hexdigest())"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent,
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        ).stdout
+        for seed in (1, 2)
+    }
+    assert len(outputs) == 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000))
+def test_tables_in_any_order_get_the_same_decisions(seed):
+    rng = np.random.default_rng(seed)
+    pool, evidence = draw_world(rng, 40), draw_world(rng, 40)
+    plain = decide(pool, evidence, make_conformal(0.2))
+    order, other = rng.permutation(len(pool)), rng.permutation(len(evidence))
+    shuffled = decide(pool.take(order), evidence.take(other), make_conformal(0.2))
+    assert np.array_equal(shuffled.decision, plain.decision[order])
+    assert np.array_equal(shuffled.probability, plain.probability[order])
+
+
+def simulate(n_draws, n_held_out, n_pool, selector, seed):
+    rng, shares = np.random.default_rng(seed), []
+    for _ in range(n_draws):
+        pool, evidence = draw_world(rng, n_pool), draw_world(rng, n_held_out)
+        decisions = decide(pool, evidence, selector)
+        accepted = decisions.decision == 0
+        shares.append((~pool.correct[accepted]).mean() if accepted.any() else 0.0)
+    return np.array(shares)
+
+
+@pytest.mark.parametrize("n_held_out", [40, 120])
+def test_promise_holds_through_fusion_and_clusters(n_held_out):
+    """The whole way: the fusion is fitted on the evidence, and spans of a document are alike."""
+    shares = simulate(60, n_held_out, 400, make_conformal(0.1), seed=n_held_out)
+    assert shares.mean() <= 0.1 + 3 * shares.std() / np.sqrt(len(shares))
+    assert shares.mean() > 0.02
+
+
+@pytest.mark.slow
+def test_a_million_candidates():
+    rng = np.random.default_rng(0)
+    pool, evidence = draw_world(rng, 400_000), draw_world(rng, 300)
+    n = len(pool)
+    # neighbours overlap: every second span reaches over the next one
+    pool = pool.replace(end=pool.end + np.arange(n) % 2)
+    assert n >= 999_000
+    started = time.perf_counter()
+    decisions = decide(pool, evidence, make_conformal(0.1))
+    assert time.perf_counter() - started < 20
+    assert (decisions.decision == 0).sum() > 100_000
+
+
+def test_tables_of_pool_and_evidence_may_know_different_labels():
+    pool = make_table([0.9] * 30, [0.9] * 30, labels=("B",))
+    evidence = make_table([0.9] * 60, [0.9] * 60, [True] * 55 + [False] * 5, labels=("A",))
+    assert len(decide(pool, evidence, make_conformal(0.2)).decision) == 30
