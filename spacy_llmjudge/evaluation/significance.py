@@ -1,0 +1,200 @@
+"""How sure a micro F1 and a difference of two are: bootstrap and randomisation over documents.
+
+All functions take the counts of documents, shape (documents, 3): true positives, false positives
+and false negatives (`scores.ner_counts`). The document is the unit that is drawn, because the
+entities of one document are not independent.
+"""
+from typing import Any, Dict, Iterator
+
+import numpy
+
+from ..errors import Errors, LLMJudgeError
+
+# Rounding must not make a resample that ties with what was observed count as less extreme.
+_TIE = 1e-12
+_BLOCK_CELLS = 4_000_000
+
+
+def micro_f1(totals: numpy.ndarray) -> numpy.ndarray:
+    """Compute F1 from counts; 0 where there is nothing to find and nothing was found.
+
+    totals (numpy.ndarray): Shape (..., 3): true positives, false positives, false negatives.
+    RETURNS (numpy.ndarray): Shape (...), 0 to 1.
+
+    >>> float(micro_f1(numpy.array([3, 1, 2])))
+    0.6666666666666666
+    """
+    totals = numpy.asarray(totals, dtype=float)
+    found = 2 * totals[..., 0] + totals[..., 1] + totals[..., 2]
+    return 2 * totals[..., 0] / numpy.maximum(found, 1.0)
+
+
+def bootstrap_f1(
+    counts: numpy.ndarray,
+    *,
+    n_resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Dict[str, float]:
+    """Compute the percentile bootstrap interval of micro F1 (Efron and Tibshirani 1993, ch. 13).
+
+    counts (numpy.ndarray): Shape (documents, 3).
+    n_resamples (int): How many resamples of the documents.
+    level (float): The nominal coverage.
+    seed (int): The same seed gives the same interval.
+    RETURNS (Dict[str, float]): `f`, `f_low` and `f_high`, 0 to 1.
+
+    >>> counts = numpy.array([[2, 0, 1], [1, 1, 0], [0, 1, 1], [3, 0, 0]])
+    >>> {name: round(value, 3) for name, value in bootstrap_f1(counts).items()}
+    {'f': 0.75, 'f_low': 0.364, 'f_high': 0.952}
+    """
+    counts = _check(counts)
+    resampled = numpy.concatenate(
+        [micro_f1(draw @ counts) for draw in _draws(len(counts), n_resamples, seed)]
+    )
+    low, high = numpy.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    f = float(micro_f1(counts.sum(axis=0)))
+    return {"f": f, "f_low": float(low), "f_high": float(high)}
+
+
+def paired_bootstrap(
+    counts_a: numpy.ndarray,
+    counts_b: numpy.ndarray,
+    *,
+    n_resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Dict[str, float]:
+    """Compare two systems on the same documents: the interval of F1(a) - F1(b), and a p value.
+
+    The p value is two-sided, from the differences shifted to the null hypothesis of no difference
+    (Efron and Tibshirani 1993, ch. 16): the share of resamples, the observed one among them, that
+    lie as far from the observed difference as this lies from 0.
+
+    counts_a (numpy.ndarray): Shape (documents, 3).
+    counts_b (numpy.ndarray): Shape (documents, 3), the same documents in the same order.
+    n_resamples (int): How many resamples of the documents.
+    level (float): The nominal coverage.
+    seed (int): The same seed gives the same result.
+    RETURNS (Dict[str, float]): `difference`, `low`, `high` (-1 to 1) and `p_value`.
+
+    >>> a = numpy.array([[2, 0, 0], [1, 0, 1], [2, 1, 0]])
+    >>> paired_bootstrap(a, a)
+    {'difference': 0.0, 'low': 0.0, 'high': 0.0, 'p_value': 1.0}
+    """
+    counts_a, counts_b = _check_pair(counts_a, counts_b)
+    resampled = numpy.concatenate(
+        [
+            micro_f1(draw @ counts_a) - micro_f1(draw @ counts_b)
+            for draw in _draws(len(counts_a), n_resamples, seed)
+        ]
+    )
+    difference = _difference(counts_a, counts_b)
+    low, high = numpy.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    extreme = numpy.abs(resampled - difference) >= abs(difference) - _TIE
+    p_value = (1 + int(extreme.sum())) / (n_resamples + 1)
+    return {
+        "difference": difference,
+        "low": float(low),
+        "high": float(high),
+        "p_value": p_value,
+    }
+
+
+def approximate_randomization(
+    counts_a: numpy.ndarray,
+    counts_b: numpy.ndarray,
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> Dict[str, float]:
+    """Test the difference of two micro F1 by swapping the systems' outputs document by document.
+
+    Two-sided and paired (Noreen 1989; Yeh 2000): under the null hypothesis it does not matter which
+    of the two systems gave which output for a document.
+
+    counts_a (numpy.ndarray): Shape (documents, 3).
+    counts_b (numpy.ndarray): Shape (documents, 3), the same documents in the same order.
+    n_resamples (int): How many random assignments.
+    seed (int): The same seed gives the same result.
+    RETURNS (Dict[str, float]): `difference` (-1 to 1) and `p_value`.
+
+    >>> a = numpy.array([[3, 0, 0]] * 12)
+    >>> b = numpy.array([[2, 1, 1]] * 12)
+    >>> approximate_randomization(a, b)["p_value"] < 0.01
+    True
+    """
+    counts_a, counts_b = _check_pair(counts_a, counts_b)
+    difference = _difference(counts_a, counts_b)
+    change = counts_b - counts_a
+    change = change[change.any(axis=1)]
+    total_a, total_b = counts_a.sum(axis=0), counts_b.sum(axis=0)
+    rng = numpy.random.default_rng(seed)
+    extreme = 0
+    for size in _blocks(len(change), n_resamples):
+        swapped = rng.integers(0, 2, size=(size, len(change))) @ change
+        differences = micro_f1(total_a + swapped) - micro_f1(total_b - swapped)
+        extreme += int((numpy.abs(differences) >= abs(difference) - _TIE).sum())
+    return {"difference": difference, "p_value": (1 + extreme) / (n_resamples + 1)}
+
+
+def compare(
+    counts_a: numpy.ndarray,
+    counts_b: numpy.ndarray,
+    *,
+    n_resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Dict[str, Any]:
+    """Compare two systems with both tests.
+
+    counts_a (numpy.ndarray): Shape (documents, 3).
+    counts_b (numpy.ndarray): Shape (documents, 3), the same documents in the same order.
+    RETURNS (Dict[str, Any]): `difference`, `low`, `high`, `p_bootstrap`, `p_randomization`, and
+        `documents`.
+    """
+    settings = {"n_resamples": n_resamples, "seed": seed}
+    bootstrap = paired_bootstrap(counts_a, counts_b, level=level, **settings)
+    randomization = approximate_randomization(counts_a, counts_b, **settings)
+    return {
+        "difference": bootstrap["difference"],
+        "low": bootstrap["low"],
+        "high": bootstrap["high"],
+        "p_bootstrap": bootstrap["p_value"],
+        "p_randomization": randomization["p_value"],
+        "documents": len(counts_a),
+    }
+
+
+def _difference(counts_a: numpy.ndarray, counts_b: numpy.ndarray) -> float:
+    return float(micro_f1(counts_a.sum(axis=0)) - micro_f1(counts_b.sum(axis=0)))
+
+
+def _draws(n_docs: int, n_resamples: int, seed: int) -> Iterator[numpy.ndarray]:
+    """How often each document is drawn, shape (resamples in the block, documents)."""
+    rng = numpy.random.default_rng(seed)
+    shares = numpy.full(n_docs, 1 / n_docs)
+    for size in _blocks(n_docs, n_resamples):
+        yield rng.multinomial(n_docs, shares, size=size)
+
+
+def _blocks(n_docs: int, n_resamples: int) -> Iterator[int]:
+    """Sizes of blocks of resamples, so that memory stays bounded for any number of documents."""
+    size = max(1, _BLOCK_CELLS // max(1, n_docs))
+    for start in range(0, n_resamples, size):
+        yield min(size, n_resamples - start)
+
+
+def _check(counts: numpy.ndarray) -> numpy.ndarray:
+    counts = numpy.asarray(counts)
+    if counts.ndim != 2 or counts.shape[1] != 3 or not len(counts):
+        raise LLMJudgeError(Errors.J704.format(shape=counts.shape))
+    return counts
+
+
+def _check_pair(counts_a: numpy.ndarray, counts_b: numpy.ndarray):
+    counts_a, counts_b = _check(counts_a), _check(counts_b)
+    gold_a, gold_b = (c[:, 0] + c[:, 2] for c in (counts_a, counts_b))
+    if len(counts_a) != len(counts_b) or (gold_a != gold_b).any():
+        raise LLMJudgeError(Errors.J705)
+    return counts_a, counts_b

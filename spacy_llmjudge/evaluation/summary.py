@@ -1,0 +1,126 @@
+"""The summary of a round: for programs as JSON, for people as a table."""
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from ..storage import read_json
+
+TITLES = {
+    "seed": "seed student (labelled set only)",
+    "unjudged": "classic self-training (no judge)",
+    "llm_labels": "trained on the LLM's labels as they are",
+    "judged": "judged student",
+}
+
+
+def make_summary(
+    metrics: Path,
+    results: Dict[str, Dict[str, Any]],
+    comparisons: Dict[str, Dict[str, Any]],
+    quality: Optional[Dict[str, Any]],
+) -> Dict[str, Any]:
+    """Gather the scores and what the other steps left in the folder of metrics.
+
+    metrics (Path): The folder, with `selection.json`, `judge.json` and `seconds.json` where those
+        steps ran.
+    results (Dict[str, Dict[str, Any]]): Of each model: `spacy`, `seqeval` and `interval`.
+    comparisons (Dict[str, Dict[str, Any]]): The judged student against each other model.
+    quality (Optional[Dict[str, Any]]): The silver against the pool's hidden gold.
+    RETURNS (Dict[str, Any]): The summary.
+    """
+    selection = _read(metrics / "selection.json")
+    summary: Dict[str, Any] = {
+        name: {
+            **{key: result["spacy"][key] for key in ("p", "r", "f")},
+            "f_low": result["interval"]["f_low"],
+            "f_high": result["interval"]["f_high"],
+            "f_seqeval": result["seqeval"]["f"],
+        }
+        for name, result in results.items()
+    }
+    summary["comparisons"] = comparisons
+    summary["silver"] = _describe_silver(selection, quality)
+    summary["calibration"] = {
+        source: {key: figures.get(key) for key in ("ece", "brier", "auroc", "log_loss")}
+        for source, figures in (selection.get("reliability") or {}).items()
+    }
+    summary["judge"] = _read(metrics / "judge.json")
+    summary["seconds"] = _read(metrics / "seconds.json")
+    return summary
+
+
+def _describe_silver(
+    selection: Dict[str, Any], quality: Optional[Dict[str, Any]]
+) -> Dict[str, Any]:
+    measured = quality or {}
+    return {
+        "documents": selection.get("documents", {}).get("silver"),
+        "spans": measured.get("spans", selection.get("decisions", {}).get("accepted")),
+        "precision": measured.get("precision"),
+        "recall": measured.get("recall"),
+        "wrong_share": measured.get("wrong_share"),
+        "q": (selection.get("promise") or {}).get("q"),
+        "statement": selection.get("statement"),
+        "per_type": measured.get("per_type"),
+    }
+
+
+def model_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
+    """RETURNS (List[Tuple[str, ...]]): A row for each model: title, P, R, F1, its interval, and what
+    the judged student has over it."""
+    rows = []
+    for name, title in TITLES.items():
+        if name in summary:
+            scores = summary[name]
+            gain = summary["comparisons"].get(name)
+            rows.append(
+                (
+                    title,
+                    *(_percent(scores[key]) for key in ("p", "r", "f")),
+                    f"{_percent(scores['f_low'])} to {_percent(scores['f_high'])}",
+                    "" if gain is None else _gain(gain),
+                )
+            )
+    return rows
+
+
+def silver_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
+    """RETURNS (List[Tuple[str, ...]]): Label, spans, precision and recall of the silver, all labels
+    together first; empty where the pool has no hidden gold."""
+    silver = summary["silver"]
+    if silver["precision"] is None:
+        return []
+    rows = [("all", silver)] + sorted((silver["per_type"] or {}).items())
+    return [
+        (label, str(row["spans"]), _percent(row["precision"]), _percent(row["recall"]))
+        for label, row in rows
+    ]
+
+
+def calibration_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
+    """RETURNS (List[Tuple[str, ...]]): Source, expected calibration error, Brier score and AUROC."""
+    return [
+        (source, *(_number(figures[key]) for key in ("ece", "brier", "auroc")))
+        for source, figures in summary["calibration"].items()
+    ]
+
+
+def _gain(gain: Dict[str, Any]) -> str:
+    low, high = (f"{100 * gain[key]:+.1f}" for key in ("low", "high"))
+    return f"{100 * gain['difference']:+.1f} ({low} to {high})"
+
+
+def _percent(value: Optional[float]) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _number(value: Optional[float]) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _read(path: Path) -> Dict[str, Any]:
+    return read_json(path) if path.exists() else {}
+
+
+def header() -> Sequence[str]:
+    """RETURNS (Sequence[str]): The titles over `model_rows`."""
+    return ("model", "P", "R", "F1", "95 % interval", "judged student is better by")
