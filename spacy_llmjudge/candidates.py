@@ -12,6 +12,8 @@ from spacy.tokens import Doc, Span, SpanGroup
 from .errors import Errors, LLMJudgeError
 
 KEY = "llmjudge"
+# the span group of silver documents that `ner` reads as its `incorrect_spans_key`
+INCORRECT_KEY = "incorrect_spans"
 FIELDS = (
     "posterior",
     "confidence",

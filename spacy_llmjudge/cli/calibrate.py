@@ -1,0 +1,53 @@
+"""`calibrate`: fit temperature and calibrator of a student on held-out gold."""
+from pathlib import Path
+from typing import Optional
+
+from ._util import Arg, Opt, msg, timed, user_errors
+
+NAMES = {
+    "platt": "llmjudge.Platt.v1",
+    "temperature": "llmjudge.Temperature.v1",
+    "isotonic": "llmjudge.Isotonic.v1",
+    "venn_abers": "llmjudge.VennAbers.v1",
+    "none": "llmjudge.None.v1",
+}
+
+
+@user_errors
+def calibrate_cli(
+    # fmt: off
+    model: str = Arg(..., help="Pipeline with NER: a folder or an installed package"),
+    gold: Path = Arg(..., help="Held-out gold, a .spacy file that the model was not trained on"),
+    output: Path = Arg(..., help="File for the calibration"),
+    calibrator: str = Opt("auto", "--calibrator", help=f"auto (by the number of held-out spans), {', '.join(NAMES)}, or a registered name"),
+    n_folds: int = Opt(5, "--folds", help="Folds by document; held-out documents are scored without their fold"),
+    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
+    gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
+    # fmt: on
+) -> None:
+    """Fit temperature and calibrator of a student on held-out gold, and say how well it knows itself."""
+    from ..rounds import calibrate
+
+    chosen = None if calibrator == "auto" else NAMES.get(calibrator, calibrator)
+    with timed("calibrate", metrics):
+        fitted = calibrate(
+            model,
+            gold,
+            output,
+            calibrator=chosen,
+            n_folds=n_folds,
+            ner_name=ner_name,
+            gpu_id=gpu_id,
+        )
+    msg.good(f"{output}: temperature {fitted['temperature']:.2f}, {fitted['n_spans']} held-out candidates")
+    for when, figures in fitted["reliability"]["entities"].items():
+        text = ", ".join(
+            f"{name} {'-' if figures[key] is None else format(figures[key], '.3f')}"
+            for name, key in (("ECE", "ece"), ("Brier", "brier"), ("AUROC", "auroc"))
+        )
+        msg.info(f"Predicted entities, out of fold, {when} calibration: {text}")
+
+
+def register(app) -> None:
+    app.command("calibrate")(calibrate_cli)

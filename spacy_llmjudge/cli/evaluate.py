@@ -1,0 +1,95 @@
+"""`evaluate`: score models on the test set. `summary`: the closing table."""
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from ._util import Arg, Opt, msg, progress_bar, timed, user_errors
+
+
+@user_errors
+def evaluate_cli(
+    # fmt: off
+    test: Path = Arg(..., help="Test set, a .spacy file"),
+    models: List[str] = Arg(..., help="NAME=PIPELINE, such as judged=training/round-1/model-best; a pipeline that is not there is left out, but for seed and judged"),
+    metrics: Path = Opt(..., "--metrics", help="Folder for the results"),
+    silver: Optional[Path] = Opt(None, "--silver", help="Silver to measure"),
+    pool_gold: Optional[Path] = Opt(None, "--pool-gold", help="Hidden gold of the pool to measure it against"),
+    gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    # fmt: on
+) -> None:
+    """Score models with spaCy's scorer and seqeval, with 95 % bootstrap intervals and paired tests."""
+    from ..rounds import evaluate
+
+    chosen = _parse_models(models)
+    with timed("evaluate", metrics):
+        with progress_bar(len(chosen), "Evaluating", unit="model") as progress:
+            evaluate(
+                chosen,
+                test,
+                metrics,
+                silver=silver,
+                pool_gold=pool_gold,
+                gpu_id=gpu_id,
+                progress=progress,
+            )
+    msg.good(f"{metrics / 'summary.json'}: {', '.join(chosen)}")
+
+
+def _parse_models(models: List[str]) -> Dict[str, str]:
+    from ..errors import Errors, LLMJudgeError
+
+    chosen = {}
+    for model in models:
+        name, separator, path = model.partition("=")
+        if not (separator and name and path):
+            raise LLMJudgeError(Errors.J809.format(model=model))
+        if name in ("seed", "judged") or Path(path).exists():
+            chosen[name] = path
+    return chosen
+
+
+@user_errors
+def summary_cli(
+    # fmt: off
+    metrics: Path = Arg(..., help="Folder that `evaluate` wrote to"),
+    packages: Optional[Path] = Opt(None, "--packages", help="Folder of packages, to name the newest"),
+    # fmt: on
+) -> None:
+    """Print what a round came to: students, silver, calibration, time."""
+    from ..evaluation.summary import (
+        calibration_rows,
+        header,
+        model_rows,
+        silver_rows,
+    )
+    from ..storage import read_json
+
+    summary = read_json(metrics / "summary.json", "Run the step `evaluate` first.")
+    rows = model_rows(summary)
+    msg.divider("Students on the test set (entity level, %)")
+    msg.table(rows, header=header(), divider=True, aligns=tuple("lrrrrr"), max_col=60)
+    rows = silver_rows(summary)
+    if rows:
+        msg.divider("Silver against the hidden gold of the pool (%)")
+        titles = ("label", "spans", "precision", "recall")
+        msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
+    if summary["silver"]["statement"]:
+        msg.text(summary["silver"]["statement"] + "\n")
+    rows = calibration_rows(summary)
+    if rows:
+        msg.divider("Confidence on held-out candidates, out of fold")
+        titles = ("source", "ECE", "Brier", "AUROC")
+        msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
+    seconds = summary["seconds"]
+    if seconds:
+        steps = ", ".join(f"{step} {s:.0f}" for step, s in seconds.items())
+        msg.info(f"Seconds: {steps}; together {sum(seconds.values()):.0f}")
+    wheels = sorted((packages or Path()).glob("*/dist/*.whl")) if packages else []
+    if wheels:
+        newest = max(wheels, key=lambda wheel: wheel.stat().st_mtime)
+        name = newest.name.split("-")[0]
+        msg.good(f'pip install {newest}, then spacy.load("{name}")')
+
+
+def register(app) -> None:
+    app.command("evaluate")(evaluate_cli)
+    app.command("summary")(summary_cli)

@@ -1,0 +1,59 @@
+"""`filter`: fuse, decide, write silver. `label`: the judge's labels as they are, a baseline."""
+from pathlib import Path
+from typing import Optional
+
+import typer
+
+from ._util import CONTEXT, Arg, Opt, msg, overrides_of, timed, user_errors
+
+
+@user_errors
+def filter_cli(
+    # fmt: off
+    ctx: typer.Context,  # settings of the config, by their dotted names
+    judged: Path = Arg(..., help="Folder with pool/ and dev/ that `judge` wrote"),
+    gold: Path = Arg(..., help="Gold of dev, a .spacy file"),
+    silver: Path = Arg(..., help="File for the silver, .spacy"),
+    config: Path = Arg(..., help="Config with [selector] and [silver], see configs/filter.cfg"),
+    metrics: Path = Opt(Path("metrics"), "--metrics", help="Folder for selection.json"),
+    # fmt: on
+) -> None:
+    """Fuse confidence and support, accept what keeps the error rate, and write silver documents.
+
+    Settings of the config can be given by their dotted names, such as --selector.q 0.05.
+    """
+    from ..rounds import filter_candidates
+
+    with timed("filter", metrics):
+        report = filter_candidates(
+            judged / "pool",
+            judged / "dev",
+            gold,
+            config,
+            silver,
+            metrics / "selection.json",
+            overrides=overrides_of(ctx),
+        )
+    decisions = report["decisions"]
+    msg.good(f"{silver}: {report['documents']['silver']} documents")
+    msg.info(", ".join(f"{n} {decision}" for decision, n in decisions.items()))
+    msg.text(report["statement"])
+
+
+@user_errors
+def label_cli(
+    # fmt: off
+    judged: Path = Arg(..., help="Folder with pool/ that `judge` wrote"),
+    silver: Path = Arg(..., help="File for the documents, .spacy"),
+    # fmt: on
+) -> None:
+    """Write the judge's labels as they are: the baseline that a filter has to stand beside."""
+    from ..rounds import label_with_judge
+
+    counts = label_with_judge(judged / "pool", silver)
+    msg.good(f"{silver}: {counts['docs']} documents, {counts['spans']} spans")
+
+
+def register(app) -> None:
+    app.command("filter", context_settings=CONTEXT)(filter_cli)
+    app.command("label")(label_cli)

@@ -1,0 +1,46 @@
+"""`package`: a wheel with the standard components only."""
+from pathlib import Path
+from typing import Optional
+
+from ._util import Arg, Opt, msg, timed, user_errors
+
+
+@user_errors
+def package_cli(
+    # fmt: off
+    model: Path = Arg(..., help="The pipeline"),
+    output: Path = Arg(..., help="Folder of packages"),
+    name: str = Opt("selftrained_ner", "--name", "-n", help="Name of the package, without the language"),
+    version: str = Opt("0.1.0", "--version", "-v", help="Version of the package"),
+    with_confidence: Optional[Path] = Opt(None, "--with-confidence", help="Add calibrated_confidence with this calibration (made for this model), and the requirement on spacy_llmjudge"),
+    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder whose judged.json tells the performance"),
+    encoder: Optional[Path] = Opt(None, "--encoder", help="Folder that `encoder` wrote, for the name of the encoder"),
+    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
+    # fmt: on
+) -> None:
+    """Make a wheel that loads with spacy.load where nobody has heard of this project or of an LLM."""
+    from ..storage import read_json
+    from ..training.export import export_package
+
+    scores = {}
+    if metrics is not None and (metrics / "judged.json").exists():
+        result = read_json(metrics / "judged.json")["spacy"]
+        scores = {f"ents_{key}": result[key] for key in ("p", "r", "f")}
+        scores["ents_per_type"] = result["per_type"]
+    with timed("package", metrics):
+        wheel = export_package(
+            model,
+            output,
+            name=name,
+            version=version,
+            description="Named entity recognition, trained on pseudo-labels that an LLM judged",
+            scores=scores,
+            calibration=with_confidence,
+            encoder=encoder / "encoder.json" if encoder else None,
+            ner_name=ner_name,
+        )
+    msg.good(f"{wheel} ({wheel.stat().st_size / 1e6:.0f} MB)")
+
+
+def register(app) -> None:
+    app.command("package")(package_cli)

@@ -1,0 +1,45 @@
+"""`train`: train a student with `spacy train`, or start from a pipeline that is there already."""
+from pathlib import Path
+from typing import Optional
+
+import typer
+
+from ._util import CONTEXT, Arg, Opt, msg, overrides_of, timed, user_errors
+
+
+@user_errors
+def train_cli(
+    # fmt: off
+    ctx: typer.Context,  # settings of the config, by their dotted names
+    config: Path = Arg(..., help="spaCy training config"),
+    output: Path = Arg(..., help="Folder that gets model-best"),
+    seed_model: str = Opt("none", "--seed-model", help="Do not train: take this pipeline (a folder or a package with NER)"),
+    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component of --seed-model"),
+    gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    step: str = Opt("train", "--step", help="Name of this step in the table of times"),
+    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
+    # fmt: on
+) -> None:
+    """Train a student with `spacy train` into OUTPUT/model-best.
+
+    Settings of the config can be given by their dotted names, as in `spacy train`. A training
+    that was finished before with the same config and data is not repeated.
+    """
+    from ..training.student import adopt_student, train_student
+
+    with timed(step, metrics):
+        if seed_model != "none":
+            result = adopt_student(seed_model, output, ner_name)
+            msg.good(f"Took {seed_model} as the student (labels: {result['labels']})")
+            return
+        result = train_student(
+            config, output, overrides=overrides_of(ctx), gpu_id=gpu_id
+        )
+    if result["trained"]:
+        msg.good(f"Trained {output / 'model-best'} in {result['seconds']:.0f} s")
+    else:
+        msg.good(f"{output / 'model-best'} was trained before with the same inputs")
+
+
+def register(app) -> None:
+    app.command("train", context_settings=CONTEXT)(train_cli)

@@ -1,0 +1,398 @@
+"""The steps of a round as plain functions: from files to files, each whole or not there.
+
+`cli/` gives them to a terminal, `project.yml` puts them in order.
+"""
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set
+
+from spacy.tokens import Doc, Span
+
+from .candidates import get_candidates, get_status, set_candidates
+from .errors import Errors, LLMJudgeError
+from .storage import (
+    MANIFEST,
+    process_shards,
+    read_docs,
+    read_json,
+    require_file,
+    sha256_bytes,
+    sha256_path,
+    write_docs,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+Progress = Optional[Callable[[int], None]]
+
+
+def load_student(model: str, gpu_id: int = -1) -> "Language":
+    """Load a pipeline, on a GPU where one is asked for."""
+    import spacy
+    from thinc.api import require_gpu
+
+    if gpu_id >= 0:
+        require_gpu(gpu_id)
+    try:
+        return spacy.load(model)
+    except OSError as error:
+        hint = "Give the folder or the package of a spaCy pipeline."
+        raise LLMJudgeError(Errors.J001.format(path=model, hint=hint)) from error
+
+
+def labels_of(path: Path, vocab: Any) -> Set[str]:
+    """The labels of the entities in a `.spacy` file."""
+    return {ent.label_ for doc in read_docs(path, vocab) for ent in doc.ents}
+
+
+def calibrate(
+    model: str,
+    gold: Path,
+    output: Path,
+    *,
+    calibrator: Optional[str] = None,
+    n_folds: int = 5,
+    ner_name: str = "ner",
+    gpu_id: int = -1,
+) -> Dict[str, Any]:
+    """Fit the temperature and the calibrator of a student on held-out gold.
+
+    model (str): The student.
+    gold (Path): A `.spacy` file that the student was not trained on.
+    output (Path): Gets the calibration as JSON.
+    calibrator (Optional[str]): A name in the registry `llmjudge_calibrators`; None chooses by the
+        number of held-out spans.
+    n_folds (int): Folds by document. A held-out document is scored with what was fitted on the
+        other folds.
+    RETURNS (Dict[str, Any]): The calibration.
+    """
+    from .training.readers import make_example
+
+    nlp = load_student(model, gpu_id)
+    docs = list(read_docs(gold, nlp.vocab))
+    if not any(len(doc.ents) for doc in docs):
+        raise LLMJudgeError(Errors.J801.format(path=gold))
+    component = nlp.add_pipe("calibrated_confidence", config={"ner_name": ner_name})
+    examples = [make_example(nlp, doc) for doc in docs if len(doc)]
+    calibration = component.fit(examples, calibrator=calibrator, n_folds=n_folds)
+    write_json(output, calibration.to_dict())
+    return calibration.to_dict()
+
+
+def annotate(
+    model: str,
+    calibration: Path,
+    source: Path,
+    output: Path,
+    *,
+    out_of_fold: bool = False,
+    labels: Optional[Path] = None,
+    ner_name: str = "ner",
+    candidate_cut: float = 0.02,
+    shard_size: int = 256,
+    gpu_id: int = -1,
+    progress: Progress = None,
+) -> Dict[str, Any]:
+    """Pseudo-label documents: entities, candidates, posteriors and confidences, shard by shard.
+
+    model (str): The student.
+    calibration (Path): What `calibrate` wrote.
+    source (Path): The documents.
+    output (Path): The folder of shards.
+    out_of_fold (bool): Score each document with what was fitted without its fold: for the gold
+        that the calibration was fitted on.
+    labels (Optional[Path]): A `.spacy` file; candidates with labels that its entities lack are left out.
+    RETURNS (Dict[str, Any]): The manifest.
+    """
+    from .confidence.calibrate import Calibration
+
+    nlp = load_student(model, gpu_id)
+    component = nlp.add_pipe(
+        "calibrated_confidence",
+        config={"ner_name": ner_name, "candidate_cut": candidate_cut},
+    )
+    component.calibration = Calibration.from_dict(read_json(calibration))
+    component.out_of_fold = out_of_fold
+    known = labels_of(labels, nlp.vocab) if labels else None
+    docs = [_unlabelled(doc) for doc in read_docs(source, nlp.vocab)]
+    fingerprint = {
+        "model": sha256_path(Path(model)) if Path(model).exists() else model,
+        "calibration": sha256_path(calibration),
+        "source": sha256_path(source),
+        "settings": [out_of_fold, sorted(known or []), ner_name, candidate_cut],
+    }
+
+    def process(batch: List[Doc]) -> List[Doc]:
+        annotated = list(nlp.pipe(batch))
+        if known is not None:
+            for doc in annotated:
+                _keep_labels(doc, known)
+        return annotated
+
+    return process_shards(
+        docs,
+        output,
+        process,
+        fingerprint=fingerprint,
+        shard_size=shard_size,
+        on_shard=progress,
+    )
+
+
+def judge(
+    source: Path,
+    output: Path,
+    config: Path,
+    *,
+    overrides: Optional[Dict[str, Any]] = None,
+    progress: Progress = None,
+) -> Dict[str, Any]:
+    """Ask the judge about annotated documents, shard by shard.
+
+    source (Path): A folder that `annotate` wrote.
+    output (Path): The folder of shards.
+    config (Path): A spaCy config with the component `llm_judge`; what it names under [paths]
+        counts as input.
+    overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    RETURNS (Dict[str, Any]): The manifest, with `states`: how many documents were judged, were
+        abstained from (by reason), or not sent.
+    """
+    from spacy.util import load_config, load_model_from_config
+
+    config = require_file(config, "The configs of judges are in configs/judges/.")
+    overrides = dict(overrides or {})
+    loaded = load_config(config, overrides=overrides, interpolate=True)
+    nlp = load_model_from_config(loaded, auto_fill=True)
+    require_file(source / MANIFEST, "Run the step `annotate` first.")
+    docs = list(read_docs(source, nlp.vocab))
+    paths = [str(path) for path in loaded.get("paths", {}).values() if path]
+    fingerprint = {
+        "source": sha256_path(source / MANIFEST),
+        "config": sha256_bytes(loaded.to_bytes()),
+        "inputs": {path: sha256_path(path) for path in paths if Path(path).exists()},
+    }
+    manifest = process_shards(
+        docs,
+        output,
+        lambda batch: list(nlp.pipe(batch)),
+        fingerprint=fingerprint,
+        on_shard=progress,
+    )
+    states: Counter = Counter()
+    for doc in read_docs(output, nlp.vocab):
+        status = get_status(doc)
+        state = status["state"] or "not_asked"
+        states[f"{state}: {status['reason']}" if status["reason"] else state] += 1
+    return {**manifest, "states": dict(sorted(states.items()))}
+
+
+def filter_candidates(
+    judged: Path,
+    evidence: Path,
+    evidence_gold: Path,
+    config: Path,
+    silver: Path,
+    selection: Path,
+    *,
+    overrides: Optional[Dict[str, Any]] = None,
+) -> Dict[str, Any]:
+    """Fuse, decide and write the silver.
+
+    judged (Path): The folder of the judged pool.
+    evidence (Path): The folder of the judged held-out documents.
+    evidence_gold (Path): Their gold.
+    config (Path): A config with the blocks [selector] and [silver].
+    silver (Path): Gets the silver documents.
+    selection (Path): Gets the report on the selection as JSON.
+    RETURNS (Dict[str, Any]): The report.
+    """
+    from spacy import registry
+    from spacy.util import load_config
+    from spacy.vocab import Vocab
+
+    from . import registries  # noqa: F401  (makes the registry of selectors)
+    from .confidence.reliability import reliability
+    from .selection.select import select
+    from .selection.silver import SilverPolicy
+
+    config = require_file(config, "The settings of this step are in configs/filter.cfg.")
+    loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
+    selector = registry.resolve({"selector": loaded["selector"]})["selector"]
+    vocab = Vocab()
+    for folder in (judged, evidence):
+        require_file(folder / MANIFEST, "Run the step `judge` first.")
+    held_out = list(read_docs(evidence, vocab))
+    gold = _match_gold(held_out, list(read_docs(evidence_gold, vocab)), evidence_gold)
+    decided, docs, report = select(
+        list(read_docs(judged, vocab)),
+        held_out,
+        gold,
+        selector,
+        policy=SilverPolicy(**loaded.get("silver", {})),
+        reliability=reliability,
+    )
+    if not docs:
+        raise LLMJudgeError(Errors.J802.format(statement=report["statement"]))
+    write_docs(silver, docs)
+    write_json(selection, report)
+    return report
+
+
+def label_with_judge(judged: Path, silver: Path) -> Dict[str, Any]:
+    """Take what the judge listed as it is: entities, and everything else outside. A baseline.
+
+    judged (Path): The folder of the judged pool.
+    silver (Path): Gets a document for each that was judged.
+    RETURNS (Dict[str, Any]): `docs` and `spans`.
+    """
+    from spacy.util import filter_spans
+    from spacy.vocab import Vocab
+
+    docs = []
+    for doc in read_docs(judged, Vocab()):
+        if get_status(doc)["state"] == "judged":
+            listed = [c for c in get_candidates(doc) if c.verdict == "correct"]
+            plain = _unlabelled(doc)
+            spans = [Span(plain, c.start, c.end, label=c.label) for c in listed]
+            plain.set_ents(filter_spans(spans), default="outside")
+            docs.append(plain)
+    if not docs:
+        raise LLMJudgeError(Errors.J804.format(path=judged))
+    write_docs(silver, docs)
+    return {"docs": len(docs), "spans": sum(len(doc.ents) for doc in docs)}
+
+
+def train_unjudged(
+    annotated: Path,
+    corpus: Path,
+    config: Path,
+    filter_config: Path,
+    output: Path,
+    metrics: Path,
+    *,
+    cuts: Sequence[float],
+    overrides: Optional[Dict[str, Any]] = None,
+    gpu_id: int = -1,
+) -> Dict[str, Any]:
+    """Classic self-training: the student's sure predictions at several cuts, the best on dev.
+
+    annotated (Path): The folder that `annotate` wrote.
+    corpus (Path): The folder with `labelled.spacy` and `dev.spacy`.
+    config (Path): The training config.
+    filter_config (Path): A config whose selector has a `cut`.
+    output (Path): Gets `cut-<cut>/` for each, and a copy of the best in `best/model-best`.
+    metrics (Path): Gets `unjudged-selection.json`.
+    RETURNS (Dict[str, Any]): `dev_f` (cut to F1 on dev) and `best` (the cut).
+    """
+    from .training.student import adopt_student, train_student
+
+    scores, reports = {}, {}
+    for cut in cuts:
+        folder = output / f"cut-{cut:g}"
+        silver = folder.with_suffix(f"{folder.suffix}.spacy")
+        report = filter_candidates(
+            annotated / "pool",
+            annotated / "dev",
+            corpus / "dev.spacy",
+            filter_config,
+            silver,
+            silver.with_suffix(".json"),
+            overrides={"selector.cut": cut},
+        )
+        paths = {
+            "paths.gold": str(corpus / "labelled.spacy"),
+            "paths.dev": str(corpus / "dev.spacy"),
+            "paths.silver": str(silver),
+        }
+        trained = train_student(
+            config, folder, overrides={**(overrides or {}), **paths}, gpu_id=gpu_id
+        )
+        scores[f"{cut:g}"] = trained["score"]
+        reports[f"{cut:g}"] = report
+    best = max(scores, key=lambda cut: scores[cut])
+    adopt_student(str(output / f"cut-{best}" / "model-best"), output / "best")
+    result = {"dev_f": scores, "best": best}
+    write_json(metrics / "unjudged-selection.json", {**result, "reports": reports})
+    return result
+
+
+def evaluate(
+    models: Dict[str, str],
+    test: Path,
+    output: Path,
+    *,
+    silver: Optional[Path] = None,
+    pool_gold: Optional[Path] = None,
+    n_resamples: int = 2000,
+    gpu_id: int = -1,
+    progress: Progress = None,
+) -> Dict[str, Any]:
+    """Score models on the test set, with intervals, and compare the judged student with the others.
+
+    models (Dict[str, str]): Name to pipeline; "judged" is compared with all others, paired.
+    test (Path): The test set.
+    output (Path): The folder of metrics. Gets `<name>.json` for each model and `summary.json`, which
+        also gathers what the other steps left there.
+    silver (Optional[Path]): The silver documents, to be measured against
+    pool_gold (Optional[Path]): the pool's hidden gold. It is used for nothing else.
+    RETURNS (Dict[str, Any]): The summary.
+    """
+    from spacy.vocab import Vocab
+
+    from .evaluation.scores import (
+        evaluate_model,
+        ner_counts,
+        score_pair,
+        silver_quality,
+    )
+    from .evaluation.significance import bootstrap_f1, compare
+    from .evaluation.summary import make_summary
+
+    counts, results = {}, {}
+    for name, model in models.items():
+        nlp = load_student(model, gpu_id)
+        gold = list(read_docs(test, nlp.vocab))
+        if not gold:
+            raise LLMJudgeError(Errors.J805.format(path=test))
+        predicted = evaluate_model(nlp, gold)
+        counts[name] = ner_counts(gold, predicted)
+        interval = bootstrap_f1(counts[name], n_resamples=n_resamples)
+        results[name] = {**score_pair(gold, predicted), "interval": interval}
+        write_json(output / f"{name}.json", results[name])
+        if progress is not None:
+            progress(1)
+    comparisons = {
+        name: compare(counts["judged"], counts[name], n_resamples=n_resamples)
+        for name in counts
+        if name != "judged" and "judged" in counts
+    }
+    quality = None
+    if silver is not None and pool_gold is not None and pool_gold.exists():
+        vocab = Vocab()
+        quality = silver_quality(read_docs(silver, vocab), read_docs(pool_gold, vocab))
+    summary = make_summary(output, results, comparisons, quality)
+    write_json(output / "summary.json", summary)
+    return summary
+
+
+def _unlabelled(doc: Doc) -> Doc:
+    words = [token.text for token in doc]
+    spaces = [bool(token.whitespace_) for token in doc]
+    return Doc(doc.vocab, words=words, spaces=spaces)
+
+
+def _keep_labels(doc: Doc, labels: Set[str]) -> None:
+    set_candidates(doc, [c for c in get_candidates(doc) if c.label in labels])
+    doc.ents = [ent for ent in doc.ents if ent.label_ in labels]
+
+
+def _match_gold(docs: List[Doc], gold: List[Doc], path: Path) -> List[Doc]:
+    by_text = {doc.text: doc for doc in gold}
+    missing = [doc.text for doc in docs if doc.text not in by_text]
+    if missing:
+        raise LLMJudgeError(
+            Errors.J803.format(path=path, n=len(missing), text=missing[0][:60])
+        )
+    return [by_text[doc.text] for doc in docs]

@@ -1,0 +1,95 @@
+"""A corpus reader that mixes gold and silver documents in fixed shares."""
+import random
+from pathlib import Path
+from typing import Callable, Iterable, Iterator, List, Optional
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from ..candidates import INCORRECT_KEY
+from ..errors import Errors, LLMJudgeError
+from ..storage import read_docs
+
+Reader = Callable[[Language], Iterable[Example]]
+
+
+def make_example(nlp: Language, reference: Doc) -> Example:
+    """Make a training example with the tokens of the reference.
+
+    nlp (Language): The pipeline that is trained.
+    reference (Doc): The annotated document.
+    RETURNS (Example): With an unannotated copy of the reference as the predicted document.
+    """
+    words = [token.text for token in reference]
+    spaces = [bool(token.whitespace_) for token in reference]
+    return Example(Doc(nlp.vocab, words=words, spaces=spaces), reference)
+
+
+def make_mixed_corpus(
+    gold: Path,
+    silver: Optional[Path] = None,
+    gold_per_batch: int = 6,
+    silver_per_batch: int = 18,
+    seed: int = 0,
+) -> Reader:
+    """Make the reader `llmjudge.MixedCorpus.v1`: an endless stream for `max_epochs = -1`.
+
+    gold (Path): A `.spacy` file of gold documents.
+    silver (Optional[Path]): A `.spacy` file of silver documents; without it all are gold.
+    gold_per_batch (int): So many gold documents are followed by
+    silver_per_batch (int): so many silver ones. A batcher of the sum of both (or, without silver,
+        of any size) makes batches that hold each in the same share.
+    seed (int): Of the order. Every document is seen once before any is seen again.
+    RETURNS (Reader): From `nlp` to examples.
+    """
+
+    def read(nlp: Language) -> Iterator[Example]:
+        gold_docs = _annotated(read_docs(gold, nlp.vocab))
+        if not gold_docs:
+            raise LLMJudgeError(Errors.J650.format(path=gold))
+        silver_docs = list(read_docs(silver, nlp.vocab)) if silver else []
+        for doc in [*gold_docs, *silver_docs]:
+            # the parser looks the key up in every reference document
+            doc.spans.setdefault(INCORRECT_KEY, [])
+        golds = _cycle(gold_docs, random.Random(seed), first=_cover_labels(gold_docs))
+        if not silver_docs:
+            for doc in golds:
+                yield make_example(nlp, doc)
+        # spaCy learns the labels from the first examples of a stream
+        for doc in _cover_labels(gold_docs):
+            yield make_example(nlp, doc)
+        silvers = _cycle(silver_docs, random.Random(seed + 1))
+        while True:
+            for _ in range(gold_per_batch):
+                yield make_example(nlp, next(golds))
+            for _ in range(silver_per_batch):
+                yield make_example(nlp, next(silvers))
+
+    return read
+
+
+def _annotated(docs: Iterable[Doc]) -> List[Doc]:
+    return [doc for doc in docs if len(doc)]
+
+
+def _cycle(
+    docs: List[Doc], rng: random.Random, first: Optional[List[Doc]] = None
+) -> Iterator[Doc]:
+    yield from first or []
+    while True:
+        order = list(docs)
+        rng.shuffle(order)
+        yield from order
+
+
+def _cover_labels(docs: List[Doc]) -> List[Doc]:
+    """The first documents that bring labels which those before them lack."""
+    seen = set()
+    cover = []
+    for doc in docs:
+        labels = {ent.label_ for ent in doc.ents}
+        if labels - seen:
+            cover.append(doc)
+            seen |= labels
+    return cover
