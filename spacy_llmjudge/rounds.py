@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 Progress = Optional[Callable[[int], None]]
 
 
+class NothingSelected(LLMJudgeError):
+    """A selection that leaves nothing to train on."""
+
+
 def load_student(model: str, gpu_id: int = -1) -> "Language":
     """Load a pipeline, on a GPU where one is asked for."""
     import spacy
@@ -161,11 +165,10 @@ def judge(
     """
     from spacy.util import load_config, load_model_from_config
 
-    config = require_file(config, "The configs of judges are in configs/judges/.")
-    overrides = dict(overrides or {})
-    loaded = load_config(config, overrides=overrides, interpolate=True)
-    nlp = load_model_from_config(loaded, auto_fill=True)
     require_file(source / MANIFEST, "Run the step `annotate` first.")
+    config = require_file(config, "The configs of judges are in configs/judges/.")
+    loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
+    nlp = load_model_from_config(loaded, auto_fill=True)
     docs = list(read_docs(source, nlp.vocab))
     paths = [str(path) for path in loaded.get("paths", {}).values() if path]
     fingerprint = {
@@ -234,7 +237,7 @@ def filter_candidates(
         reliability=reliability,
     )
     if not docs:
-        raise LLMJudgeError(Errors.J802.format(statement=report["statement"]))
+        raise NothingSelected(Errors.J802.format(statement=report["statement"]))
     write_docs(silver, docs)
     write_json(selection, report)
     return report
@@ -288,19 +291,23 @@ def train_unjudged(
     """
     from .training.student import adopt_student, train_student
 
-    scores, reports = {}, {}
+    scores: Dict[str, float] = {}
+    reports: Dict[str, Any] = {}
     for cut in cuts:
         folder = output / f"cut-{cut:g}"
         silver = folder.with_suffix(f"{folder.suffix}.spacy")
-        report = filter_candidates(
-            annotated / "pool",
-            annotated / "dev",
-            corpus / "dev.spacy",
-            filter_config,
-            silver,
-            silver.with_suffix(".json"),
-            overrides={"selector.cut": cut},
-        )
+        try:
+            reports[f"{cut:g}"] = filter_candidates(
+                annotated / "pool",
+                annotated / "dev",
+                corpus / "dev.spacy",
+                filter_config,
+                silver,
+                silver.with_suffix(".json"),
+                overrides={"selector.cut": cut},
+            )
+        except NothingSelected:
+            continue
         paths = {
             "paths.gold": str(corpus / "labelled.spacy"),
             "paths.dev": str(corpus / "dev.spacy"),
@@ -310,7 +317,8 @@ def train_unjudged(
             config, folder, overrides={**(overrides or {}), **paths}, gpu_id=gpu_id
         )
         scores[f"{cut:g}"] = trained["score"]
-        reports[f"{cut:g}"] = report
+    if not scores:
+        raise LLMJudgeError(Errors.J811.format(cuts=", ".join(f"{c:g}" for c in cuts)))
     best = max(scores, key=lambda cut: scores[cut])
     adopt_student(str(output / f"cut-{best}" / "model-best"), output / "best")
     result = {"dev_f": scores, "best": best}

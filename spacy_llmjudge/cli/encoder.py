@@ -8,7 +8,7 @@ from ._util import Arg, Opt, msg, user_errors
 def encoder_cli(
     # fmt: off
     output: Path = Arg(..., help="Folder for the encoder"),
-    name: str = Opt("sentence-transformers/all-MiniLM-L6-v2", "--name", "-n", help="Name on the hub, or a folder"),
+    name: str = Opt("sentence-transformers/all-MiniLM-L6-v2", "--name", "-n", help="Name on the hub, a folder, or none for a student without an encoder"),
     # fmt: on
 ) -> None:
     """Put a pretrained encoder into a folder and check its hash.
@@ -20,7 +20,8 @@ def encoder_cli(
 
     record = fetch_encoder(name, output)
     state = "is ready in" if record["fetched"] else "was already in"
-    msg.good(f"Encoder {name} {state} {output} (sha256 {record['sha256'][:12]}...)")
+    digest = f" (sha256 {record['sha256'][:12]}...)" if record["sha256"] else ""
+    msg.good(f"Encoder {name} {state} {output}{digest}")
 
 
 def register(app) -> None:

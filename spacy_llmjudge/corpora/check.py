@@ -133,9 +133,13 @@ def _check_sizes(splits: Dict[str, Dict[str, Any]]) -> List[Message]:
             ("warn", "The pool is smaller than the labelled set: little can be gained.")
         )
     if not labelled["entities"]:
-        messages.append(("fail", "The labelled set has no entity: nothing can be learned."))
+        messages.append(
+            ("fail", "The labelled set has no entity: nothing can be learned.")
+        )
     if "test" not in splits:
-        messages.append(("warn", "There is no test set: nothing can be measured at the end."))
+        messages.append(
+            ("warn", "There is no test set: nothing can be measured at the end.")
+        )
     return messages
 
 
@@ -150,20 +154,31 @@ def _check_labels(splits: Dict[str, Dict[str, Any]]) -> List[Message]:
         absent = sorted(set(labelled["labels"]) - set(labels))
         if unseen:
             messages.append(
-                ("fail", f"{split} has labels that the labelled set lacks: {', '.join(unseen)}.")
+                (
+                    "fail",
+                    f"{split} has labels that the labelled set lacks: {', '.join(unseen)}.",
+                )
             )
         if absent:
             messages.append(
-                ("warn", f"{split} has no mention of {', '.join(absent)}: nothing is known about it there.")
+                (
+                    "warn",
+                    f"{split} has no mention of {', '.join(absent)}: nothing is known about it there.",
+                )
             )
     few = {label: n for label, n in labelled["labels"].items() if n < FEW_MENTIONS}
     if few:
         listed = ", ".join(f"{label} ({n})" for label, n in few.items())
         messages.append(
-            ("warn", f"Labels with fewer than {FEW_MENTIONS} labelled mentions: {listed}. Add examples.")
+            (
+                "warn",
+                f"Labels with fewer than {FEW_MENTIONS} labelled mentions: {listed}. Add examples.",
+            )
         )
     if labelled["labels"] and not messages:
-        messages.append(("good", "All sets have the same labels, each with enough mentions."))
+        messages.append(
+            ("good", "All sets have the same labels, each with enough mentions.")
+        )
     messages += _check_empty_shares(splits)
     return messages
 
@@ -189,7 +204,9 @@ def _check_overlaps(texts: Dict[str, List[str]]) -> List[Message]:
             messages.append(("warn", f"{n} documents of {second} are also in {first}."))
     repeated = len(texts["pool"]) - len(set(texts["pool"]))
     if repeated:
-        messages.append(("info", f"{repeated} documents of the pool repeat another one."))
+        messages.append(
+            ("info", f"{repeated} documents of the pool repeat another one.")
+        )
     if not messages:
         messages.append(("good", "No document is in two sets."))
     return messages

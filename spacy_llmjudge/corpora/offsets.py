@@ -64,14 +64,18 @@ def _read_offsets(doc: Doc, row: Row, where: str) -> Optional[List[Offsets]]:
     if in_tokens:
         words = read_words(row, where) or [token.text for token in doc]
         edges = _word_edges(doc.text, words)
-    length, unit = (len(edges), "tokens") if in_tokens else (len(doc.text), "characters")
+    length, unit = (
+        (len(edges), "tokens") if in_tokens else (len(doc.text), "characters")
+    )
     for start, end, label in items:
         if not 0 <= start < end <= length:
             span = {"start": start, "end": end, "label": label}
             message = Errors.J606.format(where=where, length=length, unit=unit, **span)
             raise LLMJudgeError(message)
     if in_tokens:
-        return [(edges[start][0], edges[end - 1][1], label) for start, end, label in items]
+        return [
+            (edges[start][0], edges[end - 1][1], label) for start, end, label in items
+        ]
     return items
 
 

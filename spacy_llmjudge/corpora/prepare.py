@@ -16,7 +16,11 @@ from spacy.tokens import Doc, DocBin
 from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, require_file, write_bytes, write_docs, write_json
 from .formats import plain_copy
-from .sampling import count_labels, sample_mentions_per_label, sample_sentences_per_label
+from .sampling import (
+    count_labels,
+    sample_mentions_per_label,
+    sample_sentences_per_label,
+)
 from .splits import GOLD, SPLITS, Reader, expected_names, find_file, normalise
 
 REPORT = "prepare.json"
@@ -57,7 +61,8 @@ def prepare(
     misaligned (str): "error", or "drop" for spans that do not fall on tokens.
     ignore_unseen_labels (bool): Accept labels in dev and test that the labelled set lacks.
     RETURNS (Dict[str, Any]): `documents`, `entities` and `labels` by split; `dropped`: counts by
-        split and reason; `settings`. The same is in `prepare.json`.
+        split and reason; `repaired_tags`: counts by split; `settings`. The same is in
+        `prepare.json`.
     """
     source, out = require_file(source, "Name the folder of the dataset."), Path(out)
     sizes = [size for size in (shots, mentions) if size is not None]
@@ -99,7 +104,9 @@ def _read_sets(
     shots, mentions, holdout, seed = sampling.values()
     if files["labelled"] is None:
         names = expected_names("labelled")
-        raise LLMJudgeError(Errors.J615.format(folder=source, split="labelled", names=names))
+        raise LLMJudgeError(
+            Errors.J615.format(folder=source, split="labelled", names=names)
+        )
     if files["pool"] is None and shots is None and mentions is None:
         names = expected_names("pool")
         raise LLMJudgeError(Errors.J622.format(folder=source, names=names))
@@ -132,7 +139,9 @@ def _part(docs: List[Doc], positions: Iterable[int]) -> Tuple[List[Doc], List[Do
     return inside, [doc for i, doc in enumerate(docs) if i not in drawn]
 
 
-def _remove_duplicates(docs: Dict[str, List[Doc]], files: Files, reader: Reader) -> None:
+def _remove_duplicates(
+    docs: Dict[str, List[Doc]], files: Files, reader: Reader
+) -> None:
     """Remove documents of the labelled set from dev and test."""
     labelled = {normalise(doc.text) for doc in docs["labelled"]}
     for split in ("dev", "test"):
@@ -150,7 +159,10 @@ def _require_known_labels(docs: Dict[str, List[Doc]]) -> None:
     for split in ("dev", "test"):
         unseen = sorted(set(count_labels(docs.get(split, []))) - seen)
         if unseen:
-            labels = {"unseen": ", ".join(unseen), "seen": ", ".join(sorted(seen)) or "none"}
+            labels = {
+                "unseen": ", ".join(unseen),
+                "seen": ", ".join(sorted(seen)) or "none",
+            }
             raise LLMJudgeError(Errors.J618.format(split=split, **labels))
 
 
@@ -197,9 +209,12 @@ def _make_report(
         for split, split_docs in docs.items()
     }
     found.update(pool)
+    repaired = {split: counts.pop("repaired_tags", 0) for split, counts in dropped.items()}
     return {
         "documents": {split: part["documents"] for split, part in found.items()},
-        "entities": {split: sum(part["labels"].values()) for split, part in found.items()},
+        "entities": {
+            split: sum(part["labels"].values()) for split, part in found.items()
+        },
         "labels": {
             split: dict(sorted(part["labels"].items())) for split, part in found.items()
         },
@@ -207,6 +222,7 @@ def _make_report(
             split: {reason: n for reason, n in sorted(counts.items()) if n}
             for split, counts in dropped.items()
         },
+        "repaired_tags": {split: n for split, n in repaired.items() if n},
     }
 
 

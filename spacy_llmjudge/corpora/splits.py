@@ -101,7 +101,9 @@ class Reader:
     def empty_error(self, path: Path, split: str) -> LLMJudgeError:
         """RETURNS (LLMJudgeError): The error about a file of which nothing is left, and why."""
         counts = {name: n for name, n in self.dropped[split].items() if n}
-        listed = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
+        listed = ", ".join(
+            f"{n} {name.replace('_', ' ')}" for name, n in counts.items()
+        )
         reason = f"dropped were {listed}" if listed else "it is empty"
         return LLMJudgeError(Errors.J617.format(path=path, split=split, reason=reason))
 
@@ -118,7 +120,8 @@ class Reader:
             words = " ".join(map(str, tokens)) if isinstance(tokens, list) else None
             if row.get("text", words) not in (None, doc.text):
                 raise LLMJudgeError(Errors.J620.format(where=where, row=n, pool=path))
-            doc = plain_copy(doc, entities=False)
+            if doc.has_annotation("ENT_IOB"):
+                doc = plain_copy(doc, entities=False)
             annotate(doc, row, where, **how)
             yield doc
 
@@ -149,6 +152,8 @@ def _zip_exactly(
         raise _count_error(path, n, gold_path, n + n_left)
 
 
-def _count_error(path: Path, n_pool: int, gold_path: Path, n_gold: int) -> LLMJudgeError:
+def _count_error(
+    path: Path, n_pool: int, gold_path: Path, n_gold: int
+) -> LLMJudgeError:
     found = {"pool": path, "n_pool": n_pool, "gold": gold_path, "n_gold": n_gold}
     return LLMJudgeError(Errors.J619.format(**found))

@@ -37,7 +37,13 @@ def evaluate_model(
         )
         for doc in gold
     )
-    return list(nlp.pipe(copies, batch_size=batch_size))
+    predicted = []
+    for doc in nlp.pipe(copies, batch_size=batch_size):
+        # A transformer leaves its output on every document: much memory, and of no use here.
+        if Doc.has_extension("trf_data"):
+            doc._.trf_data = None
+        predicted.append(doc)
+    return predicted
 
 
 def score_pair(gold: Sequence[Doc], predicted: Sequence[Doc]) -> Dict[str, Any]:
@@ -58,7 +64,9 @@ def score_pair(gold: Sequence[Doc], predicted: Sequence[Doc]) -> Dict[str, Any]:
     for name in ("p", "r", "f"):
         ours, theirs = report["spacy"][name], report["seqeval"][name]
         if abs(ours - theirs) > TOLERANCE:
-            raise LLMJudgeError(Errors.J701.format(name=name, spacy=ours, seqeval=theirs))
+            raise LLMJudgeError(
+                Errors.J701.format(name=name, spacy=ours, seqeval=theirs)
+            )
     return report
 
 
@@ -74,9 +82,7 @@ def score_with_spacy(gold: Sequence[Doc], predicted: Sequence[Doc]) -> Dict[str,
     }
 
 
-def score_with_seqeval(
-    gold: Sequence[Doc], predicted: Sequence[Doc]
-) -> Dict[str, Any]:
+def score_with_seqeval(gold: Sequence[Doc], predicted: Sequence[Doc]) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): `p`, `r`, `f` and `per_type` from seqeval on IOB2 tags."""
     from seqeval.metrics import classification_report
     from seqeval.scheme import IOB2
@@ -144,7 +150,9 @@ def silver_quality(
     gold_labels: List[str] = []
     for doc in gold:
         if doc.has_annotation("ENT_IOB"):
-            gold_keys.setdefault(doc.text, []).append(_in_characters(doc, entity_spans(doc)))
+            gold_keys.setdefault(doc.text, []).append(
+                _in_characters(doc, entity_spans(doc))
+            )
             gold_labels += [ent.label_ for ent in doc.ents]
     found: List[Tuple[str, bool]] = []
     n_docs = without_gold = 0
@@ -157,11 +165,18 @@ def silver_quality(
         found += [(key[2], key in truth) for key in _in_characters(doc, get_spans(doc))]
     labels = sorted({label for label, _ in found} | set(gold_labels))
     per_type = {
-        label: _quality([right for l, right in found if l == label], gold_labels.count(label))
+        label: _quality(
+            [right for l, right in found if l == label], gold_labels.count(label)
+        )
         for label in labels
     }
     total = _quality([right for _, right in found], len(gold_labels))
-    return {"documents": n_docs, "without_gold": without_gold, **total, "per_type": per_type}
+    return {
+        "documents": n_docs,
+        "without_gold": without_gold,
+        **total,
+        "per_type": per_type,
+    }
 
 
 def entity_spans(doc: Doc) -> List[Key]:
@@ -197,9 +212,7 @@ def _comparable_keys(gold: Doc, predicted: Doc) -> Tuple[Set[Key], Set[Key]]:
     return set(entity_spans(gold)), keys
 
 
-def _iob2_tags(
-    length: int, keys: Iterable[Key], numbers: Dict[str, str]
-) -> List[str]:
+def _iob2_tags(length: int, keys: Iterable[Key], numbers: Dict[str, str]) -> List[str]:
     tags = ["O"] * length
     for start, end, label in keys:
         tags[start:end] = [f"I-{numbers[label]}"] * (end - start)
@@ -216,7 +229,9 @@ def _read_row(row: Dict[str, float]) -> Dict[str, float]:
 
 
 def _in_characters(doc: Doc, keys: Iterable[Key]) -> Set[Key]:
-    return {(doc[s].idx, doc[e - 1].idx + len(doc[e - 1]), label) for s, e, label in keys}
+    return {
+        (doc[s].idx, doc[e - 1].idx + len(doc[e - 1]), label) for s, e, label in keys
+    }
 
 
 def _quality(right: Sequence[bool], n_gold: int) -> Dict[str, Any]:

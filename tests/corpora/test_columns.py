@@ -54,7 +54,10 @@ def to_iob1(tags):
 
 def check_sentences(docs):
     assert [[token.text for token in doc] for doc in docs] == [s[0] for s in SENTENCES]
-    assert [(e.start, e.end, e.label_) for e in docs[0].ents] == [(0, 2, "PER"), (3, 4, "LOC")]
+    assert [(e.start, e.end, e.label_) for e in docs[0].ents] == [
+        (0, 2, "PER"),
+        (3, 4, "LOC"),
+    ]
     assert not docs[1].ents and docs[1].has_annotation("ENT_IOB")
 
 
@@ -78,7 +81,9 @@ def test_columns_between_are_passed_over(tmp_path):
 
 def test_crlf_byte_order_mark_docstart_and_comments(tmp_path):
     text = "\ufeff-DOCSTART- -X- -X- O\r\n\r\n# id 7  domain=train\r\n"
-    check_sentences(read(tmp_path, text + make_text(" ", between=("_", "_"), end="\r\n")))
+    check_sentences(
+        read(tmp_path, text + make_text(" ", between=("_", "_"), end="\r\n"))
+    )
 
 
 def test_docstart_with_the_tag_first(tmp_path):
@@ -86,7 +91,9 @@ def test_docstart_with_the_tag_first(tmp_path):
 
 
 def test_many_empty_lines_and_none_at_the_end(tmp_path):
-    check_sentences(read(tmp_path, "\n\n" + make_text().rstrip("\n").replace("\n\n", "\n \n\t\n\n")))
+    check_sentences(
+        read(tmp_path, "\n\n" + make_text().rstrip("\n").replace("\n\n", "\n \n\t\n\n"))
+    )
 
 
 def test_number_sign_can_be_a_token(tmp_path):

@@ -3,11 +3,13 @@ import pytest
 import spacy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import Candidate, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.evaluation import scores
 from spacy_llmjudge.evaluation.scores import (
     accepted_spans,
     evaluate_model,
@@ -46,8 +48,12 @@ def test_scores_of_a_known_example():
         assert report[scorer]["p"] == pytest.approx(2 / 4)
         assert report[scorer]["r"] == pytest.approx(2 / 3)
         assert report[scorer]["f"] == pytest.approx(4 / 7)
-        assert report[scorer]["per_type"]["A"] == pytest.approx({"p": 2 / 3, "r": 1.0, "f": 0.8})
-        assert report[scorer]["per_type"]["B"] == pytest.approx({"p": 0.0, "r": 0.0, "f": 0.0})
+        assert report[scorer]["per_type"]["A"] == pytest.approx(
+            {"p": 2 / 3, "r": 1.0, "f": 0.8}
+        )
+        assert report[scorer]["per_type"]["B"] == pytest.approx(
+            {"p": 0.0, "r": 0.0, "f": 0.0}
+        )
     assert ner_counts(gold, predicted).tolist() == [[1, 1, 1], [0, 1, 0], [1, 0, 0]]
 
 
@@ -58,7 +64,11 @@ def test_neighbours_with_one_label_are_two_entities():
 
 def test_nothing_to_find_and_nothing_found():
     report = score_pair(make_docs("O O"), make_docs("O O"))
-    assert report["spacy"] == report["seqeval"] == {"p": 0.0, "r": 0.0, "f": 0.0, "per_type": {}}
+    assert (
+        report["spacy"]
+        == report["seqeval"]
+        == {"p": 0.0, "r": 0.0, "f": 0.0, "per_type": {}}
+    )
 
 
 def test_missing_gold_counts_neither_way():
@@ -68,7 +78,10 @@ def test_missing_gold_counts_neither_way():
     assert report["spacy"]["f"] == report["seqeval"]["f"] == 1.0
 
 
-TAGS = st.lists(st.sampled_from(["O", "O", "-", "B-A", "I-A", "B-B", "I-B", "B-x-Y", "I-x-Y"]), max_size=8)
+TAGS = st.lists(
+    st.sampled_from(["O", "O", "-", "B-A", "I-A", "B-B", "I-B", "B-x-Y", "I-x-Y"]),
+    max_size=8,
+)
 
 
 @settings(max_examples=80, deadline=None)
@@ -77,14 +90,24 @@ def test_both_scorers_and_the_counts_agree_on_anything(data, n_docs):
     gold, predicted = [], []
     for _ in range(n_docs):
         tags = data.draw(TAGS)
-        others = data.draw(st.lists(st.sampled_from(["O", "B-A", "I-A", "B-x-Y", "I-x-Y"]), min_size=len(tags), max_size=len(tags)))
+        others = data.draw(
+            st.lists(
+                st.sampled_from(["O", "B-A", "I-A", "B-x-Y", "I-x-Y"]),
+                min_size=len(tags),
+                max_size=len(tags),
+            )
+        )
         gold.append(make_doc(tags))
         predicted.append(make_doc(others))
     assume(any(doc.has_annotation("ENT_IOB") for doc in gold))
     report = score_pair(gold, predicted)
     tp, fp, fn = ner_counts(gold, predicted).sum(axis=0)
     f = 2 * tp / (2 * tp + fp + fn) if tp else 0.0
-    assert report["spacy"]["f"] == pytest.approx(f) == pytest.approx(report["seqeval"]["f"])
+    assert (
+        report["spacy"]["f"]
+        == pytest.approx(f)
+        == pytest.approx(report["seqeval"]["f"])
+    )
     for label, scores in report["spacy"]["per_type"].items():
         other = report["seqeval"]["per_type"].get(label, {"p": 0.0, "r": 0.0, "f": 0.0})
         assert scores == pytest.approx(other)
@@ -97,7 +120,9 @@ def test_counts_have_the_shape_of_the_documents():
 
 
 def test_another_number_of_documents():
-    with pytest.raises(LLMJudgeError, match=r"\[J702\].*2 gold documents and 1 predictions"):
+    with pytest.raises(
+        LLMJudgeError, match=r"\[J702\].*2 gold documents and 1 predictions"
+    ):
         score_pair(make_docs("O", "O"), make_docs("O"))
 
 
@@ -112,11 +137,37 @@ def test_gold_without_annotation():
         score_pair([raw], make_docs("B-A"))
 
 
+def test_scorers_that_disagree_are_an_error(monkeypatch):
+    wrong = {"p": 0.5, "r": 0.5, "f": 0.5, "per_type": {}}
+    monkeypatch.setattr(scores, "score_with_seqeval", lambda gold, predicted: wrong)
+    with pytest.raises(LLMJudgeError, match=r"\[J701\].*disagree on p: 1.0 and 0.5"):
+        score_pair(make_docs("B-A"), make_docs("B-A"))
+
+
+def test_evaluate_model_keeps_no_output_of_a_transformer():
+    nlp = spacy.blank("en")
+    if not Doc.has_extension("trf_data"):
+        Doc.set_extension("trf_data", default=None)
+
+    @Language.component("leaves_trf_data")
+    def leave(doc):
+        doc._.trf_data = [0.0] * 10
+        return doc
+
+    nlp.add_pipe("leaves_trf_data")
+    assert [doc._.trf_data for doc in evaluate_model(nlp, make_docs("O"))] == [None]
+
+
 def test_evaluate_model_predicts_on_the_tokens_of_the_gold():
     nlp = spacy.blank("en")
     ruler = nlp.add_pipe("entity_ruler")
     ruler.add_patterns([{"label": "A", "pattern": [{"ORTH": "rosebush-es"}]}])
-    gold = Doc(Vocab(), words=["my", "rosebush-es", "died"], spaces=[True, False, True], ents=["O", "O", "B-B"])
+    gold = Doc(
+        Vocab(),
+        words=["my", "rosebush-es", "died"],
+        spaces=[True, False, True],
+        ents=["O", "O", "B-B"],
+    )
     (predicted,) = evaluate_model(nlp, [gold])
     assert [token.text for token in predicted] == ["my", "rosebush-es", "died"]
     assert predicted.text_with_ws == gold.text_with_ws
@@ -131,8 +182,14 @@ def test_evaluate_model_does_not_show_the_gold_to_the_model():
 
 
 def test_silver_quality_of_a_known_example():
-    gold = [make_doc(tags.split(), text) for text, tags in (("a", "B-A O B-B"), ("b", "B-A O O"), ("c", "B-B O O"))]
-    silver = [make_doc(tags.split(), text) for text, tags in (("b", "B-A O B-A"), ("a", "B-A O -"))]
+    gold = [
+        make_doc(tags.split(), text)
+        for text, tags in (("a", "B-A O B-B"), ("b", "B-A O O"), ("c", "B-B O O"))
+    ]
+    silver = [
+        make_doc(tags.split(), text)
+        for text, tags in (("b", "B-A O B-A"), ("a", "B-A O -"))
+    ]
     report = silver_quality(silver, gold)
     assert report["documents"] == 2 and report["without_gold"] == 0
     assert (report["spans"], report["correct"], report["gold_spans"]) == (3, 2, 4)
@@ -141,13 +198,22 @@ def test_silver_quality_of_a_known_example():
     assert report["f"] == pytest.approx(4 / 7)
     assert report["wrong_share"] == pytest.approx(1 / 3)
     assert report["per_type"]["A"]["precision"] == pytest.approx(2 / 3)
-    assert report["per_type"]["B"]["precision"] is None and report["per_type"]["B"]["recall"] == 0.0
+    assert (
+        report["per_type"]["B"]["precision"] is None
+        and report["per_type"]["B"]["recall"] == 0.0
+    )
 
 
 def test_silver_of_accepted_candidates():
     gold, silver = make_doc(["B-A", "O", "B-B"]), make_doc(["O", "O", "O"])
-    decisions = [(0, 1, "A", "accepted"), (2, 3, "A", "accepted"), (2, 3, "B", "undecided")]
-    set_candidates(silver, [Candidate(s, e, label, decision=d) for s, e, label, d in decisions])
+    decisions = [
+        (0, 1, "A", "accepted"),
+        (2, 3, "A", "accepted"),
+        (2, 3, "B", "undecided"),
+    ]
+    set_candidates(
+        silver, [Candidate(s, e, label, decision=d) for s, e, label, d in decisions]
+    )
     report = silver_quality([silver], [gold], accepted_spans)
     assert (report["spans"], report["correct"]) == (2, 1)
 
@@ -155,15 +221,25 @@ def test_silver_of_accepted_candidates():
 def test_silver_on_other_tokens_is_compared_by_characters():
     gold = Doc(VOCAB, words=["rose", "bush", "x"], spaces=[False, True, False])
     gold.set_ents([Span(gold, 0, 2, label="A")])
-    silver = Doc(VOCAB, words=["rosebush", "x"], spaces=[True, False], ents=["B-A", "O"])
+    silver = Doc(
+        VOCAB, words=["rosebush", "x"], spaces=[True, False], ents=["B-A", "O"]
+    )
     assert silver_quality([silver], [gold])["precision"] == 1.0
 
 
 def test_silver_without_gold_is_counted_apart():
     raw = Doc(VOCAB, words=["raw"])
-    silver = [make_doc(["B-A"], "raw"), make_doc(["B-A"], "unknown"), make_doc(["B-A"], "known")]
+    silver = [
+        make_doc(["B-A"], "raw"),
+        make_doc(["B-A"], "unknown"),
+        make_doc(["B-A"], "known"),
+    ]
     report = silver_quality(silver, [raw, make_doc(["B-A"], "known")])
-    assert report["without_gold"] == 2 and report["documents"] == 1 and report["precision"] == 1.0
+    assert (
+        report["without_gold"] == 2
+        and report["documents"] == 1
+        and report["precision"] == 1.0
+    )
 
 
 def test_silver_with_a_text_twice_takes_the_gold_in_order():

@@ -1,0 +1,69 @@
+"""Fixtures that several rooms use: a small dataset, a small trained pipeline, a small project."""
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GARDEN = ROOT / "assets" / "garden"
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory):
+    """A folder with the few-shot set of the demo and a part of its other files."""
+    folder = tmp_path_factory.mktemp("assets") / "small"
+    folder.mkdir()
+    for name, rows in (
+        ("labelled.jsonl", 60),
+        ("dev.jsonl", 50),
+        ("test.jsonl", 40),
+        ("pool.jsonl", 90),
+        ("pool_gold.jsonl", 90),
+    ):
+        lines = (GARDEN / name).read_text(encoding="utf8").splitlines()[:rows]
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf8")
+    for name in ("rules.txt", "responses.jsonl"):
+        shutil.copyfile(GARDEN / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_corpus(small_dataset, tmp_path_factory):
+    """The small dataset, prepared."""
+    from spacy_llmjudge.corpora.prepare import prepare
+
+    folder = tmp_path_factory.mktemp("corpus")
+    prepare(small_dataset, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_student(small_corpus, tmp_path_factory):
+    """A student without a transformer that knows a little: the path of its model-best."""
+    from spacy_llmjudge.training.student import train_student
+
+    folder = tmp_path_factory.mktemp("training") / "round-0"
+    train_student(
+        ROOT / "configs" / "student_cpu.cfg",
+        folder,
+        overrides={
+            "paths.gold": str(small_corpus / "labelled.spacy"),
+            "paths.dev": str(small_corpus / "dev.spacy"),
+            "training.max_steps": 60,
+        },
+    )
+    return folder / "model-best"
+
+
+@pytest.fixture
+def write_jsonl(tmp_path):
+    """A function that writes rows to a JSONL file and returns its path."""
+
+    def write(rows, name="data.jsonl"):
+        path = tmp_path / name
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        path.write_text(text, encoding="utf8")
+        return path
+
+    return write

@@ -1,0 +1,78 @@
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin
+
+from spacy_llmjudge.candidates import (
+    KEY,
+    Candidate,
+    copy_candidates,
+    get_candidates,
+    get_outside,
+    get_status,
+    register_extensions,
+    set_candidates,
+    set_outside,
+    set_status,
+)
+from spacy_llmjudge.errors import LLMJudgeError
+
+
+@pytest.fixture
+def doc():
+    return Doc(spacy.blank("en").vocab, words=["spider", "mites", "on", "ivy"])
+
+
+def test_two_labels_on_the_same_offsets_keep_their_own_values(doc):
+    pest = Candidate(0, 2, "PEST", posterior=0.7, verdict="correct", source="student")
+    plant = Candidate(0, 2, "PLANT", posterior=0.2, support=0.1)
+    set_candidates(doc, [plant, pest])
+    assert get_candidates(doc) == [pest, plant]
+
+
+def test_candidates_survive_a_docbin(doc):
+    found = [Candidate(0, 2, "PEST", confidence=0.5), Candidate(3, 4, "PLANT")]
+    set_candidates(doc, found)
+    set_outside(doc, [0.1, 0.2, 0.9, 0.3])
+    set_status(doc, "abstained", "not_json")
+    data = DocBin(docs=[doc]).to_bytes()
+    (loaded,) = DocBin().from_bytes(data).get_docs(spacy.blank("en").vocab)
+    assert get_candidates(loaded) == found
+    assert get_outside(loaded) == [0.1, 0.2, 0.9, 0.3]
+    assert get_status(loaded) == {"state": "abstained", "reason": "not_json"}
+
+
+def test_new_candidates_keep_what_the_group_knows_of_the_document(doc):
+    set_status(doc, "judged")
+    set_candidates(doc, [Candidate(3, 4, "PLANT")])
+    assert get_status(doc)["state"] == "judged"
+
+
+def test_a_document_without_candidates_is_not_a_judged_one(doc):
+    assert get_candidates(doc) == []
+    assert get_outside(doc) is None
+    assert get_status(doc) == {"state": None, "reason": None}
+
+
+def test_lists_of_different_lengths_are_an_error(doc):
+    set_candidates(doc, [Candidate(0, 2, "PEST")])
+    doc.spans[KEY].attrs["support"] = [0.5, 0.5]
+    with pytest.raises(LLMJudgeError, match=r"\[J005\].*different lengths"):
+        get_candidates(doc)
+
+
+def test_candidates_are_copied_with_all_that_the_group_holds(doc):
+    set_candidates(doc, [Candidate(0, 2, "PEST", support=0.4)])
+    set_outside(doc, [0.0, 0.0, 1.0, 0.5])
+    target = Doc(doc.vocab, words=[token.text for token in doc])
+    copy_candidates(doc, target)
+    assert get_candidates(target) == get_candidates(doc)
+    assert get_outside(target) == [0.0, 0.0, 1.0, 0.5]
+
+
+def test_getters_read_the_group(doc):
+    register_extensions()
+    register_extensions()
+    set_candidates(doc, [Candidate(0, 2, "PEST", support=0.4)])
+    assert doc[0:2]._.llmjudge[0]["support"] == 0.4
+    assert doc[2:3]._.llmjudge == []
+    assert len(doc._.llmjudge["candidates"]) == 1

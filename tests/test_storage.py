@@ -1,0 +1,122 @@
+import os
+
+import pytest
+import spacy
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+from spacy_llmjudge import storage
+from spacy_llmjudge.errors import LLMJudgeError
+
+
+def make_docs(n):
+    vocab = spacy.blank("en").vocab
+    return [Doc(vocab, words=["document", str(i)]) for i in range(n)]
+
+
+def texts(path):
+    return [doc.text for doc in storage.read_docs(path, Vocab())]
+
+
+def test_documents_come_back_as_they_were(tmp_path):
+    assert storage.write_docs(tmp_path / "a" / "x.spacy", make_docs(3)) == 3
+    assert texts(tmp_path / "a" / "x.spacy") == ["document 0 ", "document 1 ", "document 2 "]
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    with pytest.raises(LLMJudgeError, match=r"\[J001\] File not found: .*nope.spacy"):
+        texts(tmp_path / "nope.spacy")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_truncated_file_is_one_line(tmp_path, share):
+    path = tmp_path / "x.spacy"
+    storage.write_docs(path, make_docs(3))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(LLMJudgeError, match=r"\[J002\] .*x.spacy is truncated"):
+        texts(path)
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "x.json"
+    storage.write_json(path, {"a": 1})
+
+    def no_space(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(LLMJudgeError, match=r"\[J003\].*No space left"):
+        storage.write_json(path, {"a": 2})
+    assert storage.read_json(path) == {"a": 1}
+    assert [file_.name for file_ in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_broken_json_is_one_line(tmp_path):
+    (tmp_path / "x.json").write_text('{"a": ')
+    with pytest.raises(LLMJudgeError, match=r"\[J004\].*x.json"):
+        storage.read_json(tmp_path / "x.json")
+
+
+def test_a_hash_of_json_does_not_see_the_order_of_keys():
+    assert storage.sha256_json({"a": 1, "b": 2}) == storage.sha256_json({"b": 2, "a": 1})
+    assert storage.sha256_json({"a": 1}) != storage.sha256_json({"a": 2})
+
+
+def test_a_folder_hash_sees_names_and_contents(tmp_path):
+    (tmp_path / "a").write_text("x")
+    first = storage.sha256_path(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    second = storage.sha256_path(tmp_path)
+    (tmp_path / "b").write_text("y")
+    assert len({first, second, storage.sha256_path(tmp_path)}) == 3
+
+
+def test_duplicates_share_a_fold():
+    folds = [storage.fold_of(f"text {i}", 5) for i in range(200)]
+    assert set(folds) == {0, 1, 2, 3, 4}
+    assert storage.fold_of("text 3", 5) == folds[3]
+
+
+class Interrupted(Exception):
+    pass
+
+
+def run(folder, calls, stop_after=None, mark="a", n=10):
+    def process(batch):
+        if stop_after is not None and len(calls) == stop_after:
+            raise Interrupted
+        calls.append([doc.text for doc in batch])
+        return batch
+
+    return storage.process_shards(
+        make_docs(n), folder, process, fingerprint={"mark": mark}, shard_size=4
+    )
+
+
+def test_shards_that_are_done_are_not_made_again(tmp_path):
+    calls = []
+    with pytest.raises(Interrupted):
+        run(tmp_path, calls, stop_after=2)
+    assert not (tmp_path / storage.MANIFEST).exists()
+    manifest = run(tmp_path, calls)
+    assert [len(call) for call in calls] == [4, 4, 2]
+    assert [shard["docs"] for shard in manifest["shards"]] == [4, 4, 2]
+    assert len(texts(tmp_path)) == 10
+
+
+def test_shards_of_other_inputs_are_made_again(tmp_path):
+    run(tmp_path, [], n=10)
+    calls = []
+    run(tmp_path, calls, mark="b", n=6)
+    assert [len(call) for call in calls] == [4, 2]
+    assert len(texts(tmp_path)) == 6
+
+
+def test_a_shard_that_was_changed_by_hand_is_made_again(tmp_path):
+    run(tmp_path, [])
+    storage.write_docs(tmp_path / "shard-00001.spacy", make_docs(1))
+    calls = []
+    run(tmp_path, calls)
+    assert [len(call) for call in calls] == [4]
+    assert len(texts(tmp_path)) == 10
