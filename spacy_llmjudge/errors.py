@@ -148,6 +148,7 @@ class Errors(metaclass=_WithCodes):
     J809 = "'{model}' is not NAME=PIPELINE. Write, for example, judged=training/round-1/model-best."
     J810 = "'{cuts}' is not a list of cuts. Write numbers between 0 and 1, separated by commas, such as .5,.7,.8,.9."
     J811 = "No cut among {cuts} leaves anything to train on: the student is never that sure. Give lower ones with --cuts."
+    J812 = "There is no calibrator '{name}'. Choose one of: {known}."
 
 
 class Warnings(metaclass=_WithCodes):

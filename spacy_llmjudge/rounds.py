@@ -4,9 +4,9 @@
 """
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set
 
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 
 from .candidates import get_candidates, get_status, set_candidates
 from .errors import Errors, LLMJudgeError
@@ -74,13 +74,14 @@ def calibrate(
     """
     from .training.readers import make_example
 
+    fitter = None if calibrator is None else _make_calibrator(calibrator)
     nlp = load_student(model, gpu_id)
     docs = list(read_docs(gold, nlp.vocab))
     if not any(len(doc.ents) for doc in docs):
         raise LLMJudgeError(Errors.J801.format(path=gold))
     component = nlp.add_pipe("calibrated_confidence", config={"ner_name": ner_name})
     examples = [make_example(nlp, doc) for doc in docs if len(doc)]
-    calibration = component.fit(examples, calibrator=calibrator, n_folds=n_folds)
+    calibration = component.fit(examples, calibrator=fitter, n_folds=n_folds)
     write_json(output, calibration.to_dict())
     return calibration.to_dict()
 
@@ -120,7 +121,7 @@ def annotate(
     component.calibration = Calibration.from_dict(read_json(calibration))
     component.out_of_fold = out_of_fold
     known = labels_of(labels, nlp.vocab) if labels else None
-    docs = [_unlabelled(doc) for doc in read_docs(source, nlp.vocab)]
+    docs = [unlabelled_copy(doc) for doc in read_docs(source, nlp.vocab)]
     fingerprint = {
         "model": sha256_path(Path(model)) if Path(model).exists() else model,
         "calibration": sha256_path(calibration),
@@ -211,12 +212,11 @@ def filter_candidates(
     selection (Path): Gets the report on the selection as JSON.
     RETURNS (Dict[str, Any]): The report.
     """
-    from spacy import registry
     from spacy.util import load_config
     from spacy.vocab import Vocab
 
-    from . import registries  # noqa: F401  (makes the registry of selectors)
     from .confidence.reliability import reliability
+    from .registries import registry
     from .selection.select import select
     from .selection.silver import SilverPolicy
 
@@ -241,89 +241,6 @@ def filter_candidates(
     write_docs(silver, docs)
     write_json(selection, report)
     return report
-
-
-def label_with_judge(judged: Path, silver: Path) -> Dict[str, Any]:
-    """Take what the judge listed as it is: entities, and everything else outside. A baseline.
-
-    judged (Path): The folder of the judged pool.
-    silver (Path): Gets a document for each that was judged.
-    RETURNS (Dict[str, Any]): `docs` and `spans`.
-    """
-    from spacy.util import filter_spans
-    from spacy.vocab import Vocab
-
-    docs = []
-    for doc in read_docs(judged, Vocab()):
-        if get_status(doc)["state"] == "judged":
-            listed = [c for c in get_candidates(doc) if c.verdict == "correct"]
-            plain = _unlabelled(doc)
-            spans = [Span(plain, c.start, c.end, label=c.label) for c in listed]
-            plain.set_ents(filter_spans(spans), default="outside")
-            docs.append(plain)
-    if not docs:
-        raise LLMJudgeError(Errors.J804.format(path=judged))
-    write_docs(silver, docs)
-    return {"docs": len(docs), "spans": sum(len(doc.ents) for doc in docs)}
-
-
-def train_unjudged(
-    annotated: Path,
-    corpus: Path,
-    config: Path,
-    filter_config: Path,
-    output: Path,
-    metrics: Path,
-    *,
-    cuts: Sequence[float],
-    overrides: Optional[Dict[str, Any]] = None,
-    gpu_id: int = -1,
-) -> Dict[str, Any]:
-    """Classic self-training: the student's sure predictions at several cuts, the best on dev.
-
-    annotated (Path): The folder that `annotate` wrote.
-    corpus (Path): The folder with `labelled.spacy` and `dev.spacy`.
-    config (Path): The training config.
-    filter_config (Path): A config whose selector has a `cut`.
-    output (Path): Gets `cut-<cut>/` for each, and a copy of the best in `best/model-best`.
-    metrics (Path): Gets `unjudged-selection.json`.
-    RETURNS (Dict[str, Any]): `dev_f` (cut to F1 on dev) and `best` (the cut).
-    """
-    from .training.student import adopt_student, train_student
-
-    scores: Dict[str, float] = {}
-    reports: Dict[str, Any] = {}
-    for cut in cuts:
-        folder = output / f"cut-{cut:g}"
-        silver = folder.with_suffix(f"{folder.suffix}.spacy")
-        try:
-            reports[f"{cut:g}"] = filter_candidates(
-                annotated / "pool",
-                annotated / "dev",
-                corpus / "dev.spacy",
-                filter_config,
-                silver,
-                silver.with_suffix(".json"),
-                overrides={"selector.cut": cut},
-            )
-        except NothingSelected:
-            continue
-        paths = {
-            "paths.gold": str(corpus / "labelled.spacy"),
-            "paths.dev": str(corpus / "dev.spacy"),
-            "paths.silver": str(silver),
-        }
-        trained = train_student(
-            config, folder, overrides={**(overrides or {}), **paths}, gpu_id=gpu_id
-        )
-        scores[f"{cut:g}"] = trained["score"]
-    if not scores:
-        raise LLMJudgeError(Errors.J811.format(cuts=", ".join(f"{c:g}" for c in cuts)))
-    best = max(scores, key=lambda cut: scores[cut])
-    adopt_student(str(output / f"cut-{best}" / "model-best"), output / "best")
-    result = {"dev_f": scores, "best": best}
-    write_json(metrics / "unjudged-selection.json", {**result, "reports": reports})
-    return result
 
 
 def evaluate(
@@ -385,7 +302,16 @@ def evaluate(
     return summary
 
 
-def _unlabelled(doc: Doc) -> Doc:
+def _make_calibrator(name: str) -> Any:
+    from .registries import registry
+
+    known = sorted(registry.llmjudge_calibrators.get_all())
+    if name not in known:
+        raise LLMJudgeError(Errors.J812.format(name=name, known=", ".join(known)))
+    return registry.llmjudge_calibrators.get(name)()
+
+
+def unlabelled_copy(doc: Doc) -> Doc:
     words = [token.text for token in doc]
     spaces = [bool(token.whitespace_) for token in doc]
     return Doc(doc.vocab, words=words, spaces=spaces)

@@ -7,7 +7,7 @@ import spacy
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from spacy_llmjudge import rounds
+from spacy_llmjudge import baselines, rounds
 from spacy_llmjudge.candidates import get_candidates, get_outside, get_status
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import read_docs, read_json, sha256_file, write_docs
@@ -209,7 +209,7 @@ def test_gold_of_other_documents_is_one_line(judged, small_corpus, tmp_path):
 
 
 def test_labels_of_the_judge_as_they_are(judged, tmp_path):
-    counts = rounds.label_with_judge(judged / "pool", tmp_path / "llm.spacy")
+    counts = baselines.label_with_judge(judged / "pool", tmp_path / "llm.spacy")
     docs = docs_of(tmp_path / "llm.spacy")
     assert counts == {"docs": 90, "spans": sum(len(doc.ents) for doc in docs)}
     assert all(token.ent_iob != 0 for doc in docs for token in doc)
@@ -217,7 +217,7 @@ def test_labels_of_the_judge_as_they_are(judged, tmp_path):
 
 def test_labels_of_a_judge_that_was_not_asked_are_one_line(annotated, tmp_path):
     with pytest.raises(LLMJudgeError, match=r"\[J804\]"):
-        rounds.label_with_judge(annotated / "pool", tmp_path / "llm.spacy")
+        baselines.label_with_judge(annotated / "pool", tmp_path / "llm.spacy")
 
 
 def test_evaluation_compares_the_judged_student_with_the_others(
@@ -249,7 +249,7 @@ def test_an_empty_test_set_is_one_line(small_student, tmp_path):
 def test_classic_self_training_takes_the_best_cut_on_dev(
     annotated, small_corpus, tmp_path
 ):
-    report = rounds.train_unjudged(
+    report = baselines.train_unjudged(
         annotated,
         small_corpus,
         ROOT / "configs" / "student_cpu.cfg",
@@ -265,7 +265,7 @@ def test_classic_self_training_takes_the_best_cut_on_dev(
 
 def test_cuts_that_leave_nothing_are_one_line(annotated, small_corpus, tmp_path):
     with pytest.raises(LLMJudgeError, match=r"\[J811\].*0.95, 0.99"):
-        rounds.train_unjudged(
+        baselines.train_unjudged(
             annotated,
             small_corpus,
             ROOT / "configs" / "student_cpu.cfg",

@@ -61,9 +61,13 @@ def summary_cli(
         model_rows,
         silver_rows,
     )
-    from ..storage import read_json
+    from ..storage import read_json, write_json
 
     summary = read_json(metrics / "summary.json", "Run the step `evaluate` first.")
+    if (metrics / "seconds.json").exists():
+        # steps that came after `evaluate` count as well
+        summary["seconds"] = read_json(metrics / "seconds.json")
+        write_json(metrics / "summary.json", summary)
     rows = model_rows(summary)
     msg.divider("Students on the test set (entity level, %)")
     msg.table(rows, header=header(), divider=True, aligns=tuple("lrrrrr"), max_col=60)

@@ -48,7 +48,7 @@ def label_cli(
     # fmt: on
 ) -> None:
     """Write the judge's labels as they are: the baseline that a filter has to stand beside."""
-    from ..rounds import label_with_judge
+    from ..baselines import label_with_judge
 
     counts = label_with_judge(judged / "pool", silver)
     msg.good(f"{silver}: {counts['docs']} documents, {counts['spans']} spans")

@@ -23,7 +23,7 @@ def unjudged_cli(
 ) -> None:
     """Classic self-training: keep what the student is sure of at a cut, train again, take the best
     of several cuts on dev."""
-    from ..rounds import train_unjudged
+    from ..baselines import train_unjudged
 
     with timed("unjudged", metrics):
         report = train_unjudged(

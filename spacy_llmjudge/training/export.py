@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import read_json
+from ..storage import read_json, require_file
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -74,7 +74,7 @@ def export_package(
 def _plain_pipeline(model: Path) -> "Language":
     import spacy
 
-    nlp = spacy.load(model)
+    nlp = spacy.load(require_file(model, "Run the step `retrain` first."))
     for component in list(nlp.pipe_names):
         if nlp.get_pipe_meta(component).factory in OURS:
             nlp.remove_pipe(component)

@@ -1,0 +1,137 @@
+"""The command line: user errors are one line and exit code 1, nothing is left half-written."""
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spacy_llmjudge.cli import app
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
+
+
+def run(*args):
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def error_line(result):
+    """The one line of an error."""
+    assert result.exit_code == 1, result.output
+    lines = [line for line in result.stderr.splitlines() if "[J" in line]
+    assert len(lines) == 1 and "Traceback" not in result.output
+    return lines[0]
+
+
+def test_every_verb_has_help():
+    assert run("--help").exit_code == 0
+    for command in app.registered_commands:
+        result = run(command.name, "--help")
+        assert result.exit_code == 0 and len(result.output) > 100, command.name
+
+
+def test_prepare_and_check(small_dataset, tmp_path):
+    result = run("prepare", small_dataset, tmp_path / "corpus", "--metrics", tmp_path / "m")
+    assert result.exit_code == 0
+    assert "pool.spacy: 90 documents" in " ".join(result.output.split())
+    assert json.loads((tmp_path / "m" / "seconds.json").read_text())["prepare"] > 0
+    assert run("check", tmp_path / "corpus").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "verb, args",
+    [
+        ("prepare", ["nope", "out"]),
+        ("check", ["nope"]),
+        ("train", ["nope.cfg", "out"]),
+        ("calibrate", ["nope", "dev.spacy", "out.json"]),
+        ("annotate", ["nope", "c.json", "corpus", "out"]),
+        ("judge", ["nope", "out", str(CONFIGS / "judges" / "recorded.cfg")]),
+        ("filter", ["nope", "gold.spacy", "out.spacy", str(CONFIGS / "filter.cfg")]),
+        ("label", ["nope", "out.spacy"]),
+        ("evaluate", ["test.spacy", "seed=nope", "--metrics", "out"]),
+        ("summary", ["nope"]),
+        ("package", ["nope", "out"]),
+    ],
+)
+def test_a_missing_input_is_one_line(verb, args, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "nope" in error_line(run(verb, *args)) or verb in ("annotate",)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_broken_line_is_named(small_dataset, tmp_path):
+    source = tmp_path / "data"
+    source.mkdir()
+    for name in ("labelled.jsonl", "dev.jsonl", "test.jsonl"):
+        (source / name).write_bytes((small_dataset / name).read_bytes())
+    (source / "pool.jsonl").write_text('{"text": "fine"}\n{"text": "cut o\n', encoding="utf8")
+    line = error_line(run("prepare", source, tmp_path / "corpus"))
+    assert "pool.jsonl" in line and "line 2" in line
+    assert not list((tmp_path / "corpus").glob("*"))
+
+
+def test_a_model_argument_without_a_name_is_one_line(tmp_path):
+    line = error_line(run("evaluate", "test.spacy", "model", "--metrics", tmp_path))
+    assert "[J809]" in line and "NAME=PIPELINE" in line
+
+
+@pytest.mark.parametrize("cuts", ["a,b", "0.5,2"])
+def test_cuts_that_are_no_cuts_are_one_line(cuts, tmp_path):
+    args = ["unjudged", tmp_path, tmp_path, CONFIGS / "student_cpu.cfg", tmp_path / "out"]
+    assert "[J810]" in error_line(run(*args, "--cuts", cuts))
+
+
+def test_a_calibrator_that_does_not_exist_is_one_line(small_student, small_corpus, tmp_path):
+    args = [small_student, small_corpus / "dev.spacy", tmp_path / "c.json"]
+    result = run("calibrate", *args, "--calibrator", "guess")
+    assert result.exit_code == 1 and "guess" in error_line(result)
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_init_writes_the_template(tmp_path):
+    assert run("init", tmp_path / "mine").exit_code == 0
+    for name in ("project.yml", "configs/student.cfg", "configs/judges/recorded.cfg"):
+        assert (tmp_path / "mine" / name).read_bytes() == (ROOT / name).read_bytes()
+
+
+def test_init_does_not_overwrite(tmp_path):
+    (tmp_path / "project.yml").write_text("mine")
+    assert "[J807]" in error_line(run("init", tmp_path))
+    assert (tmp_path / "project.yml").read_text() == "mine"
+    assert run("init", tmp_path, "--force").exit_code == 0
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(small_dataset, tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    command = ["llmjudge", "prepare", str(small_dataset), str(tmp_path / "corpus")]
+    done = subprocess.run(
+        [sys.executable, "-m", "spacy", *command],
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "[J003]" in done.stderr and "Traceback" not in done.stderr
+    assert not [path for path in (tmp_path / "corpus").rglob("*") if path.is_file()]
+
+
+def test_the_plugin_loads_nothing_that_spacy_does_not(tmp_path):
+    code = (
+        "import sys, spacy.cli; before = set(sys.modules); import spacy_llmjudge.cli; "
+        "heavy = {'spacy_llm', 'transformers', 'sklearn', 'matplotlib', 'torch', 'scipy'}; "
+        "print(sorted(heavy & (set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_importing_the_package_imports_nothing():
+    code = "import sys; import spacy_llmjudge; print('spacy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
