@@ -14,7 +14,8 @@ def find_template() -> Dict[str, Path]:
     """
     clone = Path(__file__).parents[1]
     if (clone / "project.yml").exists() and (clone / "configs").is_dir():
-        found = [clone / "project.yml", *clone.glob("configs/**/*.cfg")]
+        configs = [path for path in clone.glob("configs/**/*") if path.is_file()]
+        found = [clone / "project.yml", *configs]
         return {str(path.relative_to(clone)): path for path in sorted(found)}
     share = "share/spacy_llmjudge/"
     try:

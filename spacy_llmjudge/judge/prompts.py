@@ -1,6 +1,7 @@
 """What every judge task shares in asking: templates, task rules, and the block that holds the text."""
 import hashlib
 import hmac
+import json
 import re
 import warnings
 from functools import lru_cache
@@ -57,15 +58,12 @@ def compile_template(source: str) -> "Template":
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     environment.filters["as_json"] = _as_json
     return environment.from_string(source)
 
 
 def _as_json(data: Any) -> str:
     # Jinja's own tojson escapes for HTML, which an LLM would copy into its reply.
-    import json
-
     return json.dumps(data, ensure_ascii=False)
 
 

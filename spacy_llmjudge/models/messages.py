@@ -17,6 +17,7 @@ class Prompt(str):
     schema (Optional[Dict[str, Any]]): The JSON schema of the reply, where the task has one.
     options (Optional[Tuple[str, ...]]): The answers to choose from, where the task asks for one
         token; a model that returns log-probabilities returns them for these.
+    sample (int): Which of several draws for the same question this is; each is a request of its own.
     """
 
     text: str
@@ -25,6 +26,7 @@ class Prompt(str):
     demonstrations: Tuple[Dict[str, Any], ...]
     schema: Optional[Dict[str, Any]]
     options: Optional[Tuple[str, ...]]
+    sample: int
 
     def __new__(
         cls,
@@ -36,6 +38,7 @@ class Prompt(str):
         demonstrations: Sequence[Dict[str, Any]] = (),
         schema: Optional[Dict[str, Any]] = None,
         options: Optional[Sequence[str]] = None,
+        sample: int = 0,
     ) -> "Prompt":
         self = super().__new__(cls, prompt)
         self.text = text
@@ -44,6 +47,7 @@ class Prompt(str):
         self.demonstrations = tuple(demonstrations)
         self.schema = schema
         self.options = None if options is None else tuple(options)
+        self.sample = sample
         return self
 
 

