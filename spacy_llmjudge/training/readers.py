@@ -21,9 +21,20 @@ def make_example(nlp: Language, reference: Doc) -> Example:
     reference (Doc): The annotated document.
     RETURNS (Example): With an unannotated copy of the reference as the predicted document.
     """
-    words = [token.text for token in reference]
-    spaces = [bool(token.whitespace_) for token in reference]
-    return Example(Doc(nlp.vocab, words=words, spaces=spaces), reference)
+    return _ExampleMaker(reference)(nlp)
+
+
+class _ExampleMaker:
+    """Reads the tokens of a document once, since an endless stream comes back to it often."""
+
+    def __init__(self, reference: Doc) -> None:
+        self.reference = reference
+        self.words = [token.text for token in reference]
+        self.spaces = [bool(token.whitespace_) for token in reference]
+
+    def __call__(self, nlp: Language) -> Example:
+        predicted = Doc(nlp.vocab, words=self.words, spaces=self.spaces)
+        return Example(predicted, self.reference)
 
 
 def make_mixed_corpus(
@@ -52,19 +63,20 @@ def make_mixed_corpus(
         for doc in [*gold_docs, *silver_docs]:
             # the parser looks the key up in every reference document
             doc.spans.setdefault(INCORRECT_KEY, [])
-        golds = _cycle(gold_docs, random.Random(seed), first=_cover_labels(gold_docs))
-        if not silver_docs:
-            for doc in golds:
-                yield make_example(nlp, doc)
         # spaCy learns the labels from the first examples of a stream
-        for doc in _cover_labels(gold_docs):
-            yield make_example(nlp, doc)
-        silvers = _cycle(silver_docs, random.Random(seed + 1))
+        cover = [_ExampleMaker(doc) for doc in _cover_labels(gold_docs)]
+        golds = _cycle([_ExampleMaker(doc) for doc in gold_docs], random.Random(seed))
+        yield from (make(nlp) for make in cover)
+        if not silver_docs:
+            yield from (make(nlp) for make in golds)
+        silvers = _cycle(
+            [_ExampleMaker(doc) for doc in silver_docs], random.Random(seed + 1)
+        )
         while True:
             for _ in range(gold_per_batch):
-                yield make_example(nlp, next(golds))
+                yield next(golds)(nlp)
             for _ in range(silver_per_batch):
-                yield make_example(nlp, next(silvers))
+                yield next(silvers)(nlp)
 
     return read
 
@@ -73,12 +85,9 @@ def _annotated(docs: Iterable[Doc]) -> List[Doc]:
     return [doc for doc in docs if len(doc)]
 
 
-def _cycle(
-    docs: List[Doc], rng: random.Random, first: Optional[List[Doc]] = None
-) -> Iterator[Doc]:
-    yield from first or []
+def _cycle(items: List[_ExampleMaker], rng: random.Random) -> Iterator[_ExampleMaker]:
     while True:
-        order = list(docs)
+        order = list(items)
         rng.shuffle(order)
         yield from order
 
