@@ -14,7 +14,7 @@ from wasabi.util import supports_ansi
 
 from ..errors import LLMJudgeError
 
-__all__ = ["Arg", "Opt", "msg", "user_errors", "progress_bar", "timed", "overrides_of"]
+__all__ = ["Arg", "Opt", "msg", "user_errors", "progress_bar", "spinner", "timed", "overrides_of"]
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -72,6 +72,16 @@ def progress_bar(total: int, text: str, unit: str = "doc") -> Iterator[Callable]
 
     with tqdm(total=total, desc=text, unit=unit, leave=False, mininterval=0.3) as bar:
         yield bar.update
+
+
+@contextmanager
+def spinner(text: str) -> Iterator[None]:
+    """Show that something is going on where no count of it is known; nothing where nobody looks."""
+    if sys.stdout.isatty():
+        with msg.loading(text):
+            yield
+    else:
+        yield
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 from pathlib import Path
 from typing import Optional
 
-from ._util import Arg, Opt, msg, timed, user_errors
+from ._util import Arg, Opt, msg, spinner, timed, user_errors
 
 NAMES = {
     "platt": "llmjudge.Platt.v1",
@@ -30,7 +30,7 @@ def calibrate_cli(
     from ..rounds import calibrate
 
     chosen = None if calibrator == "auto" else NAMES.get(calibrator, calibrator)
-    with timed("calibrate", metrics):
+    with timed("calibrate", metrics), spinner("Fitting temperature and calibrator..."):
         fitted = calibrate(
             model,
             gold,

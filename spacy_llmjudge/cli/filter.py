@@ -4,7 +4,7 @@ from typing import Optional
 
 import typer
 
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, timed, user_errors
+from ._util import CONTEXT, Arg, Opt, msg, overrides_of, spinner, timed, user_errors
 
 
 @user_errors
@@ -24,7 +24,7 @@ def filter_cli(
     """
     from ..rounds import filter_candidates
 
-    with timed("filter", metrics):
+    with timed("filter", metrics), spinner("Selecting..."):
         report = filter_candidates(
             judged / "pool",
             judged / "dev",

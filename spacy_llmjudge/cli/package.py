@@ -2,7 +2,7 @@
 from pathlib import Path
 from typing import Optional
 
-from ._util import Arg, Opt, msg, timed, user_errors
+from ._util import Arg, Opt, msg, spinner, timed, user_errors
 
 
 @user_errors
@@ -27,7 +27,7 @@ def package_cli(
         result = read_json(metrics / "judged.json")["spacy"]
         scores = {f"ents_{key}": result[key] for key in ("p", "r", "f")}
         scores["ents_per_type"] = result["per_type"]
-    with timed("package", metrics):
+    with timed("package", metrics), spinner("Building the wheel..."):
         wheel = export_package(
             model,
             output,

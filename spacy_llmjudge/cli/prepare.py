@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 from typing import Optional
 
-from ._util import Arg, Opt, msg, timed, user_errors
+from ._util import Arg, Opt, msg, spinner, timed, user_errors
 
 
 @user_errors
@@ -28,7 +28,7 @@ def prepare_cli(
     """
     from ..corpora.prepare import prepare
 
-    with timed("prepare", metrics):
+    with timed("prepare", metrics), spinner("Preparing the corpus..."):
         report = prepare(
             source,
             output,
