@@ -65,6 +65,18 @@ def find_layout(path: Path) -> Layout:
     path (Path): The file; its first lines are looked at.
     RETURNS (Layout): The layout; where both columns could be tags, the last one is.
     """
+    layout, n_lines = _guess_layout(path)
+    if layout is None:
+        raise LLMJudgeError(Errors.J611.format(path=path, n=n_lines))
+    return layout
+
+
+def has_columns(path: Path) -> bool:
+    """RETURNS (bool): Whether a file holds columns with tags, and not plain text."""
+    return _guess_layout(path)[0] is not None
+
+
+def _guess_layout(path: Path) -> Tuple[Optional[Layout], int]:
     sample = [
         line
         for _, line in islice(read_lines(path), LINES_TO_LOOK_AT)
@@ -75,8 +87,8 @@ def find_layout(path: Path) -> Layout:
     first = sum(_is_tag(row[0]) for row in rows)
     last = sum(len(row) > 1 and _is_tag(row[-1]) for row in rows)
     if 2 * max(first, last) < len(rows) or not rows:
-        raise LLMJudgeError(Errors.J611.format(path=path, n=len(rows)))
-    return Layout(separator, first > last)
+        return None, len(rows)
+    return Layout(separator, first > last), len(rows)
 
 
 def decode_tags(

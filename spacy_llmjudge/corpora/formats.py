@@ -13,9 +13,9 @@ from spacy.util import get_words_and_spaces
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, read_docs, require_file
-from .columns import make_doc_from_words, read_columns
+from .columns import has_columns, make_doc_from_words, read_columns
 from .offsets import annotate
-from .rows import Row, read_rows, read_words, require_string
+from .rows import Row, read_lines, read_rows, read_words, require_string
 
 COLUMN_SUFFIXES = (".conll", ".bio", ".iob", ".txt")
 SUFFIXES = (".jsonl", *COLUMN_SUFFIXES, ".spacy")
@@ -33,7 +33,8 @@ def read_examples(
     """Read the documents of a file; the suffix says how.
 
     path (PathLike): `.jsonl` (`text` with `spans`, `entities` or `ents` in characters, or `tokens`
-        with `ents` in tokens), `.conll`, `.bio`, `.iob` or `.txt` (columns), or `.spacy`.
+        with `ents` in tokens), `.conll`, `.bio`, `.iob` or `.txt` (columns), `.txt` without tags (a text a
+        line, nothing annotated), or `.spacy`.
     nlp (Language): Its tokenizer cuts rows that have a text only.
     misaligned (str): What happens to a span that does not fall on tokens: "error", or "drop", which
         leaves its tokens missing.
@@ -48,6 +49,8 @@ def read_examples(
     counts = Counter() if counts is None else counts
     if path.suffix == ".jsonl":
         return _read_jsonl(path, nlp, misaligned, counts)
+    if path.suffix == ".txt" and not has_columns(path):
+        return (nlp.make_doc(line.strip()) for _, line in read_lines(path))
     if path.suffix in COLUMN_SUFFIXES:
         return read_columns(path, nlp.vocab, counts)
     if path.suffix == ".spacy":

@@ -396,3 +396,18 @@ def test_any_text_is_read_with_any_span_on_its_tokens(tmp_path_factory, text, da
     assert [(ent.start_char, ent.end_char) for ent in doc.ents] == [
         (span["start"], span["end"]) for span in spans
     ]
+
+
+def test_a_text_file_without_tags_is_a_text_a_line(tmp_path):
+    path = tmp_path / "pool.txt"
+    path.write_text("\ufeffSlugs ate my hostas.\r\n\nIs neem oil safe?\n", encoding="utf8")
+    docs = list(read_examples(path, spacy.blank("en")))
+    assert [doc.text for doc in docs] == ["Slugs ate my hostas.", "", "Is neem oil safe?"]
+    assert not any(doc.has_annotation("ENT_IOB") for doc in docs)
+
+
+def test_a_text_file_with_tags_is_columns(tmp_path):
+    path = tmp_path / "dev.txt"
+    path.write_text("Slugs B-PEST\nate O\n\nSlugs B-PEST\n", encoding="utf8")
+    docs = list(read_examples(path, spacy.blank("en")))
+    assert [[ent.text for ent in doc.ents] for doc in docs] == [["Slugs"], ["Slugs"]]
