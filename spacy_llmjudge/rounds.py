@@ -171,7 +171,9 @@ def judge(
     loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
     nlp = load_model_from_config(loaded, auto_fill=True)
     docs = list(read_docs(source, nlp.vocab))
-    paths = [str(path) for path in loaded.get("paths", {}).values() if path]
+    # the ledger grows with every reply: it is what the judge remembers, not what it depends on
+    named = {**loaded.get("paths", {}), "ledger": None}
+    paths = [str(path) for path in named.values() if path]
     fingerprint = {
         "source": sha256_path(source / MANIFEST),
         "config": sha256_bytes(loaded.to_bytes()),
@@ -182,6 +184,7 @@ def judge(
         output,
         lambda batch: list(nlp.pipe(batch)),
         fingerprint=fingerprint,
+        is_complete=_is_asked,
         on_shard=progress,
     )
     states: Counter = Counter()
@@ -309,6 +312,10 @@ def _make_calibrator(name: str) -> Any:
     if name not in known:
         raise LLMJudgeError(Errors.J812.format(name=name, known=", ".join(known)))
     return registry.llmjudge_calibrators.get(name)()
+
+
+def _is_asked(docs: List[Doc]) -> bool:
+    return all(get_status(doc)["state"] != "not_sent" for doc in docs)
 
 
 def unlabelled_copy(doc: Doc) -> Doc:

@@ -148,6 +148,7 @@ def process_shards(
     *,
     fingerprint: Dict[str, Any],
     shard_size: int = 256,
+    is_complete: Optional[Callable[[List[Doc]], bool]] = None,
     on_shard: Optional[Callable[[int], None]] = None,
 ) -> Dict[str, Any]:
     """Process documents shard by shard into a folder; go on where an earlier run stopped.
@@ -158,6 +159,8 @@ def process_shards(
     fingerprint (Dict[str, Any]): All that the result depends on, as JSON. Shards that were made
         with another fingerprint are made again.
     shard_size (int): Documents in a shard.
+    is_complete (Optional[Callable[[List[Doc]], bool]]): A shard whose documents are not complete is
+        written, and made again the next time.
     on_shard (Optional[Callable[[int], None]]): Called with the number of documents that are done.
     RETURNS (Dict[str, Any]): The manifest: `fingerprint`, `shards` (name, sha256, docs).
     """
@@ -171,10 +174,12 @@ def process_shards(
         name = f"shard-{start // shard_size:05d}.spacy"
         digest = done.get(name)
         if digest is None:
-            write_docs(folder / name, process(batch))
+            processed = list(process(batch))
+            write_docs(folder / name, processed)
             digest = sha256_file(folder / name)
-            done[name] = digest
-            write_json(progress, {"fingerprint": mark, "shards": done})
+            if is_complete is None or is_complete(processed):
+                done[name] = digest
+                write_json(progress, {"fingerprint": mark, "shards": done})
         shards.append({"name": name, "sha256": digest, "docs": len(batch)})
         if on_shard is not None:
             on_shard(len(batch))

@@ -120,3 +120,23 @@ def test_a_shard_that_was_changed_by_hand_is_made_again(tmp_path):
     run(tmp_path, calls)
     assert [len(call) for call in calls] == [4]
     assert len(texts(tmp_path)) == 10
+
+
+def test_a_shard_that_is_not_complete_is_made_again(tmp_path):
+    calls = []
+
+    def process(batch):
+        calls.append(len(batch))
+        return batch
+
+    for _ in range(2):
+        storage.process_shards(
+            make_docs(10),
+            tmp_path,
+            process,
+            fingerprint={},
+            shard_size=4,
+            is_complete=lambda docs: docs[0].text != "document 4 ",
+        )
+    assert calls == [4, 4, 2, 4]
+    assert len(texts(tmp_path)) == 10

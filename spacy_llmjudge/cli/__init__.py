@@ -17,7 +17,9 @@ from . import (  # noqa: E402
     init,
     judge,
     package,
+    plan,
     prepare,
+    rules,
     train,
     unjudged,
 )
@@ -29,6 +31,8 @@ for verb in (
     train,
     calibrate,
     annotate,
+    rules,
+    plan,
     judge,
     filter,
     evaluate,

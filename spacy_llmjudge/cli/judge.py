@@ -1,4 +1,5 @@
 """`judge`: ask the judge about annotated documents."""
+import sys
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -55,6 +56,11 @@ def judge_cli(
             msg.good(f"{output / split}: {shown}")
     if metrics is not None:
         write_json(metrics / "judge.json", report)
+    not_sent = sum(_count(report[split], "not_sent") for split in ("pool", "dev"))
+    if not_sent:
+        command = " ".join(["python -m spacy", *sys.argv[1:]])
+        msg.warn(f"{not_sent} documents were not asked about. All replies are kept; go on with: {command}")
+        sys.exit(1)
 
 
 def _paths_in(assets: Optional[Path]) -> Dict[str, Any]:

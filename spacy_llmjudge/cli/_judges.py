@@ -1,0 +1,34 @@
+"""Loading the judge of a config; nothing is asked and no network is used for it."""
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Tuple
+
+from ..errors import Errors, LLMJudgeError
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+    from ..judge.component import LLMJudge
+
+
+def load_judge(
+    config: Path, overrides: Dict[str, Any]
+) -> Tuple["Language", "LLMJudge", Dict[str, Any]]:
+    """Load the pipeline of a judge's config.
+
+    config (Path): The config.
+    overrides (Dict[str, Any]): Settings of the config by their dotted names.
+    RETURNS (Tuple[Language, LLMJudge, Dict[str, Any]]): The pipeline, its judge, and the block of the
+        judge with all defaults.
+    """
+    from spacy.util import load_config, load_model_from_config
+
+    from ..storage import require_file
+
+    config = require_file(config, "The configs of judges are in configs/judges/.")
+    loaded = load_config(config, overrides=overrides, interpolate=True)
+    nlp = load_model_from_config(loaded, auto_fill=True)
+    if "llm_judge" not in nlp.pipe_names:
+        found = ", ".join(nlp.pipe_names) or "nothing"
+        raise LLMJudgeError(Errors.J253.format(path=config, found=found))
+    block = nlp.config.interpolate()["components"]["llm_judge"]
+    return nlp, nlp.get_pipe("llm_judge"), block

@@ -1,0 +1,117 @@
+"""`plan`: what a judge will cost, before a cent is spent."""
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+import typer
+
+from ..errors import Errors, LLMJudgeError
+from ._util import CONTEXT, Arg, Opt, msg, overrides_of, user_errors
+from .judge import _paths_in
+
+
+@user_errors
+def plan_cli(
+    # fmt: off
+    ctx: typer.Context,  # settings of the config, by their dotted names
+    annotated: Path = Arg(..., help="Folder that `annotate` wrote, or a .spacy file with documents"),
+    config: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges"),
+    assets: Optional[Path] = Opt(None, "--assets", help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config"),
+    prices: Optional[Path] = Opt(None, "--prices", help="Table of prices; by default the one that the config names"),
+    concurrency: Optional[int] = Opt(None, "--concurrency", help="Requests at the same time; by default what the config says", min=1),
+    seconds: float = Opt(2.0, "--seconds", help="Seconds that one request takes", min=0.0),
+    output: Optional[Path] = Opt(None, "--json", help="File for the plan as JSON"),
+    prompt: bool = Opt(True, "--prompt/--no-prompt", help="Show the first prompt as it will be sent"),
+    # fmt: on
+) -> None:
+    """Count requests, tokens, money and time, and show the first prompt. Nothing is sent.
+
+    Settings of the config can be given by their dotted names, as in `spacy train`. Tokens are estimated
+    at four bytes each; the worst case is every reply at its longest.
+    """
+    from ..storage import write_json
+
+    overrides = {**_paths_in(assets), **overrides_of(ctx)}
+    plan = make_plan_of(annotated, config, overrides, prices, concurrency, seconds)
+    if prompt:
+        msg.divider("The first prompt")
+        typer.echo(plan["first_prompt"])
+    msg.divider("The plan")
+    msg.table(_rows(plan))
+    if plan["max_cost"] is not None and (plan["cost"] or 0) > plan["max_cost"]:
+        msg.warn(f"This is over the budget of {plan['max_cost']} USD: it would stop on the way.")
+    if output is not None:
+        write_json(output, plan)
+
+
+def make_plan_of(
+    annotated: Path,
+    config: Path,
+    overrides: Dict[str, Any],
+    prices: Optional[Path] = None,
+    concurrency: Optional[int] = None,
+    seconds: float = 2.0,
+) -> Dict[str, Any]:
+    """Plan the judging of a folder.
+
+    annotated (Path): What `annotate` wrote; its pool and dev, or one of them, or a file.
+    config (Path): The config of the judge.
+    overrides (Dict[str, Any]): Settings of the config by their dotted names.
+    prices (Optional[Path]): A table of prices.
+    concurrency (Optional[int]): Requests at the same time.
+    seconds (float): How long one takes.
+    RETURNS (Dict[str, Any]): The plan, with `model`, `prices_as_of`, `max_cost` and `concurrency`.
+    """
+    from ..judge.planning import make_plan, read_model_facts
+    from ..models.prices import find_price, read_prices
+    from ..storage import read_docs, require_file
+    from ._judges import load_judge
+
+    require_file(annotated, "Run the step `annotate` first.")
+    nlp, judge, block = load_judge(config, overrides)
+    facts = read_model_facts(block["model"])
+    path = prices or facts.prices
+    as_of, table = read_prices(path) if path else (None, {})
+    splits = [annotated / name for name in ("pool", "dev") if (annotated / name).exists()]
+    docs = (doc for split in splits or [annotated] for doc in read_docs(split, nlp.vocab))
+    plan = make_plan(
+        docs,
+        judge.task,
+        price=find_price(table, facts.name),
+        max_tokens=facts.max_tokens,
+        concurrency=concurrency or facts.concurrency,
+        seconds_per_request=seconds,
+    )
+    if not plan.requests:
+        raise LLMJudgeError(Errors.J254.format(path=annotated, n=plan.documents))
+    return {
+        **plan.to_dict(),
+        "model": facts.name,
+        "prices_as_of": as_of,
+        "max_cost": facts.max_cost,
+        "concurrency": concurrency or facts.concurrency,
+        "seconds_per_request": seconds,
+    }
+
+
+def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
+    cost = "not known: no table of prices has this model"
+    if plan["cost"] is not None:
+        cost = f"{plan['cost']:.4f} USD (prices of {plan['prices_as_of']})"
+        if plan["cost_most"] is not None:
+            cost += f"; at most {plan['cost_most']:.4f} USD with every reply at its longest"
+    minutes, seconds = divmod(round(plan["seconds"]), 60)
+    return {
+        "Model": plan["model"],
+        "Documents": f"{plan['documents']:,}",
+        "Requests": f"{plan['requests']:,}",
+        "Candidates": f"{plan['candidates']:,}",
+        "Tokens in": f"about {plan['tokens_in']:,}",
+        "Tokens out": f"about {plan['tokens_out']:,}",
+        "Cost": cost,
+        "Time": f"about {minutes} min {seconds} s at {plan['concurrency']} requests at a time"
+        f" and {plan['seconds_per_request']:g} s a request",
+    }
+
+
+def register(app) -> None:
+    app.command("plan", context_settings=CONTEXT)(plan_cli)
