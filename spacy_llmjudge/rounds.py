@@ -162,7 +162,8 @@ def judge(
         counts as input.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
     RETURNS (Dict[str, Any]): The manifest, with `states`: how many documents were judged, were
-        abstained from (by reason), or not sent.
+        abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
+        tokens and cost in this run, where it keeps a ledger.
     """
     from spacy.util import load_config, load_model_from_config
 
@@ -192,7 +193,16 @@ def judge(
         status = get_status(doc)
         state = status["state"] or "not_asked"
         states[f"{state}: {status['reason']}" if status["reason"] else state] += 1
-    return {**manifest, "states": dict(sorted(states.items()))}
+    usage = [
+        pipe.model.usage()
+        for _, pipe in nlp.pipeline
+        if hasattr(getattr(pipe, "model", None), "usage")
+    ]
+    return {
+        **manifest,
+        "states": dict(sorted(states.items())),
+        "usage": usage[0] if usage else None,
+    }
 
 
 def filter_candidates(

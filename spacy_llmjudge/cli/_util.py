@@ -12,7 +12,7 @@ from typer import Option as Opt
 from wasabi import color, msg
 from wasabi.util import supports_ansi
 
-from ..errors import LLMJudgeError
+from ..errors import Errors, LLMJudgeError
 
 __all__ = ["Arg", "Opt", "msg", "user_errors", "progress_bar", "spinner", "timed", "overrides_of"]
 
@@ -21,6 +21,8 @@ CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def user_errors(function: Callable) -> Callable:
     """Turn what the user can mend into one line and exit code 1; Ctrl-C into exit code 130."""
+
+    from confection import ConfigValidationError
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -32,6 +34,8 @@ def user_errors(function: Callable) -> Callable:
                 return function(*args, **kwargs)
             except LLMJudgeError as error:
                 _fail(str(error))
+            except ConfigValidationError as error:
+                _fail(Errors.J813.format(error=_describe(error)))
             except OSError as error:
                 if error.filename is None and error.errno is None:
                     raise
@@ -49,6 +53,14 @@ def _fail(text: str) -> None:
     line = f"\u2718 {' '.join(text.split())}"
     sys.stderr.write(f"{color(line, fg='red') if supports_ansi() else line}\n")
     sys.exit(1)
+
+
+def _describe(error: Any) -> str:
+    found = [
+        f"{' '.join(map(str, one.get('loc', ())))}: {one.get('msg', '')}"
+        for one in getattr(error, "errors", None) or []
+    ]
+    return "; ".join(found) or str(error)
 
 
 def _show_warning(message: Any, *args: Any, **kwargs: Any) -> None:

@@ -52,8 +52,14 @@ def judge_cli(
             report[split] = states
             report["requests"] += total - _count(states, "not_")
             report["abstained"] += _count(states, "abstained")
+            _add_usage(report, judged["usage"])
             shown = ", ".join(f"{n} {state}" for state, n in states.items())
             msg.good(f"{output / split}: {shown}")
+    if report["tokens_in"] is not None:
+        cost = "unknown" if report["cost"] is None else f"{report['cost']:.4f} USD"
+        msg.info(
+            f"Tokens: {report['tokens_in']} in, {report['tokens_out']} out; cost of the ledger so far: {cost}"
+        )
     if metrics is not None:
         write_json(metrics / "judge.json", report)
     not_sent = sum(_count(report[split], "not_sent") for split in ("pool", "dev"))
@@ -67,6 +73,15 @@ def _paths_in(assets: Optional[Path]) -> Dict[str, Any]:
     names = {"paths.rules": "rules.txt", "paths.replies": "responses.jsonl"}
     files = {key: (assets or Path()) / name for key, name in names.items()}
     return {key: str(file_) for key, file_ in files.items() if assets and file_.exists()}
+
+
+def _add_usage(report: Dict[str, Any], usage: Optional[Dict[str, Any]]) -> None:
+    for key in ("tokens_in", "tokens_out"):
+        if usage is not None and usage[key] is not None:
+            report[key] = (report[key] or 0) + usage[key]
+    if usage is not None:
+        # the ledger counts the cost of all runs together
+        report["cost"] = usage["cost"]
 
 
 def _count(states: Dict[str, int], prefix: str) -> int:

@@ -92,6 +92,14 @@ def test_a_calibrator_that_does_not_exist_is_one_line(small_student, small_corpu
     assert not (tmp_path / "c.json").exists()
 
 
+def test_a_config_with_an_unknown_setting_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    args = ["judged", "gold.spacy", "silver.spacy", CONFIGS / "filter.cfg"]
+    line = error_line(run("filter", *args, "--selector.wrong", "1"))
+    assert "[J813]" in line and "wrong" in line
+    assert not any(tmp_path.iterdir())
+
+
 def test_init_writes_the_template(tmp_path):
     assert run("init", tmp_path / "mine").exit_code == 0
     for name in ("project.yml", "configs/student.cfg", "configs/judges/recorded.cfg"):

@@ -26,3 +26,8 @@ def test_a_config_can_name_it():
 
     block = {"optimizer": {"@optimizers": "llmjudge.Adam.v1", "head_scale": 3.0}}
     assert spacy.registry.resolve(block)["optimizer"].head_scale == 3.0
+
+
+def test_what_is_frozen_stays_as_it_is():
+    assert step("embeddings.word_embeddings.weight", frozen=["word_embeddings"]) == 0
+    assert step("encoder.weight", frozen=["word_embeddings"]) != 0
