@@ -33,6 +33,7 @@ class Errors(metaclass=_WithCodes):
     J106 = "The component '{name}' left no scores beside doc.spans['{key}'] on the document '{text}'. Put calibrated_confidence right after it."
     J107 = "The component '{name}' looks for '{ner_name}', which is not in this pipeline (found: {found}). Set ner_name to the name of your NER component."
     J108 = "The component '{other}' runs between '{ner_name}' and '{name}' and overwrites the encoding that '{ner_name}' listens to. Add '{name}' right after '{ner_name}': nlp.add_pipe(..., after='{ner_name}')."
+    J109 = "The component '{name}' would overwrite doc.spans['{key}'], where '{ner_name}' keeps its own spans. Set spans_key to another key."
     J110 = "The calibrator {found} cannot be read. Known types are {known}; fit the calibration again."
     J111 = "The calibration cannot be read: {error} is missing or has the wrong type. Fit it again."
     J112 = "n_folds is {n_folds}. Expected is 2 or more: out-of-fold parameters need another fold to be fitted on."
@@ -43,6 +44,8 @@ class Errors(metaclass=_WithCodes):
     J402 = "Held-out gold document {i} has no entity annotation: {text!r}. Annotate it (doc.ents = [] says that it has no entities), or leave it out."
     J403 = "The setting {name} = {value} of a selector is out of range. Expected is a number over 0 and under 1, such as 0.1."
     J404 = "The setting {name} = {value!r} of a selector is unknown. Choose one of {choices}."
+    J405 = "Row {i} of the audit has {found!r} as 'correct'. Expected is true or false: whether exactly this span is an entity with this label."
+    J406 = "Row {i} of the audit ({span!r}) is no candidate of the pool. Draw the audit from the pool that is selected from, and leave its rows as they are but for 'correct'."
 
     # Training
     J650 = "No document to train on in {path}: it is empty. Check the labelled set, then run `prepare` again."
@@ -123,13 +126,19 @@ class Errors(metaclass=_WithCodes):
 
     # Judge
     J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."
-    J202 = "The component '{name}' got a task of the type {found}, which does not judge candidates. Use @llm_tasks = \"llmjudge.Annotate.v1\"."
+    J202 = "The component '{name}' got a task of the type {found}, which does not judge candidates. Use @llm_tasks = \"llmjudge.Annotate.v1\" or \"llmjudge.Verify.v1\"."
     J203 = "The component '{name}' has no model. Name one in its config, such as model = {{\"@llm_models\": \"llmjudge.Recorded.v1\", \"path\": \"replies.jsonl\"}}; any model of spacy-llm works."
     J204 = "{path}, line {line}: expected a task rule of the form 'LABEL: text', found '{found}'. Correct the line, or put # in front of it."
     J205 = "{path}, line {line}: expected a labelled document {{\"text\": ..., \"spans\": [{{\"start\", \"end\", \"label\"}}]}} with character offsets inside the text. Correct the line."
     J206 = "{path} holds no documents. Give the judge a file with labelled documents, or none."
     J207 = "The judge's window is {found} tokens; it must be at least {least}."
     J208 = "The saved judge task has version {found}, this release reads version {expected}. Save the pipeline again with this release."
+    J250 = "The setting {name} of the judge is {found}. Expected is a number from {least} to {most}."
+    J251 = "None of the {n} labelled documents has a label with at least {least} mentions, so no rule could be supported. Give the labelled set, with its entities."
+    J252 = "No rule was mined: {reasons}. Nothing was written; try another model, or write the rules by hand, one 'LABEL: text' a line."
+    J253 = "The component llm_judge is not in {path} (found: {found}). Give the config of a judge, such as one of configs/judges."
+    J254 = "Nothing in {path} would be asked about: {n} documents, no prompt. Give documents with candidates: the folder that `annotate` wrote."
+    J255 = "{path} exists already, and rules are edited by hand. Choose another file, or add --force to overwrite it."
 
     # Models
     J300 = "{path}, line {line}: not valid JSON ({error}). Expected {{\"text\": ..., \"response\": ...}}; correct or delete the line."
@@ -149,6 +158,7 @@ class Errors(metaclass=_WithCodes):
     J810 = "'{cuts}' is not a list of cuts. Write numbers between 0 and 1, separated by commas, such as .5,.7,.8,.9."
     J811 = "No cut among {cuts} leaves anything to train on: the student is never that sure. Give lower ones with --cuts."
     J812 = "There is no calibrator '{name}'. Choose one of: {known}."
+    J813 = "The config does not fit: {error}. Correct it in the file, or in what is given by dotted names on the command line."
 
 
 class Warnings(metaclass=_WithCodes):

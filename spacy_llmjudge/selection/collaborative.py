@@ -107,19 +107,20 @@ def fit_combination(
     RETURNS (Combination): Unsmoothed and even where nothing was held out.
     """
     support = fit_fusion(evidence).support
-    seen = evidence.take(evidence.predicted & evidence.judged)
-    if len(seen) == 0:
-        even = 0.5 if weight is None else weight
-        return Combination(_identity, _identity, even, support)
-    scores = {"student": clip_student(seen), "judge": support(seen)}
-    smoothed = {name: smooth(p, seen.correct) for name, p in scores.items()}
-    if weight is None:
-        accuracy = {
-            name: float(((smoothed[name](p) >= 0.5) == seen.correct).mean())
-            for name, p in scores.items()
-        }
-        weight = accuracy["judge"] / max(sum(accuracy.values()), 1e-9)
-    return Combination(smoothed["student"], smoothed["judge"], weight, support)
+    predicted = evidence.take(evidence.predicted)
+    judged = predicted.take(predicted.judged)
+    student, judge = _identity, _identity
+    if len(predicted):
+        student = smooth(clip_student(predicted), predicted.correct)
+    if len(judged):
+        judge = smooth(support(judged), judged.correct)
+    if weight is None and len(judged):
+        agrees = [
+            (smoothed >= 0.5) == judged.correct
+            for smoothed in (student(clip_student(judged)), judge(support(judged)))
+        ]
+        weight = float(agrees[1].sum() / max(agrees[0].sum() + agrees[1].sum(), 1))
+    return Combination(student, judge, 0.5 if weight is None else weight, support)
 
 
 def calibration_error(

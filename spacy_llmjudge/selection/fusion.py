@@ -245,8 +245,9 @@ def _design(
 def _maximise(
     design: np.ndarray, correct: np.ndarray, prior: np.ndarray, precision: np.ndarray
 ) -> np.ndarray:
-    """The posterior mode with the first two parameters not negative. The problem is convex, so the
-    best of the four ways to hold them at zero that keeps the rest feasible is the solution."""
+    """The posterior mode with the first two parameters not negative. The problem is convex: where
+    the free mode is feasible it is the solution, and else the best feasible one of those that
+    hold one or both at zero."""
     solutions: List[Tuple[float, np.ndarray]] = []
     for free_weights in product((True, False), repeat=2):
         free = np.array(list(free_weights) + [True] * (len(prior) - 2))
@@ -255,6 +256,8 @@ def _maximise(
             design[:, free], correct, prior[free], precision[free], beta[free]
         )
         if (beta[:2] >= 0).all():
+            if free.all():
+                return beta
             solutions.append((_objective(design, correct, prior, precision, beta), beta))
     return min(solutions, key=lambda solution: solution[0])[1]
 

@@ -152,9 +152,11 @@ def clopper_pearson_upper(errors: int, n: int, delta: float) -> float:
         >>> round(clopper_pearson_upper(0, 22, delta=.1), 4)
         0.0994
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
-    return 1.0 if errors >= n else float(beta.ppf(1 - delta, errors + 1, n - errors))
+    if errors >= n:
+        return 1.0
+    return float(betaincinv(errors + 1, n - errors, 1 - delta))
 
 
 def certified_needed(q: float, delta: float, errors: int = 0) -> int:
@@ -213,6 +215,35 @@ def certified_sample(
     return None
 
 
+def certified_sequence(
+    pool: np.ndarray, n: int, q: float, delta: float, n_cuts: int = 200
+) -> np.ndarray:
+    """The cuts that a certificate tests, from strict to loose.
+
+    They are quantiles of the pool. The first one is where the held-out candidates are expected to be
+    somewhat more than would suffice without an error. No outcome has a say in it.
+
+    pool (np.ndarray): (m,) scores of the pool candidates.
+    n (int): How many held-out candidates there are.
+    q (float): The share.
+    delta (float): The probability with which the promise may fail.
+    n_cuts (int): How many quantiles.
+    RETURNS (np.ndarray): Falling cuts.
+
+    EXAMPLE:
+        >>> certified_sequence(np.linspace(.1, 1, 10), n=45, q=.1, delta=.1).round(1).tolist()
+        [0.4, 0.3, 0.2, 0.1]
+    """
+    if len(pool) == 0 or n == 0:
+        return np.zeros(0)
+    fewest = certified_needed(q, delta)
+    # Two standard deviations more, or chance would often leave too few over the first cut.
+    start = min((fewest + 2 * math.sqrt(fewest)) / n, 1.0) * len(pool)
+    ranks = np.ceil(np.linspace(1, len(pool), min(n_cuts, len(pool)))).astype("int64")
+    cuts = np.sort(pool)[::-1][ranks - 1]
+    return np.unique(cuts[ranks >= start])[::-1]
+
+
 def certified_cut(
     pool: np.ndarray,
     held_out: np.ndarray,
@@ -224,16 +255,14 @@ def certified_cut(
     """The lowest cut whose share of wrong is at most q with probability 1 - delta.
 
     Fixed-sequence testing (Angelopoulos et al. 2021, "Learn then test") with Clopper-Pearson bounds:
-    cuts from strict to loose, each tested at level delta, until the first that fails. The cuts are
-    quantiles of the pool, and the first one is where the held-out candidates are expected to be
-    somewhat more than would suffice without an error, so that no outcome has a say in the sequence.
+    the cuts of `certified_sequence`, each tested at level delta, until the first that fails.
 
     pool (np.ndarray): (m,) scores of the pool candidates.
     held_out (np.ndarray): (n,) scores of independent held-out candidates.
     wrong (np.ndarray): (n,) True where wrong.
     q (float): The share.
     delta (float): The probability with which the promise may fail, over draws of the held-out ones.
-    n_cuts (int): How many quantiles.
+    n_cuts (int): How many cuts at most.
     RETURNS (Optional[float]): The cut, or None where already the first one fails.
 
     EXAMPLE:
@@ -241,20 +270,11 @@ def certified_cut(
         >>> round(certified_cut(held_out, held_out, held_out < .7, q=.1, delta=.1), 3)
         0.692
     """
-    if len(pool) == 0 or len(held_out) == 0:
-        return None
-    ranks = np.ceil(np.linspace(1, len(pool), min(n_cuts, len(pool)))).astype("int64")
-    cuts = np.sort(pool)[::-1][ranks - 1]
-    fewest = certified_needed(q, delta)
-    # Two standard deviations more, or chance would often leave too few over the first cut.
-    start = min((fewest + 2 * math.sqrt(fewest)) / len(held_out), 1.0) * len(pool)
     cut = None
-    for candidate in np.unique(cuts[ranks >= start])[::-1]:
+    for candidate in certified_sequence(pool, len(held_out), q, delta, n_cuts):
         passing = held_out >= candidate
-        bound = clopper_pearson_upper(
-            int(wrong[passing].sum()), int(passing.sum()), delta
-        )
-        if bound > q:
+        errors, n = int(wrong[passing].sum()), int(passing.sum())
+        if clopper_pearson_upper(errors, n, delta) > q:
             break
         cut = float(candidate)
     return cut

@@ -10,7 +10,7 @@ from .table import CandidateTable
 MAX_PROBABILITY = 0.9999
 
 
-def resolve_overlaps(table: CandidateTable, probability: np.ndarray) -> np.ndarray:
+def resolve_overlaps(table: CandidateTable) -> np.ndarray:
     """Choose for every document the candidates that do not overlap and weigh most together.
 
     The weight of a candidate is -log(1 - p), its evidence against being wrong. With weights of p, two
@@ -18,13 +18,12 @@ def resolve_overlaps(table: CandidateTable, probability: np.ndarray) -> np.ndarr
     they weigh .69 each against 3.0. A candidate that overlaps nothing is always chosen. Among equal
     choices the one that holds the earlier, longer spans wins, then the label that sorts first.
 
-    table (CandidateTable): n candidates.
-    probability (np.ndarray): (n,) probabilities.
+    table (CandidateTable): n candidates with `probability`.
     RETURNS (np.ndarray): (n,) True where chosen.
     """
     if len(table) == 0:
         return np.zeros(0, dtype=bool)
-    weight = -np.log1p(-np.clip(probability, 0.0, MAX_PROBABILITY))
+    weight = -np.log1p(-np.clip(table.probability, 0.0, MAX_PROBABILITY))
     order = np.lexsort((table.label, -weight, -table.end, table.start, table.document))
     document, start, end = (
         column[order] for column in (table.document, table.start, table.end)

@@ -33,7 +33,7 @@ class SilverPolicy:
     corrections (bool): Use what only the judge saw, where it overlaps one.
     outside_cut (float): A token is outside where the student gives that at least this probability.
     judged_outside (bool): In a document that the judge read, tokens that nobody lists are outside,
-        whatever the student thinks of them.
+        whatever the student thinks of them. False: as in documents that nobody judged.
     max_missing (float): A document with a larger share of missing tokens is left out.
     """
 
@@ -65,6 +65,9 @@ def make_silver(
     missing = _missing_tokens(doc, candidates, covered, policy, key)
     if len(missing) > policy.max_missing * len(doc):
         return None
+    if missing and not accepted and not _is_judged(doc, policy, key):
+        # All it could teach is what the student thinks already: that there is little to find.
+        return None
     silver = Doc(
         doc.vocab,
         words=[token.text for token in doc],
@@ -75,13 +78,11 @@ def make_silver(
         missing=[Span(silver, start, end) for start, end in _runs(missing)],
         default="outside",
     )
-    negatives = [c for c in candidates if _is_negative(c)] if policy.negatives else []
-    positive = {c.key for c in accepted}
-    silver.spans[INCORRECT_KEY] = [
-        Span(silver, c.start, c.end, label=c.label)
-        for c in negatives
-        if c.key not in positive
-    ]
+    if policy.negatives:
+        silver.spans[INCORRECT_KEY] = [
+            Span(silver, c.start, c.end, label=c.label)
+            for c in _informative_negatives(candidates, missing)
+        ]
     return silver
 
 
@@ -144,6 +145,18 @@ def _is_negative(candidate: Candidate) -> bool:
     )
 
 
+def _informative_negatives(
+    candidates: Sequence[Candidate], missing: Set[int]
+) -> List[Candidate]:
+    """Where every token of a span is known, the span is wrong already; and one that is an entity
+    as well as incorrect is an error to spaCy (E868), so none may be known to be an entity."""
+    return [
+        c
+        for c in candidates
+        if _is_negative(c) and missing.intersection(range(c.start, c.end))
+    ]
+
+
 def _missing_tokens(
     doc: Doc,
     candidates: Sequence[Candidate],
@@ -167,15 +180,16 @@ def _missing_tokens(
             refused |= tokens
         elif _is_doubtful(candidate):
             missing |= tokens
-    outside = get_outside(doc, key)
-    judged = get_status(doc, key)["state"] == "judged"
-    if not (judged and (policy.judged_outside or outside is None)):
-        for token in range(len(doc)):
-            if token in refused:
-                continue
+    if not _is_judged(doc, policy, key):
+        outside = get_outside(doc, key)
+        for token in set(range(len(doc))) - refused:
             if outside is None or outside[token] < policy.outside_cut:
                 missing.add(token)
     return missing - covered
+
+
+def _is_judged(doc: Doc, policy: SilverPolicy, key: str) -> bool:
+    return policy.judged_outside and get_status(doc, key)["state"] == "judged"
 
 
 def _is_doubtful(candidate: Candidate) -> bool:

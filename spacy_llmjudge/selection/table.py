@@ -81,6 +81,18 @@ class CandidateTable:
         """(n,) the confidence, or the posterior where calibration is missing; nan for neither."""
         return np.where(np.isnan(self.confidence), self.posterior, self.confidence)
 
+    def hide_judge(self) -> "CandidateTable":
+        """RETURNS (CandidateTable): What would be there had nobody asked the judge."""
+        own = self.take(~self.proposed)
+        return own.replace(
+            verdict=np.full(len(own), UNJUDGED), support=np.full(len(own), np.nan)
+        )
+
+    @property
+    def answered(self) -> np.ndarray:
+        """(n,) True in the documents for which the judge answered anything."""
+        return np.isin(self.document, self.document[self.judged])
+
     @property
     def judged(self) -> np.ndarray:
         """(n,) True where the judge was asked and answered."""

@@ -1,4 +1,7 @@
 """Tables and documents by hand, and worlds to draw from."""
+import sys
+from pathlib import Path
+
 import numpy as np
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
@@ -11,6 +14,9 @@ from spacy_llmjudge.candidates import (
     set_status,
 )
 from spacy_llmjudge.selection.table import CandidateTable
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+from simulate_guarantees import draw_world, holds, simulate  # noqa: E402, F401
 
 VOCAB = Vocab()
 
@@ -80,30 +86,4 @@ def decided(start, end, label, decision, p, verdict="correct", source="student")
         probability=p,
         decision=decision,
         source=source,
-    )
-
-
-def draw_world(rng, n_docs, hard_share=0.3, per_doc=2.5):
-    """Candidates whose student and judge know something about the truth; label B is harder, and
-    the spans of one document share a difficulty."""
-    sizes = 1 + rng.poisson(per_doc - 1, size=n_docs)
-    document = np.repeat(np.arange(n_docs), sizes)
-    n = len(document)
-    label = (rng.random(n) < hard_share).astype(int)
-    mood = rng.normal(size=n_docs)[document]
-    truth_logit = 1.6 - 1.8 * label + 0.7 * mood + 1.5 * rng.normal(size=n)
-    correct = rng.random(n) < 1 / (1 + np.exp(-truth_logit))
-    confidence = 1 / (1 + np.exp(-(0.6 * truth_logit + rng.normal(size=n))))
-    support = 1 / (1 + np.exp(-(0.5 + truth_logit + rng.normal(size=n))))
-    texts = tuple(f"document {i} of {rng.integers(1 << 40)}" for i in range(n_docs))
-    position = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return make_table(
-        confidence,
-        np.clip(support, 0.005, 0.995),
-        correct,
-        document=document,
-        start=position,
-        label=label,
-        labels=("A", "B"),
-        texts=texts,
     )

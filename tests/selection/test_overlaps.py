@@ -11,8 +11,8 @@ from spacy_llmjudge.selection.overlaps import MAX_PROBABILITY, resolve_overlaps
 def choose(spans, **kwargs):
     """spans: (document, start, end, probability)"""
     document, start, end, p = (np.array(column) for column in zip(*spans))
-    table = make_table(p, document=document.astype(int), start=start.astype(int), end=end.astype(int), **kwargs)
-    return resolve_overlaps(table, p).tolist()
+    table = make_table(p, document=document.astype(int), start=start.astype(int), end=end.astype(int), probability=p, **kwargs)
+    return resolve_overlaps(table).tolist()
 
 
 def test_sure_long_span_beats_two_unsure_short_ones():
@@ -45,7 +45,7 @@ def test_two_certain_spans_do_not_hide_the_rest():
 
 
 def test_empty():
-    assert len(resolve_overlaps(make_table([]), np.zeros(0))) == 0
+    assert len(resolve_overlaps(make_table([], probability=np.zeros(0)))) == 0
 
 
 spans = st.lists(

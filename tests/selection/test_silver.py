@@ -28,7 +28,7 @@ def entities(doc):
 
 
 def incorrect(doc):
-    return [(span.start, span.end, span.label_) for span in doc.spans[INCORRECT_KEY]]
+    return [(span.start, span.end, span.label_) for span in doc.spans.get(INCORRECT_KEY, [])]
 
 
 def silver_of(*candidates, outside=SURE, state="judged", text=TEXT, **policy):
@@ -81,7 +81,7 @@ def test_an_accepted_correction_leaves_no_doubt():
     correction = decided(2, 4, "PEST", "accepted", 0.9, source="judge")
     silver = silver_of(wrong, correction)
     assert states(silver) == "OOEEOOOOO"
-    assert entities(silver) == [(2, 4, "PEST")] and incorrect(silver) == [(1, 4, "PEST")]
+    assert entities(silver) == [(2, 4, "PEST")] and incorrect(silver) == []
 
 
 def test_doubt_about_longer_spans_stays_beside_an_accepted_one():
@@ -89,15 +89,12 @@ def test_doubt_about_longer_spans_stays_beside_an_accepted_one():
     assert states(silver) == "O-EEOOOOO"
 
 
-def test_a_span_that_is_accepted_is_never_incorrect():
-    other = decided(2, 4, "PLANT", "rejected", 0.05, verdict="wrong_label")
-    silver = silver_of(PEST, other)
-    assert incorrect(silver) == [(2, 4, "PLANT")]
-    same = PEST.replace(decision="rejected", verdict="wrong_label")
-    doc = make_doc(TEXT, [PEST], outside=SURE)
-    doc.spans[KEY].append(doc[2:4])
-    assert same.key == PEST.key
-    assert (2, 4, "PEST") not in incorrect(silver)
+def test_only_negatives_that_touch_a_missing_token_are_kept():
+    wrong = decided(1, 4, "PEST", "rejected", 0.05, verdict="wrong_boundary")
+    doubt = decided(1, 4, "PLANT", "undecided", 0.4)
+    known = decided(2, 4, "PLANT", "rejected", 0.05, verdict="wrong_label")
+    silver = silver_of(PEST, wrong, doubt, known)
+    assert states(silver) == "O-EEOOOOO" and incorrect(silver) == [(1, 4, "PEST")]
 
 
 def test_without_a_judge_unsure_tokens_are_missing():
@@ -114,11 +111,19 @@ def test_in_a_judged_document_what_nobody_lists_is_outside():
 
 
 def test_without_outside_probabilities_a_judged_document_counts():
-    assert states(silver_of(PEST, outside=None, judged_outside=False)) == "OOEEOOOOO"
+    assert states(silver_of(PEST, outside=None)) == "OOEEOOOOO"
+    assert silver_of(PEST, outside=None, judged_outside=False) is None
 
 
 def test_without_outside_probabilities_and_judge_nothing_else_is_known():
     assert silver_of(PEST, outside=None, state=None) is None
+
+
+def test_doubt_alone_teaches_nothing_where_nobody_judged():
+    doubt = decided(2, 4, "PEST", "undecided", 0.5)
+    assert silver_of(doubt, state=None) is None
+    assert states(silver_of(doubt, state="judged")) == "OO--OOOOO"
+    assert states(silver_of(state=None)) == "OOOOOOOOO"
 
 
 def test_over_half_missing_is_left_out():

@@ -1,0 +1,184 @@
+"""Do the selectors keep what they promise? Simulated worlds, the whole way from candidates to decisions.
+
+Candidates have a student and a judge that both know something about the truth; spans of one
+document are alike; the fusion is fitted on the held-out candidates that the selector then uses.
+
+    python scripts/simulate_guarantees.py --draws 2000 --json guarantees.json
+"""
+import argparse
+import json
+import time
+from dataclasses import replace
+from typing import Any, Dict, List
+
+import numpy as np
+
+from spacy_llmjudge.candidates import VERDICTS
+from spacy_llmjudge.selection.decide import ACCEPTED, decide
+from spacy_llmjudge.selection.selectors import make_certified, make_conformal
+from spacy_llmjudge.selection.table import CandidateTable
+
+PER_DOCUMENT = 2.5
+
+
+def draw_world(
+    rng: np.random.Generator, n_docs: int, hard_share: float = 0.3, blind: bool = False
+) -> CandidateTable:
+    """Draw candidates with their truth.
+
+    rng (np.random.Generator): The source of randomness.
+    n_docs (int): How many documents, with 2.5 candidates each on average and at least one.
+    hard_share (float): The share of label B, of which fewer candidates are right.
+    blind (bool): Student and judge do not know that label B is harder.
+    RETURNS (CandidateTable): With `correct`.
+    """
+    sizes = 1 + rng.poisson(PER_DOCUMENT - 1, size=n_docs)
+    document = np.repeat(np.arange(n_docs), sizes)
+    n = len(document)
+    label = (rng.random(n) < hard_share).astype("int64")
+    mood = rng.normal(size=n_docs)[document]
+    strength = 1.6 - 1.8 * label + 0.7 * mood + 1.5 * rng.normal(size=n)
+    correct = rng.random(n) < 1 / (1 + np.exp(-strength))
+    strength = strength + 1.8 * label * blind
+    confidence = 1 / (1 + np.exp(-(0.6 * strength + rng.normal(size=n))))
+    support = 1 / (1 + np.exp(-(0.5 + strength + rng.normal(size=n))))
+    start = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return CandidateTable(
+        texts=tuple(f"{i} {rng.integers(1 << 40)}" for i in range(n_docs)),
+        labels=("A", "B"),
+        document=document,
+        start=start,
+        end=start + 1,
+        label=label,
+        posterior=confidence,
+        confidence=confidence,
+        verdict=np.full(n, VERDICTS.index("correct")),
+        support=np.clip(support, 0.005, 0.995),
+        proposed=np.zeros(n, dtype=bool),
+        predicted=np.ones(n, dtype=bool),
+        correct=correct,
+    )
+
+
+def simulate(
+    selectors: Dict[str, Any],
+    n_held_out: int,
+    n_pool: int,
+    draws: int,
+    *,
+    held_out_share: float = 0.3,
+    pool_share: float = 0.3,
+    blind: bool = False,
+    seed: int = 0,
+) -> Dict[str, Dict[str, Any]]:
+    """Draw evidence and pool again and again, and look at the share of wrong that is accepted.
+
+    selectors (Dict[str, Any]): By name.
+    n_held_out (int): Held-out candidates, about.
+    n_pool (int): Pool candidates, about.
+    draws (int): How often.
+    held_out_share (float): The share of the hard label in the evidence.
+    pool_share (float): The same in the pool.
+    blind (bool): Student and judge do not know that the hard label is harder.
+    seed (int): The same seed, the same result.
+    RETURNS (Dict[str, Dict[str, Any]]): By selector: `mean` share of wrong and its standard error
+        `error`, how often the share is `over` q, how often nothing is accepted (`empty`), and
+        how much of the pool is accepted (`accepted`).
+    """
+    rng = np.random.default_rng(seed)
+    shares: Dict[str, List[float]] = {name: [] for name in selectors}
+    yields: Dict[str, List[float]] = {name: [] for name in selectors}
+    for _ in range(draws):
+        evidence = draw_world(rng, round(n_held_out / PER_DOCUMENT), held_out_share, blind)
+        pool = draw_world(rng, round(n_pool / PER_DOCUMENT), pool_share, blind)
+        for name, selector in selectors.items():
+            accepted = decide(pool, evidence, selector).decision == ACCEPTED
+            wrong = ~pool.correct[accepted]
+            shares[name].append(float(wrong.mean()) if len(wrong) else 0.0)
+            yields[name].append(float(accepted.mean()))
+    return {
+        name: {
+            "mean": float(np.mean(share)),
+            "error": float(np.std(share) / np.sqrt(draws)),
+            "over": float(np.mean(np.array(share) > selectors[name].settings["q"])),
+            "empty": float(np.mean(np.array(yields[name]) == 0)),
+            "accepted": float(np.mean(yields[name])),
+        }
+        for name, share in shares.items()
+    }
+
+
+def holds(row: Dict[str, Any]) -> bool:
+    """RETURNS (bool): Whether a row keeps its promise, within three standard errors."""
+    if "delta" in row:
+        error = np.sqrt(row["delta"] * (1 - row["delta"]) / row["draws"])
+        return row["over"] <= row["delta"] + 3 * error
+    return row["mean"] <= row["q"] + 3 * row["error"]
+
+
+def _support(table: CandidateTable, evidence: CandidateTable) -> np.ndarray:
+    return np.round(table.support, 6)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--pool", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", help="write the rows here too")
+    args = parser.parse_args()
+    plain, weighted = make_conformal(0.1), make_conformal(0.1, weighted=True)
+    selectors = {
+        "conformal": plain,
+        "weighted": weighted,
+        "certified": make_certified(0.1, 0.1),
+    }
+    # Ranked by the support, which cannot learn that a label is harder, as the fusion does.
+    shifted = {
+        **selectors,
+        "conformal, unfused": replace(plain, score=_support),
+        "weighted, unfused": replace(weighted, score=_support),
+    }
+    worlds = [(n, share, share, False) for n in (50, 100, 300) for share in (0.1, 0.5)]
+    # label shift: the pool has six times as much of the hard label
+    worlds.append((300, 0.1, 0.6, True))
+    rows = []
+    for n, held_out_share, pool_share, blind in worlds:
+        started = time.perf_counter()
+        used = shifted if held_out_share != pool_share else selectors
+        found = simulate(
+            used,
+            n,
+            args.pool,
+            args.draws,
+            held_out_share=held_out_share,
+            pool_share=pool_share,
+            blind=blind,
+            seed=args.seed,
+        )
+        for name, figures in found.items():
+            row = {
+                "selector": name,
+                "n": n,
+                "hard_in_evidence": held_out_share,
+                "hard_in_pool": pool_share,
+                "draws": args.draws,
+                **used[name].settings,
+                **{k: round(v, 5) for k, v in figures.items()},
+            }
+            row["holds"] = bool(holds(row))
+            rows.append(row)
+            print(
+                f"{name:18} n {n:3} hard {held_out_share}/{pool_share} mean {row['mean']:.4f} "
+                f"+- {row['error']:.4f} over q {row['over']:.3f} empty {row['empty']:.3f} "
+                f"accepted {row['accepted']:.3f} {'holds' if row['holds'] else 'FAILS'}",
+                flush=True,
+            )
+        print(f"  {time.perf_counter() - started:.0f} s", flush=True)
+    if args.json:
+        with open(args.json, "w", encoding="utf8") as file_:
+            json.dump({"rows": rows, "pool": args.pool, "seed": args.seed}, file_, indent=2)
+
+
+if __name__ == "__main__":
+    main()

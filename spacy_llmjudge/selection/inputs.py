@@ -1,0 +1,72 @@
+"""What a selector may see, from the pool and the held-out documents alike."""
+from dataclasses import dataclass, replace
+from typing import Callable, List, Sequence
+
+from spacy.tokens import Doc
+
+from ..candidates import Candidate, get_candidates
+from .selectors import Selection
+from .silver import SilverPolicy, usable_candidates
+from .table import CandidateTable, table_from_docs
+
+Selector = Callable[[CandidateTable, CandidateTable], Selection]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a selector may see.
+
+    found (List[List[Candidate]]): The candidates of every document of the pool.
+    pool (CandidateTable): The same as a table.
+    evidence (CandidateTable): The held-out candidates.
+    policy (SilverPolicy): With what the selector does not use switched off.
+    """
+
+    found: List[List[Candidate]]
+    pool: CandidateTable
+    evidence: CandidateTable
+    policy: SilverPolicy
+
+
+def make_tables(
+    pool_docs: Sequence[Doc],
+    evidence_docs: Sequence[Doc],
+    evidence_gold: Sequence[Doc],
+    selector: Selector,
+    policy: SilverPolicy,
+    random_sample: bool = True,
+) -> Tables:
+    """Read candidates into tables, without what the selector or the policy does not use, from the
+    pool and the held-out documents alike.
+
+    pool_docs (Sequence[Doc]): Documents with candidates.
+    evidence_docs (Sequence[Doc]): Held-out documents with candidates.
+    evidence_gold (Sequence[Doc]): The same documents with gold entities.
+    selector (Selector): The selector.
+    policy (SilverPolicy): How decisions become training documents.
+    random_sample (bool): Whether the held-out documents are a random sample of the pool's text.
+    RETURNS (Tables): The tables.
+    """
+    uses_judge = getattr(selector, "uses_judge", True)
+    if not getattr(selector, "uses_proposals", True):
+        policy = replace(policy, proposals=False, corrections=False)
+    if not uses_judge:
+        policy = replace(policy, judged_outside=False)
+
+    def visible(doc: Doc) -> List[Candidate]:
+        found = usable_candidates(get_candidates(doc), policy)
+        return found if uses_judge else [_without_verdict(c) for c in found]
+
+    found = [visible(doc) for doc in pool_docs]
+    evidence = table_from_docs(
+        evidence_docs,
+        evidence_gold,
+        found=[visible(doc) for doc in evidence_docs],
+        random_sample=random_sample,
+    )
+    pool = table_from_docs(pool_docs, found=found)
+    return Tables(found, pool, evidence, policy)
+
+
+def _without_verdict(candidate: Candidate) -> Candidate:
+    return candidate.replace(verdict=None, support=None, reason=None)
