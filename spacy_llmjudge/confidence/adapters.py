@@ -270,6 +270,8 @@ def _gold_entities(example: Example) -> Gold:
     tags = example.get_aligned_ner()
     unknown = np.array([tag is None for tag in tags], dtype=bool)
     spans = example.get_aligned_spans_y2x(example.reference.ents)
+    if not unknown.any():
+        return Gold(set(span_keys(spans)))
     return Gold(
         set(span_keys(spans)),
         is_known=lambda key: not unknown[key[0] : key[1]].any(),

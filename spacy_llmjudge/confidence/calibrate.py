@@ -12,14 +12,16 @@ import numpy as np
 from ..errors import Errors, LLMJudgeError
 from ..storage import fold_of
 from .adapters import Gold
-from .calibrators import calibrator_from_dict, make_isotonic, make_platt
+from .calibrators import calibrator_from_dict, make_platt
 from .posterior import SpanKey, SpanPosteriors
 from .reliability import reliability
 
 # A wrong temperature costs little, an absurd one a lot: log T has a normal prior with this spread.
 PRIOR_SPREAD = 1.0
 TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(8.0), 25))
-ISOTONIC_FROM = 300
+# A correct span with less counts as much as this: what the model has missed for good shall not
+# drive the temperature.
+MISSED = 1e-3
 _FIT_CUT = 1e-4
 
 
@@ -105,7 +107,9 @@ class Calibration:
                 reliability=data["reliability"],
                 labels=list(data["labels"]),
             )
-        except (KeyError, TypeError) as error:
+        except LLMJudgeError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise LLMJudgeError(Errors.J111.format(error=error)) from error
 
 
@@ -121,61 +125,55 @@ def fit_calibration(
     component (CalibratedConfidence): The component; its pipeline annotates the examples.
     examples (Iterable[Example]): Held-out gold, unseen in training. Documents with the same text
         share a fold. Without any, the parameters stay at the identity.
-    calibrator (Optional[Any]): A calibrator to fit. By default Platt below 300 held-out candidates,
-        from there on Platt or isotonic, whichever has the better log-loss out of fold.
+    calibrator (Optional[Any]): A calibrator to fit; Platt by default. It keeps the ranking of the
+        posteriors, while isotonic maps make ties. A choice by the evidence would have to be made
+        in each fold anew, or the folds would no longer be blind.
     n_folds (int): How many folds.
     RETURNS (Calibration): All that was fitted.
     """
     if n_folds < 2:
         raise LLMJudgeError(Errors.J112.format(n_folds=n_folds))
     adapter, evidence = component.collect_evidence(examples)
+    cut = component.candidate_cut
     fold = np.array([fold_of(e.text, n_folds) for e in evidence], dtype=int)
-    losses = temperature_losses(adapter, evidence, cut=component.candidate_cut)
+    losses = temperature_losses(adapter, evidence)
     temperatures = [
         pick_temperature(losses[fold != k]) if adapter.has_temperature else 1.0
         for k in range(n_folds + 1)
     ]
-    cut = component.candidate_cut
     plain = _posteriors(adapter, evidence, 1.0)
     tables = [_candidates(adapter, evidence, plain, t, cut) for t in temperatures]
     # The last one is fitted on everything: no document is in fold n_folds.
-    choices = [calibrator] if calibrator is not None else _default_choices(tables[-1])
-    fitted = [_fit_folds(choice, tables, fold) for choice in choices]
-    scored = [_reliability(tables, parts, fold, n_folds) for parts in fitted]
-    best = min(range(len(choices)), key=lambda i: _loss(scored[i]))
+    fitted = _fit_folds(calibrator or make_platt(), tables, fold)
     folds = [
-        {"temperature": temperatures[k], "calibrator": fitted[best][k]}
+        {"temperature": temperatures[k], "calibrator": fitted[k]}
         for k in range(n_folds)
     ]
     return Calibration(
         temperature=temperatures[-1],
-        calibrator=fitted[best][-1],
+        calibrator=fitted[-1],
         folds=folds,
         n_spans=len(tables[-1]["doc"]),
-        reliability=scored[best],
+        reliability=_reliability(tables, fitted, fold, n_folds),
         labels=sorted(adapter.component.labels),
     )
 
 
-def fit_temperature(
-    adapter: Any, evidence: Sequence[Evidence], *, cut: float = 0.02
-) -> float:
+def fit_temperature(adapter: Any, evidence: Sequence[Evidence]) -> float:
     """The temperature inside of the pass with the least log-loss on held-out gold.
 
     adapter (Any): The adapter that scored the evidence.
     evidence (Sequence[Evidence]): Held-out documents; none leave the temperature at 1.
-    cut (float): Posteriors under it count as much as the cut itself where the span is correct:
-        what is no candidate anyway shall not decide.
     RETURNS (float): 0.5 to 8.
     """
-    return pick_temperature(temperature_losses(adapter, evidence, cut=cut))
+    return pick_temperature(temperature_losses(adapter, evidence))
 
 
-def temperature_losses(
-    adapter: Any, evidence: Sequence[Evidence], *, cut: float
-) -> np.ndarray:
+def temperature_losses(adapter: Any, evidence: Sequence[Evidence]) -> np.ndarray:
     """The log-loss of all spans of each document, at each temperature of the grid.
 
+    adapter (Any): The adapter that scored the evidence.
+    evidence (Sequence[Evidence]): Held-out documents.
     RETURNS (np.ndarray): Shape (n_docs, n_temperatures), in nats. One table serves all folds.
     """
     losses = np.zeros((len(evidence), len(TEMPERATURES)))
@@ -184,7 +182,7 @@ def temperature_losses(
     for column, temperature in enumerate(TEMPERATURES):
         results = _posteriors(adapter, evidence, temperature)
         for row, (held_out, result) in enumerate(zip(evidence, results)):
-            losses[row, column] = _document_loss(held_out, result, cut)
+            losses[row, column] = _document_loss(held_out, result)
     return losses
 
 
@@ -216,7 +214,7 @@ def _posteriors(
     )
 
 
-def _document_loss(held_out: Evidence, result: SpanPosteriors, cut: float) -> float:
+def _document_loss(held_out: Evidence, result: SpanPosteriors) -> float:
     wrong = [
         p
         for key, p in result.spans.items()
@@ -226,7 +224,7 @@ def _document_loss(held_out: Evidence, result: SpanPosteriors, cut: float) -> fl
     right = [
         result.spans.get(key, 0.0) for key in held_out.gold.spans if key not in taken
     ]
-    missed = -np.log(np.maximum(right, cut)).sum() if right else 0.0
+    missed = -np.log(np.maximum(right, MISSED)).sum() if right else 0.0
     return float(missed - np.log1p(-np.minimum(wrong, 1 - 1e-6)).sum())
 
 
@@ -256,12 +254,6 @@ def _candidates(
         "correct": table[:, 3] == 1,
         "predicted": table[:, 4] == 1,
     }
-
-
-def _default_choices(table: Dict[str, np.ndarray]) -> List[Any]:
-    if len(table["doc"]) < ISOTONIC_FROM:
-        return [make_platt()]
-    return [make_platt(), make_isotonic()]
 
 
 def _fit_folds(
@@ -304,8 +296,3 @@ def _reliability(
             ("entities", joined["predicted"]),
         )
     }
-
-
-def _loss(scored: Dict[str, Any]) -> float:
-    loss = scored["candidates"]["after"]["log_loss"]
-    return np.inf if loss is None else loss

@@ -13,7 +13,7 @@ from ..registries import registry
 
 EPSILON = 1e-6
 PRIOR_SCORES = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
-PRIOR_WEIGHT = 4.0
+PRIOR_WEIGHT = 8.0
 
 
 class Platt:
@@ -182,7 +182,7 @@ _TYPES = {c.type: c for c in (Platt, Temperature, Isotonic, VennAbers, NoCalibra
 
 @registry.llmjudge_calibrators("llmjudge.Platt.v1")
 def make_platt() -> Platt:
-    """Two numbers; the choice where held-out gold is scarce."""
+    """Two numbers; the default. Keeps the ranking."""
     return Platt()
 
 

@@ -1,9 +1,9 @@
 """The component `calibrated_confidence`: how sure is the model, on anybody's NER pipeline."""
+import json
 import warnings
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
-import srsly
 from spacy import util
 from spacy.language import Language
 from spacy.pipeline import Pipe
@@ -20,6 +20,7 @@ from ..candidates import (
 )
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..registries import registry  # noqa: F401  (the calibrator block needs its registry)
+from .pipeline import find_component, require_fresh_encoding, upstream_names
 
 
 @Language.factory(
@@ -57,7 +58,7 @@ def make_calibrated_confidence(
         leaves all as they are.
     below (str): "flag" lists them in `doc.spans[spans_key + "_weak"]`; "drop" removes them from
         `doc.ents` as well.
-    calibrator (Optional[Callable]): The calibrator that `fit` uses; None chooses by the evidence.
+    calibrator (Optional[Callable]): The calibrator that `fit` uses; None means Platt.
     """
     return CalibratedConfidence(
         nlp,
@@ -149,6 +150,10 @@ class CalibratedConfidence(Pipe):
             else:
                 yield from docs
 
+    def get_error_handler(self) -> Callable:
+        """RETURNS (Callable): The handler of this component, or else that of its pipeline."""
+        return getattr(self, "error_handler", self._nlp.default_error_handler)
+
     def fit(
         self,
         examples: Iterable[Example],
@@ -184,7 +189,8 @@ class CalibratedConfidence(Pipe):
         for batch in util.minibatch(examples, size=128):
             batch = list(batch)
             docs = [unset_copy(eg.predicted) for eg in batch]
-            with self._nlp.select_pipes(enable=self._upstream()):
+            names = upstream_names(self._nlp, self.name, self.ner_name)
+            with self._nlp.select_pipes(enable=names):
                 pairs = list(self._nlp.pipe(zip(docs, batch), as_tuples=True))
             docs = [doc for doc, _ in pairs]
             adapter = self._get_adapter(docs)
@@ -253,12 +259,12 @@ class CalibratedConfidence(Pipe):
 
     def _dump(self) -> bytes:
         data = self.calibration.to_dict() if self.is_fitted else None
-        return srsly.json_dumps(data, indent=2, sort_keys=True).encode("utf8")
+        return json.dumps(data, indent=2, sort_keys=True).encode("utf8")
 
     def _load(self, data: bytes) -> None:
         from .calibrate import Calibration
 
-        found = srsly.json_loads(data.decode("utf8"))
+        found = json.loads(data)
         self.calibration = None if found is None else Calibration.from_dict(found)
 
     def _process_singly(self, docs: Sequence[Doc]) -> Iterator[Doc]:
@@ -347,59 +353,28 @@ class CalibratedConfidence(Pipe):
     def _get_adapter(self, docs: Sequence[Doc]) -> Any:
         from .adapters import make_adapter
 
-        names = self._nlp.component_names
-        if self.ner_name not in names:
-            raise LLMJudgeError(
-                Errors.J107.format(
-                    name=self.name, ner_name=self.ner_name, found=", ".join(names)
-                )
-            )
-        pipe = self._nlp.get_pipe(self.ner_name)
+        pipe = find_component(self._nlp, self.name, self.ner_name)
         if self._adapter is None or self._adapter.component is not pipe:
+            require_fresh_encoding(self._nlp, self.name, self.ner_name)
             adapter = make_adapter(pipe, docs)
-            self._check_order()
+            if getattr(adapter, "key", None) == self.spans_key:
+                raise LLMJudgeError(
+                    Errors.J109.format(
+                        name=self.name, key=self.spans_key, ner_name=self.ner_name
+                    )
+                )
             self._check_labels(adapter)
             if not any(len(doc) for doc in docs):
                 return adapter
             self._adapter = adapter
         return self._adapter
 
-    def _upstream(self) -> List[str]:
-        """The components that run before this one, or up to `ner` where this one is not added."""
-        names = self._nlp.pipe_names
-        last = self.name if self.name in names else None
-        if last is None:
-            return names[: names.index(self.ner_name) + 1]
-        return names[: names.index(last)]
-
     def _check_labels(self, adapter: Any) -> None:
-        if not self.is_fitted:
-            return
         found = sorted(adapter.component.labels)
-        if found != self.calibration.labels:
+        if self.is_fitted and found != self.calibration.labels:
             expected = ", ".join(self.calibration.labels)
             warnings.warn(
                 Warnings.JW103.format(
                     name=self.name, found=", ".join(found), expected=expected
                 )
             )
-
-    def _check_order(self) -> None:
-        """Refuse where another encoder has overwritten what the `ner` listens to."""
-        names = self._nlp.pipe_names
-        if not {self.name, self.ner_name} <= set(names):
-            return
-        first, last = names.index(self.ner_name), names.index(self.name)
-        encoders = [
-            self._nlp.get_pipe(name)
-            for name in names
-            if self.ner_name
-            in getattr(self._nlp.get_pipe(name), "listening_components", [])
-        ]
-        for name in names[first + 1 : last]:
-            if any(type(self._nlp.get_pipe(name)) is type(e) for e in encoders):
-                raise LLMJudgeError(
-                    Errors.J108.format(
-                        name=self.name, other=name, ner_name=self.ner_name
-                    )
-                )

@@ -40,7 +40,8 @@ class SpanPosteriors:
         that exactly this span is an entity, 0 to 1. Spans under the cut are left out.
     outside (Optional[np.ndarray]): Shape (n_tokens,): the probability of every token to be outside
         of all entities. None where the component does not say.
-    lost (float): The weight of the entities that were no longer followed, 0 to 1.
+    lost (float): The weight of the entities that were no longer followed, summed over the document:
+        no posterior is off by more.
     """
 
     spans: Dict[SpanKey, float]
@@ -207,7 +208,11 @@ def _run_pass(
         weight = np.concatenate([weight, opened])
         total = weight.sum(axis=1)
         keep = total >= cut
-        lost += np.bincount(owner[~keep], total[~keep], minlength=len(lost))
+        # An entity that is no longer followed counts as ended: were its weight to vanish, all that
+        # comes later in a long document would shrink with it.
+        dropped = np.bincount(owner[~keep], total[~keep], minlength=active)
+        lost[:active] += dropped
+        reach[:active] += dropped
         owner, begun, weight = owner[keep], begun[keep], weight[keep]
     for d, spans in enumerate(forced[i] for i in order):
         for start, end, _ in spans:

@@ -25,7 +25,7 @@ def reliability(
         (mean) and `correct` (share). Without data all scores are None.
 
     >>> r = reliability([0.9, 0.9, 0.1, 0.1], [True, True, False, True], n_bins=2)
-    >>> round(r["ece"], 3), round(r["brier"], 3), r["auroc"]
+    >>> round(r["ece"], 3), round(r["brier"], 3), round(r["auroc"], 3)
     (0.25, 0.21, 0.833)
     """
     p = np.asarray(probability, dtype=np.float64)

@@ -140,7 +140,7 @@ def require_encoder_output(ner: Any, docs: Sequence[Doc]) -> None:
     names = {node.name for node in ner.model.walk()}
     if "tok2vec-listener" in names:
         for doc in docs:
-            if len(doc) and doc.tensor.size == 0:
+            if len(doc) and (doc.tensor is None or doc.tensor.size == 0):
                 raise LLMJudgeError(Errors.J101.format(name=ner.name, text=_head(doc)))
     if any(name.endswith("listener") and "transformer" in name for name in names):
         for doc in docs:

@@ -113,6 +113,11 @@ class LLMJudge(LLMWrapper):
     def labels(self) -> Tuple[str, ...]:
         return tuple(self._task.labels)
 
+    @property
+    def model(self) -> Callable[[Iterable[Iterable[Any]]], Iterable[Iterable[Any]]]:
+        """The model that is asked."""
+        return self._model
+
     def __call__(self, doc: Doc) -> Doc:
         """Judge one document."""
         (judged,) = self._process_docs([doc])
@@ -133,6 +138,8 @@ class LLMJudge(LLMWrapper):
     ) -> List[Doc]:
         # What is wrong with the task's own files is no document's fault: not for the handler.
         self._task.load()
+        # A ledger keeps a secret for the marks of the data blocks: the text cannot know it.
+        self._task.salt = getattr(self._model, "salt", None) or self._task.salt
         asked: List[Tuple[Doc, List[Any]]] = []
         for doc in docs:
             try:

@@ -56,7 +56,7 @@ def map_mentions(
     cursor = 0
     for mention in mentions:
         places = find_places(text, mention)
-        spans = [(place, _to_tokens(doc, window, place)) for place in places]
+        spans = [(place, to_tokens(doc, window, place)) for place in places]
         aligned = [(place, tokens) for place, tokens in spans if tokens is not None]
         free = [
             (place, tokens) for place, tokens in aligned if (*tokens, mention.label) not in used
@@ -88,7 +88,9 @@ def find_places(text: str, mention: Mention) -> List[Tuple[int, int]]:
     return [match.span() for match in matches]
 
 
-def _to_tokens(doc: Doc, window: Window, place: Tuple[int, int]) -> Optional[Tuple[int, int]]:
+def to_tokens(doc: Doc, window: Window, place: Tuple[int, int]) -> Optional[Tuple[int, int]]:
+    """RETURNS (Optional[Tuple[int, int]]): The tokens of a place in the text of a window, start and
+    end, or None where it does not fall on their edges."""
     offset = doc[window.start].idx
     span = doc.char_span(offset + place[0], offset + place[1], alignment_mode="strict")
     return None if span is None else (span.start, span.end)

@@ -22,7 +22,7 @@ _RULE = re.compile(r"\s*([^\s:][^:]*?)\s*:\s*(\S.*?)\s*$")
 Rule = Tuple[str, str]
 
 
-def make_nonce(salt: str, text: str) -> str:
+def make_nonce(salt: str, text: str, also: str = "") -> str:
     """Draw the mark of the data block: it never occurs in the text, so the text cannot close its block.
 
     The same salt and text give the same mark, so that a request can be found again; without the salt
@@ -30,6 +30,7 @@ def make_nonce(salt: str, text: str) -> str:
 
     salt (str): A secret, or DEFAULT_SALT where none was handed in.
     text (str): The text that goes into the block.
+    also (str): What else goes into it; the mark does not occur there either.
     RETURNS (str): Hexadecimal digits.
     """
     draw = 0
@@ -37,7 +38,7 @@ def make_nonce(salt: str, text: str) -> str:
         message = f"{draw}\n{text}".encode("utf8", "surrogatepass")
         digest = hmac.new(salt.encode("utf8"), message, hashlib.sha256).hexdigest()
         nonce = digest[:NONCE_LENGTH]
-        if nonce not in text.lower():
+        if nonce not in text.lower() and nonce not in also.lower():
             return nonce
         draw += 1
 

@@ -83,7 +83,7 @@ def _read_mention(entry: Any, labels: Sequence[str], dropped: Counter) -> Option
         dropped["unknown_label"] += 1
         return None
     confidence = entry.get("confidence")
-    if confidence is not None and not _is_percentage(confidence):
+    if confidence is not None and not is_percentage(confidence):
         dropped["bad_confidence"] += 1
         confidence = None
     start = entry.get("start")
@@ -92,7 +92,8 @@ def _read_mention(entry: Any, labels: Sequence[str], dropped: Counter) -> Option
     return Mention(text.strip(), known, None if confidence is None else confidence / 100, start)
 
 
-def _is_percentage(value: Any) -> bool:
+def is_percentage(value: Any) -> bool:
+    """Whether a value is a probability between 0 and 100."""
     # A fraction between 0 and 1 is a probability on the wrong scale: taken as 0.97 % it would turn a
     # firm yes into a firm no.
     return (

@@ -43,10 +43,11 @@ def open_candidates(doc: Doc, labels: Sequence[str], spans_key: str) -> List[Can
     spans_key (str): The key of the candidate group.
     RETURNS (List[Candidate]): Ordered by start, end and label.
     """
-    return [c for c in _all_candidates(doc, spans_key) if c.label in labels]
+    return [c for c in all_candidates(doc, spans_key) if c.label in labels]
 
 
-def _all_candidates(doc: Doc, spans_key: str) -> List[Candidate]:
+def all_candidates(doc: Doc, spans_key: str) -> List[Candidate]:
+    """List all candidates but an earlier judge's proposals; the entities where there is no group."""
     found = [c for c in get_candidates(doc, spans_key) if c.source != "judge"]
     if spans_key in doc.spans:
         return found
@@ -55,6 +56,12 @@ def _all_candidates(doc: Doc, spans_key: str) -> List[Candidate]:
         for ent in doc.ents
         if ent.label_
     ]
+
+
+def characters_of(doc: Doc, window: Window, candidate: Candidate) -> Tuple[int, int]:
+    """RETURNS (Tuple[int, int]): Start and end of a candidate in the text of a window."""
+    offset, last = doc[window.start].idx, doc[candidate.end - 1]
+    return doc[candidate.start].idx - offset, last.idx + len(last) - offset
 
 
 def set_answers(
@@ -68,7 +75,7 @@ def set_answers(
     spans_key (str): The key of the candidate group.
     """
     judged: Dict[Tuple[int, int, str], Candidate] = {}
-    for candidate in _all_candidates(doc, spans_key):
+    for candidate in all_candidates(doc, spans_key):
         if candidate.label in labels:
             answer = next((a for a in answers if a.window.owns(candidate.start)), None)
             candidate = _judge(candidate, answer)
@@ -79,7 +86,7 @@ def set_answers(
                 proposal = Candidate(*reading.key, source="judge")
                 judged[reading.key] = _judge(proposal, answer)
     set_candidates(doc, judged.values(), spans_key)
-    state, reason = _summarise(answers)
+    state, reason = summarise(answers)
     set_status(doc, state, reason, spans_key)
 
 
@@ -92,8 +99,13 @@ def _judge(candidate: Candidate, answer: Optional[Answer]) -> Candidate:
     listed = {r.key: r.confidence for r in [*answer.alternatives, *answer.entities]}
     support = listed.get(candidate.key)
     if support is not None:
-        support = min(max(support, LOWEST), HIGHEST)
+        support = clip_support(support)
     return clean.replace(verdict=stand(candidate, answer.entities), support=support)
+
+
+def clip_support(support: float) -> float:
+    """RETURNS (float): The support, never so sure that its logit would drown all else."""
+    return min(max(support, LOWEST), HIGHEST)
 
 
 def stand(candidate: Candidate, entities: Iterable[Reading]) -> str:
@@ -109,8 +121,8 @@ def stand(candidate: Candidate, entities: Iterable[Reading]) -> str:
     return "wrong_boundary" if touching else "not_entity"
 
 
-def _summarise(answers: Sequence[Answer]) -> Tuple[str, Optional[str]]:
-    """A document counts as judged only where the judge answered for all of it."""
+def summarise(answers: Sequence[Answer]) -> Tuple[str, Optional[str]]:
+    """The state of a document, and its reason: judged only where the judge answered for all of it."""
     if not answers:
         return "not_sent", "no_words"
     failed = [answer for answer in answers if answer.state != "judged"]

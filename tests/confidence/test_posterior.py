@@ -20,7 +20,7 @@ from spacy_llmjudge.confidence.states import is_exact_for
 WORDS = ["x", "Rome", "of", "\n", "  ", "12", "the", "Bo"]
 # Words and spaces, and after which tokens a sentence starts.
 DOCUMENTS = st.lists(
-    st.tuples(st.sampled_from(WORDS), st.booleans()), min_size=0, max_size=5
+    st.tuples(st.sampled_from(WORDS), st.booleans()), min_size=0, max_size=4
 )
 
 
@@ -106,7 +106,7 @@ def sample_paths(ner, doc, n, rng):
 
 @pytest.mark.parametrize("upper", [True, False])
 @pytest.mark.parametrize("extra", [True, False])
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=10, deadline=None, derandomize=True)
 @given(
     tokens=DOCUMENTS,
     seed=st.integers(0, 10_000),
@@ -129,14 +129,14 @@ def test_pass_equals_all_paths_of_the_transition_system(
 @pytest.mark.parametrize("upper", [True, False])
 @pytest.mark.parametrize("extra", [True, False])
 def test_pass_agrees_with_sampled_roll_outs_of_long_documents(extra, upper):
-    n = 3000
+    n = 1000
     nlp = blank_model(extra, upper)
     ner = randomise(nlp, seed=7)
     words = "Bo met the 12 of Rome \n in Lima or x . the end of Bo".split(" ")
-    doc = make_doc(nlp, words, starts=[6, 12])
+    doc = make_doc(nlp, words, starts=[10])
     counts, outside = sample_paths(ner, doc, n, np.random.default_rng(0))
     found = span_posteriors(ner, [doc])[0]
-    assert max(end - start for start, end, _ in counts) > 6
+    assert max(end - start for start, end, _ in counts) > 5
     for key in set(counts) | set(found.spans):
         p = found.spans.get(key, 0.0)
         error = 5 * math.sqrt(p * (1 - p) / n) + 5 / n
@@ -145,7 +145,7 @@ def test_pass_agrees_with_sampled_roll_outs_of_long_documents(extra, upper):
 
 
 def test_sampled_roll_outs_would_notice_a_wrong_temperature():
-    n = 3000
+    n = 1000
     nlp = blank_model(False, False)
     ner = randomise(nlp, seed=7)
     doc = make_doc(nlp, "Bo met the 12 of Rome".split())
@@ -155,7 +155,7 @@ def test_sampled_roll_outs_would_notice_a_wrong_temperature():
     assert max(gaps) > 5 * math.sqrt(0.25 / n) + 5 / n
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=10, deadline=None, derandomize=True)
 @given(tokens=st.lists(DOCUMENTS, min_size=1, max_size=4), seed=st.integers(0, 10_000))
 def test_every_token_is_outside_or_in_one_span(tokens, seed):
     nlp = blank_model(False, False)
@@ -181,15 +181,16 @@ def test_a_batch_gives_each_document_what_it_gets_alone():
         assert found.outside == pytest.approx(alone.outside)
 
 
-def test_lost_mass_is_what_the_spans_do_not_hold():
+def test_no_posterior_is_off_by_more_than_the_lost_mass():
     nlp = blank_model(False, False)
     ner = randomise(nlp, seed=11, scale=0.3)
     doc = make_doc(nlp, ["x"] * 40)
     exact = span_posteriors(ner, [doc], cut=1e-15)[0]
-    rough = span_posteriors(ner, [doc], cut=0.01)[0]
-    assert exact.lost < 1e-10 < 0.01 < rough.lost < 1.0
-    assert all(p <= exact.spans[key] + 1e-12 for key, p in rough.spans.items())
-    assert exact.outside[-1] - rough.outside[-1] <= rough.lost + 1e-9
+    rough = span_posteriors(ner, [doc], cut=0.005)[0]
+    assert exact.lost < 1e-10 < 0.005 < rough.lost < 1.0
+    gaps = [abs(p - exact.spans[key]) for key, p in rough.spans.items()]
+    assert 0.0 < max(gaps) <= rough.lost
+    assert np.abs(exact.outside - rough.outside).max() <= rough.lost
 
 
 def test_temperature_flattens_the_posteriors():
@@ -266,7 +267,7 @@ def test_entities_of_others_have_a_regret():
         assert regrets[0] > 1e-3
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=10, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10_000), start=st.integers(0, 3), length=st.integers(1, 2))
 def test_forced_entities_constrain_their_neighbours_as_the_real_system_does(
     seed, start, length
@@ -315,6 +316,20 @@ def test_a_label_added_after_training_has_no_posterior():
     assert {label for _, _, label in found.spans} == {"A", "C"}
 
 
+def test_long_document_is_followed_to_its_end():
+    nlp = blank_model(False, False)
+    ner = randomise(nlp, seed=4)
+    words = np.random.default_rng(0).choice(["x", "Bo", "of", "12"], 3000)
+    doc = make_doc(nlp, [str(word) for word in words])
+    found = span_posteriors(ner, [doc])[0]
+    covered = found.outside.copy()
+    for (start, end, _), p in found.spans.items():
+        covered[start:end] += p
+    assert covered == pytest.approx(np.ones(3000), abs=1e-4)
+    assert found.lost < 0.01
+
+
+@pytest.mark.slow
 def test_long_document_in_bounded_memory():
     import tracemalloc
 
@@ -323,12 +338,16 @@ def test_long_document_in_bounded_memory():
     rng = np.random.default_rng(0)
     doc = make_doc(nlp, [str(w) for w in rng.choice(["x", "Bo", "of", "12"], 20_000)])
     tracemalloc.start()
-    found = span_posteriors(ner, [doc])[0]
+    found = span_posteriors(ner, [doc], cut=1e-4)[0]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # All pairs of token and start would be 1.6 GB for a single label.
     assert peak < 250e6
-    assert found.outside.shape == (20_000,) and found.lost < 0.05
+    covered = found.outside.copy()
+    for (start, end, _), p in found.spans.items():
+        covered[start:end] += p
+    # Each of the spans under the cut may be missing.
+    assert covered == pytest.approx(np.ones(20_000), abs=0.02)
     assert max(start for start, _, _ in found.spans) > 19_000
 
 
