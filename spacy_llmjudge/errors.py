@@ -173,7 +173,7 @@ class Warnings(metaclass=_WithCodes):
     # Denoising
     JW500 = "The evidence on {label} does not carry a denoiser: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n} gold items, where at least {least} is needed. What was judged is taken as it is; label more items to go further."
     JW501 = "The gold lacks the classes {labels}: there is no evidence on them."
-    JW502 = "Round {round} was dropped: {why}. The labels are those of the round before."
+    JW502 = "Round {round} was dropped, the labels are those of the round before: {why}"
     # Corpora
     JW600 = "{path}: {n} tags continue an entity that nothing started (I- after O or after another label). They were read as the start of one; if the file is not IOB1, check its tags."
     JW601 = "{path}: {n} documents without annotation were left out of the {split} set. Write \"spans\": [] for a document without entities."

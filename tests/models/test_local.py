@@ -1,0 +1,276 @@
+"""The local model against a computation by hand: the forward pass of a Llama in numpy."""
+import json
+import pickle
+import threading
+
+import numpy
+import pytest
+
+from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.models.ledger import make_ledger_model
+from spacy_llmjudge.models.local import make_transformers_model
+from spacy_llmjudge.models.messages import Prompt
+
+WORDS = "a b c d e f g h is it right wrong yes no A B C D soup stew : ? user judge".split()
+TEMPLATE = (
+    "{% for message in messages %}user : {{ message['content'] }} {% endfor %}"
+    "{% if add_generation_prompt %}judge :{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("tiny"), template=None)
+
+
+def build(path, template):
+    """A Llama of two layers with random weights, and a tokenizer of its own."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    vocabulary = {word: i for i, word in enumerate(["<unk>", "<s>", "</s>", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
+    )
+    fast.chat_template = template
+    fast.save_pretrained(path)
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        initializer_range=0.6,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    LlamaForCausalLM(config).save_pretrained(path)
+    return path
+
+
+def by_hand(path, ids):
+    """Log-probabilities over the vocabulary after each token, (n_tokens, n_words), in numpy."""
+    from safetensors.numpy import load_file
+
+    config = json.loads((path / "config.json").read_text())
+    w = {k: v.astype(numpy.float64) for k, v in load_file(path / "model.safetensors").items()}
+    n_heads, n_shared = config["num_attention_heads"], config["num_key_value_heads"]
+    size = config["hidden_size"] // n_heads
+
+    def norm(x, weight):
+        return x / numpy.sqrt((x**2).mean(-1, keepdims=True) + config["rms_norm_eps"]) * weight
+
+    def rotate(x):
+        frequencies = config["rope_theta"] ** (-numpy.arange(0, size, 2) / size)
+        angles = numpy.arange(len(ids))[:, None] * frequencies
+        cos, sin = numpy.cos(angles)[:, None], numpy.sin(angles)[:, None]
+        left, right = x[..., : size // 2], x[..., size // 2 :]
+        return numpy.concatenate([left * cos - right * sin, right * cos + left * sin], -1)
+
+    def softmax(x):
+        e = numpy.exp(x - x.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+    x = w["model.embed_tokens.weight"][ids]
+    for i in range(config["num_hidden_layers"]):
+        layer = {k.split(f"layers.{i}.")[1]: v for k, v in w.items() if f"layers.{i}." in k}
+        h = norm(x, layer["input_layernorm.weight"])
+        q = rotate((h @ layer["self_attn.q_proj.weight"].T).reshape(len(ids), n_heads, size))
+        k = rotate((h @ layer["self_attn.k_proj.weight"].T).reshape(len(ids), n_shared, size))
+        v = (h @ layer["self_attn.v_proj.weight"].T).reshape(len(ids), n_shared, size)
+        k, v = (numpy.repeat(z, n_heads // n_shared, axis=1) for z in (k, v))
+        scores = numpy.einsum("ihd,jhd->hij", q, k) / numpy.sqrt(size)
+        scores += numpy.triu(numpy.full((len(ids), len(ids)), -numpy.inf), 1)
+        mixed = numpy.einsum("hij,jhd->ihd", softmax(scores), v).reshape(len(ids), -1)
+        x = x + mixed @ layer["self_attn.o_proj.weight"].T
+        h = norm(x, layer["post_attention_layernorm.weight"])
+        gate = h @ layer["mlp.gate_proj.weight"].T
+        up = h @ layer["mlp.up_proj.weight"].T
+        x = x + (gate / (1 + numpy.exp(-gate)) * up) @ layer["mlp.down_proj.weight"].T
+    logits = norm(x, w["model.norm.weight"]) @ w["lm_head.weight"].T
+    return numpy.log(softmax(logits))
+
+
+def encode(text):
+    return [3 + WORDS.index(word) for word in text.split()]
+
+
+def ask(model, *prompts):
+    return [reply for group in model([[prompt] for prompt in prompts]) for reply in group]
+
+
+QUESTIONS = ["is it soup ?", "a", "is stew right or wrong : yes", "b c d e f g h is it A ?"]
+QUESTIONS[2] = "is stew right : yes ? a b"
+
+
+def test_option_probabilities_are_exact_in_a_padded_batch(folder):
+    prompts = [Prompt(text, options=("A", "B", "C", "D")) for text in QUESTIONS]
+    replies = ask(make_transformers_model(folder, device="cpu", batch_size=4), *prompts)
+    for text, reply in zip(QUESTIONS, replies):
+        last = by_hand(folder, encode(text))[-1]
+        expected = {option: last[encode(option)[0]] for option in "ABCD"}
+        assert reply.logprobs == [pytest.approx(expected, abs=1e-4)]
+        assert reply == max(expected, key=expected.get)
+        assert reply.usage == {"tokens_in": len(text.split()), "tokens_out": 1}
+
+
+def test_options_of_several_tokens_are_exact(folder):
+    options = ("yes it is", "no", "wrong soup")
+    for text in QUESTIONS:
+        (reply,) = ask(make_transformers_model(folder, device="cpu"), Prompt(text, options=options))
+        for option in options:
+            ids = encode(text) + encode(option)
+            table = by_hand(folder, ids)
+            n = len(encode(option))
+            expected = sum(table[i - 1, ids[i]] for i in range(len(ids) - n, len(ids)))
+            assert reply.logprobs[0][option] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_reply_is_what_the_model_finds_most_likely_word_by_word(folder):
+    replies = ask(make_transformers_model(folder, device="cpu", max_tokens=6), *QUESTIONS)
+    for text, reply in zip(QUESTIONS, replies):
+        ids = encode(text)
+        found = []
+        while len(found) < 6 and (not found or found[-1] != 2):
+            found.append(int(by_hand(folder, ids + found)[-1].argmax()))
+        words = [(["<unk>", "<s>", "</s>"] + WORDS)[i] for i in found]
+        assert reply.split() == [word for word in words if not word.startswith("<")]
+        assert reply.reason == (None if "</s>" in words else "truncated")
+
+
+def test_batches_do_not_change_the_numbers(folder):
+    prompts = [Prompt(" ".join(WORDS[: 3 + i % 7]), options=("A", "B")) for i in range(20)]
+    one = ask(make_transformers_model(folder, device="cpu", batch_size=1), *prompts)
+    many = ask(make_transformers_model(folder, device="cpu", batch_size=7), *prompts)
+    for first, second in zip(one, many):
+        assert first.logprobs[0] == pytest.approx(second.logprobs[0], abs=1e-5)
+
+
+def test_the_chat_template_is_used_where_there_is_one(tmp_path):
+    path = build(tmp_path, TEMPLATE)
+    (reply,) = ask(make_transformers_model(path, device="cpu"), Prompt("is it soup ?", options="AB"))
+    last = by_hand(path, encode("user : is it soup ? judge :"))[-1]
+    assert reply.logprobs[0]["A"] == pytest.approx(last[encode("A")[0]], abs=1e-4)
+
+
+def test_kinds_and_groups_keep_their_order(folder):
+    model = make_transformers_model(folder, device="cpu", batch_size=3, max_tokens=2)
+    groups = [
+        [Prompt("a b", options=("A", "B")), "c d e"],
+        [],
+        [Prompt("a", options=("no", "yes"))],
+        ["is it ?", Prompt("a b c", options=("A", "B"))],
+    ]
+    found = list(model(groups))
+    assert [len(replies) for replies in found] == [2, 0, 1, 2]
+    for group, replies in zip(groups, found):
+        for prompt, reply in zip(group, replies):
+            options = getattr(prompt, "options", None)
+            assert reply == ask(model, prompt)[0]
+            assert (reply in options) if options else reply.logprobs is None
+
+
+def test_a_prompt_that_is_too_long_abstains_alone(folder):
+    prompts = ["a " * 63, "a b", Prompt("a " * 64, options="AB"), Prompt("a b", options="AB")]
+    replies = ask(make_transformers_model(folder, device="cpu", max_tokens=3), *prompts)
+    assert [reply.reason for reply in replies][::2] == ["prompt_too_long"] * 2
+    assert [reply.state for reply in replies][1::2] == ["replied"] * 2
+
+
+def test_memory_that_does_not_suffice_halves_the_batch(folder, monkeypatch):
+    model = make_transformers_model(folder, device="cpu", batch_size=8)
+    compute, sizes = model._compute, []
+
+    def short_of_memory(prompts):
+        sizes.append(len(prompts))
+        if len(prompts) > 2:
+            raise RuntimeError("out of memory")
+        return compute(prompts)
+
+    monkeypatch.setattr(model, "_compute", short_of_memory)
+    replies = ask(model, *(Prompt(f"a {word}", options="AB") for word in WORDS[:8]))
+    assert all(reply.state == "replied" for reply in replies)
+    assert sizes == [8, 4, 2, 2, 4, 2, 2]
+
+
+def test_one_bad_prompt_abstains_and_is_named(folder, monkeypatch):
+    model = make_transformers_model(folder, device="cpu")
+    encode_one = model._encode
+
+    def broken(tokenizer, prompt):
+        if "soup" in prompt:
+            raise KeyError("no soup")
+        return encode_one(tokenizer, prompt)
+
+    monkeypatch.setattr(model, "_encode", broken)
+    with pytest.warns(UserWarning, match="JW315.*no soup"):
+        replies = ask(model, *(Prompt(text, options="AB") for text in ("a", "soup", "b")))
+    assert [(reply.state, reply.reason) for reply in replies] == [
+        ("replied", None),
+        ("abstained", "model_error"),
+        ("replied", None),
+    ]
+
+
+def test_a_model_that_is_not_there_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    model = make_transformers_model(tmp_path / "nothing", device="cpu")
+    with pytest.raises(LLMJudgeError, match="J340.*nothing"):
+        ask(model, "a")
+
+
+def test_nothing_is_loaded_before_the_first_prompt(folder):
+    model = make_transformers_model(folder, device="cpu")
+    assert model.context_length is None
+    ask(model, "a")
+    assert model.context_length == 64
+    assert ask(pickle.loads(pickle.dumps(model)), "a") == ask(model, "a")
+
+
+def test_threads_share_batches(folder, monkeypatch):
+    model = make_transformers_model(folder, device="cpu", batch_size=8)
+    prompts = [Prompt(f"{a} {b}", options="ABCD") for a in WORDS[:8] for b in WORDS[:8]]
+    expected = ask(model, *prompts)
+    compute, sizes, gate = model._compute, [], threading.Event()
+
+    def slow(batch):
+        gate.wait(5)
+        sizes.append(len(batch))
+        return compute(batch)
+
+    monkeypatch.setattr(model, "_compute", slow)
+    found = [None] * len(prompts)
+    threads = [
+        threading.Thread(target=lambda i=i: found.__setitem__(i, ask(model, prompts[i])[0]))
+        for i in range(len(prompts))
+    ]
+    for thread in threads:
+        thread.start()
+    gate.set()
+    for thread in threads:
+        thread.join(30)
+    assert found == expected
+    assert len(sizes) < len(prompts) / 2
+
+
+def test_it_works_in_a_ledger(folder, tmp_path):
+    prompts = [Prompt(text, options="ABCD") for text in QUESTIONS]
+    model = make_transformers_model(folder, device="cpu")
+    replies = ask(make_ledger_model(model, tmp_path / "l.db"), *prompts)
+    fresh = make_transformers_model(folder, device="cpu", batch_size=2)
+    ledger = make_ledger_model(fresh, tmp_path / "l.db")
+    again = ask(ledger, *prompts)
+    assert fresh._loaded is None
+    assert [(r, r.logprobs, r.usage) for r in again] == [(r, r.logprobs, r.usage) for r in replies]
+
+
+@pytest.mark.parametrize("name", ["batch_size", "max_tokens"])
+def test_bad_settings_are_refused(name):
+    with pytest.raises(LLMJudgeError, match=f"J319.*{name}"):
+        make_transformers_model("m", **{name: 0})
