@@ -1,0 +1,340 @@
+"""Which denoiser is worth its gold? Every method on the labels of a real LLM, at equal gold.
+
+    python scripts/benchmark_denoise.py --data DIR
+
+Each row is measured in a process of its own and kept in `--work`; a run that was stopped goes on
+where it was. Writes docs/denoise.json (`rows`) and docs/denoise.md. `--only` takes parts of names.
+"""
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+from denoise_data import WIDTH, Split, load_mit, load_semeval
+from denoise_report import write_report
+
+from spacy_llmjudge.denoise.arrays import MISSING, Denoised, encode
+from spacy_llmjudge.denoise.confident import prune_labels
+from spacy_llmjudge.denoise.linear import fit_linear, out_of_fold
+from spacy_llmjudge.denoise.pools import sample_pools
+from spacy_llmjudge.denoise.prior import confusion_of, correct_prior, reweight
+from spacy_llmjudge.denoise.sidyp import estimate_noise_rate, refine_sidyp
+from spacy_llmjudge.denoise.stacking import stack
+from spacy_llmjudge.denoise.uu import refine_uu
+from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.storage import write_bytes
+from spacy_llmjudge.training.encoder import MINILM, fetch_encoder
+
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+EPOCHS = (5, 10, 20)
+# The penalty that stacking has on gold as well.
+GOLD_PENALTY = 10.0
+ORACLE = "all"
+DATASETS = ("semeval", "mit", "mit_weakened")
+FLIPPED = 0.25
+# (method, gold): 0 is none, "dev" the gold of the dev set, ORACLE that of all training items.
+ROWS: List[Tuple[str, Any]] = [
+    ("llm", 0),
+    ("plain", 0),
+    ("plain_default", 0),
+    ("plain_network", 0),
+    ("plain_gold_dev", "dev"),
+    ("confident_learning", 0),
+    ("sidyp", 0),
+    ("sidyp_faithful", 0),
+    ("sidyp_candidates_only", 0),
+    ("sidyp_no_dynamic_prior", 0),
+    *((m, n) for n in (50, 100) for m in ("gold_only", "prior_correction", "stacking", "robust_uu")),
+    ("sidyp_prior", 50),
+    ("uu", 50),
+    ("pn", 50),
+    ("robust_uu_5_rounds", 50),
+    ("prior_correction", ORACLE),
+    ("robust_uu", ORACLE),
+    ("uu", ORACLE),
+    ("sidyp_faithful_leak", ORACLE),
+    ("all_gold", ORACLE),
+]
+FINETUNED: List[Tuple[str, Any]] = [("plain", 0), ("sidyp", 0), ("prior_correction", 50), ("all_gold", ORACLE)]
+
+
+def sample_gold(split: Split, gold: Any, seed: int) -> List[Optional[str]]:
+    """Gold labels of a random sample, None for the rest; for verdicts half of it in each pool."""
+    n = len(split.gold)
+    if gold == ORACLE:
+        return list(split.gold)
+    if gold in (0, "dev"):
+        return [None] * n
+    if split.groups is None:
+        chosen = np.random.default_rng(seed).choice(n, gold, replace=False).tolist()
+    else:
+        chosen = sample_pools([x == "accepted" for x in split.noisy], gold, seed)
+    inside = set(chosen)
+    return [label if i in inside else None for i, label in enumerate(split.gold)]
+
+
+def plain(train: Split, dev: Optional[Split], classes: Tuple[str, ...], method: str, seed: int) -> Denoised:
+    """Train on the labels as they are.
+
+    The penalty, or the number of epochs of a network, has the best log-loss on noisy labels that were
+    held out ("plain", "plain_network"), or the best accuracy on the gold of the dev set
+    ("plain_gold_dev"), which no method here has; "plain_default" does not choose.
+    """
+    codes, n = encode(train.noisy, classes), len(classes)
+    settings: Tuple[float, ...] = EPOCHS if method == "plain_network" else PENALTIES
+    found = []
+    for number, setting in enumerate((1.0,) if method == "plain_default" else settings):
+        if method == "plain_network":
+            model, inside = _train_network(train.features, codes, n, int(setting), seed)
+        else:
+            model = fit_linear(train.features, codes, n, setting)
+            inside = out_of_fold(train.features, codes, n, setting, train.groups, 5, seed)
+        if method == "plain_gold_dev" and dev is not None:
+            score = np.mean(model(dev.features).argmax(axis=1) == encode(dev.gold, classes))
+        elif dev is not None:
+            score = _log_likelihood(model(dev.features), encode(dev.noisy, classes))
+        else:
+            score = _log_likelihood(inside, codes)
+        found.append((float(score), -number, model, inside))
+    _, _, model, inside = max(found, key=lambda x: x[:2])
+    return _denoised(inside, classes, model)
+
+
+def _train_network(x: np.ndarray, codes: np.ndarray, n: int, epochs: int, seed: int) -> Tuple[Any, np.ndarray]:
+    from spacy_llmjudge.denoise.branches import train_branches
+
+    made = train_branches(x, codes, n, epochs=epochs, seed=seed)
+    return (lambda new: made.apply(new)[0].mean(axis=0)), made.probabilities.mean(axis=0)
+
+
+def _log_likelihood(probabilities: np.ndarray, codes: np.ndarray) -> float:
+    seen = np.flatnonzero(codes != MISSING)
+    return float(np.log(np.maximum(probabilities[seen, codes[seen]], 1e-12)).mean())
+
+
+def _denoised(inside: np.ndarray, classes: Tuple[str, ...], model: Callable[[np.ndarray], np.ndarray]) -> Denoised:
+    return Denoised([classes[k] for k in inside.argmax(axis=1)], inside, classes, model)
+
+
+def candidates_only(train: Split, classes: Tuple[str, ...], seed: int) -> Denoised:
+    """SiDyP without its diffusion: logistic regression on the candidates of its neighbours."""
+    from spacy_llmjudge.denoise.branches import train_branches
+    from spacy_llmjudge.denoise.neighbours import ask_neighbours, choose_candidates, mark_noisy, score_dynamics
+
+    codes, n = encode(train.noisy, classes), len(classes)
+    rate = estimate_noise_rate(train.features, codes, n, train.groups, seed)
+    paths = train_branches(train.features, codes, n, seed=seed).trajectories
+    models, total = [], np.zeros((len(codes), n))
+    for path in paths:
+        marked = mark_noisy(score_dynamics(path, codes), codes, rate)
+        weights, _ = choose_candidates(ask_neighbours(train.features, codes, marked, n))
+        items, labels = np.nonzero(weights > 0)
+        models.append(fit_linear(train.features[items], labels, n, 1.0, weights[items, labels]))
+        total += weights / len(paths)
+    return _denoised(total, classes, lambda x: np.mean([m(x) for m in models], axis=0))
+
+
+def denoise(method: str, gold: Any, seed: int, splits: Dict[str, Split]) -> Denoised:
+    train, dev = splits["train"], splits.get("dev")
+    classes = tuple(sorted(set(train.gold)))
+    x, noisy, groups = train.features, train.noisy, train.groups
+    sample = sample_gold(train, gold, seed)
+    shared = dict(groups=groups, allow_missing=True, seed=seed)
+    if method.startswith("plain"):
+        return plain(train, dev, classes, method, seed)
+    if method == "confident_learning":
+        return prune_labels(x, noisy, groups=groups, seed=seed)
+    if method == "prior_correction":
+        return correct_prior(x, noisy, sample, **shared)
+    if method == "stacking":
+        return stack(x, noisy, sample, **shared)
+    if method in ("gold_only", "all_gold"):
+        codes, n = encode(sample, classes), len(classes)
+        model = fit_linear(x, codes, n, GOLD_PENALTY)
+        inside = model(x)
+        if gold == ORACLE:
+            inside = out_of_fold(x, codes, n, GOLD_PENALTY, groups, 5, seed)
+        return _denoised(inside, classes, model)
+    if "uu" in method or method == "pn":
+        rounds = 5 if method.endswith("rounds") else 1
+        return refine_uu(x, noisy, sample, kind=method.removesuffix("_5_rounds"), rounds=rounds, **shared)
+    if method == "sidyp_candidates_only":
+        return candidates_only(train, classes, seed)
+    if method == "sidyp_prior":
+        done = refine_sidyp(x, noisy, groups=groups, seed=seed)
+        prior = confusion_of(encode(noisy, classes), encode(sample, classes), len(classes))[1]
+        old = done.probabilities.mean(axis=0)
+        moved = reweight(done.probabilities, old, prior)
+        return _denoised(moved, classes, lambda new: reweight(done.predict(new), old, prior))
+    # The share of wrong labels is known for the replay only, as its authors set it from outside.
+    replay = dict(faithful=True, noise_rate=float(np.mean(np.array(noisy, dtype=object) != np.array(train.gold))))
+    leak = (splits["test"].features, splits["test"].gold) if method.endswith("leak") else None
+    extra: Dict[str, Any] = {
+        "sidyp": {},
+        "sidyp_no_dynamic_prior": {"dynamic": False},
+        "sidyp_faithful": replay,
+        "sidyp_faithful_leak": {**replay, "leak": leak},
+    }[method]
+    return refine_sidyp(x, noisy, groups=groups, seed=seed, **extra)
+
+
+def measure(method: str, gold: Any, seed: int, splits: Dict[str, Split]) -> Dict[str, Any]:
+    """One method with one draw of gold: scores on the test items, and on the relabelled ones."""
+    from sklearn.metrics import f1_score
+
+    train, test = splits["train"], splits.get("test")
+    start, usage = time.perf_counter(), time.process_time()
+    if method == "llm":
+        labels, done = [str(x) for x in train.noisy], None
+    else:
+        done = denoise(method, gold, seed, splits)
+        labels = list(done.labels)
+    row: Dict[str, Any] = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - usage}
+    sample = sample_gold(train, gold, seed)
+    rest = [i for i, g in enumerate(sample) if g is None or gold == ORACLE]
+    truth, got = [train.gold[i] for i in rest], [labels[i] for i in rest]
+    row["train_accuracy"] = float(np.mean(np.array(truth) == np.array(got)))
+    row["train_macro_f1"] = float(f1_score(truth, got, average="macro", labels=sorted(set(train.gold))))
+    probabilities = None if done is None else done.probabilities[rest]
+    if test is not None:
+        truth = test.gold
+        probabilities = None if done is None else done.predict(test.features)
+        got = [str(x) for x in test.noisy] if done is None else [done.classes[k] for k in probabilities.argmax(axis=1)]
+    row["accuracy"] = float(np.mean(np.array(truth) == np.array(got)))
+    row["macro_f1"] = float(f1_score(truth, got, average="macro", labels=sorted(set(train.gold))))
+    if done is not None:
+        row["ece"] = calibration_error(probabilities, np.array(truth) == np.array(done.classes)[probabilities.argmax(axis=1)])
+        stages = done.report.get("stages", {})
+        for stage, column in stages.items():
+            row[f"stage_{stage}"] = float(np.mean([column[i] == train.gold[i] for i in rest]))
+    row["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return row
+
+
+def calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error of the top class, equal-width bins."""
+    top = probabilities.max(axis=1)
+    index = np.minimum((top * bins).astype(int), bins - 1)
+    return float(sum(np.mean(index == b) * abs(top[index == b].mean() - right[index == b].mean()) for b in set(index)))
+
+
+def weaken(splits: Dict[str, Split], seed: int) -> Dict[str, Split]:
+    """Flip a share of the verdicts at random."""
+    train = splits["train"]
+    other = {"accepted": "rejected", "rejected": "accepted"}
+    flip = np.random.default_rng(1000 + seed).random(len(train.noisy)) < FLIPPED
+    noisy = [other[x] if f else x for x, f in zip(train.noisy, flip)]
+    return {"train": Split(train.features, noisy, train.gold, train.groups)}
+
+
+def measure_speed(method: str, n: int, seed: int) -> Dict[str, Any]:
+    """The cost on n made-up items of width WIDTH: one UU round on verdicts, SiDyP on nine classes."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 9 if method == "sidyp" else 2, n)
+    x = rng.normal(size=(n, WIDTH)) + 3 * rng.normal(size=(9, WIDTH))[truth] / WIDTH**0.5
+    noisy = np.where(rng.random(n) < 0.3, rng.permutation(truth), truth)
+    start, usage = time.perf_counter(), time.process_time()
+    if method == "sidyp":
+        refine_sidyp(x, noisy, seed=seed)
+    else:
+        refine_uu(x, noisy == 1, [bool(t) if i < 100 else None for i, t in enumerate(truth)], seed=seed)
+    spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - usage}
+    return {**spent, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def measure_encoder(row: Tuple[str, Any, int], *inputs: Any) -> Dict[str, Any]:
+    """A row whose classifiers are fine-tuned encoders; the first of a seed pays for the training."""
+    from denoise_finetune import measure_finetuned
+
+    start, usage = time.perf_counter(), time.process_time()
+    found = measure_finetuned(*row, *inputs)
+    found.update(seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - usage)
+    return {**found, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def _child(queue: Any, function: Callable[..., Dict[str, Any]], inputs: Tuple[Any, ...]) -> None:
+    try:
+        queue.put(function(*inputs))
+    except LLMJudgeError as error:
+        queue.put({"refused": str(error)})
+
+
+def run_apart(function: Callable[..., Dict[str, Any]], *inputs: Any) -> Dict[str, Any]:
+    """Call a function in a process of its own, so that its memory can be told from that of others."""
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_child, args=(queue, function, inputs))
+    child.start()
+    while child.is_alive() and queue.empty():
+        child.join(0.2)
+    if queue.empty():
+        raise SystemExit(f"{inputs[:3]} ended without a result (exit code {child.exitcode})")
+    found = queue.get()
+    child.join()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with semeval_llm_noise and mit_restaurant")
+    parser.add_argument("--work", type=Path, default=Path("build/denoise"), help="features and rows that are done")
+    parser.add_argument("--output", type=Path, default=Path("docs/denoise"), help="without suffix")
+    parser.add_argument("--encoder", default=MINILM)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--finetune", type=int, default=0, help="how many seeds to fine-tune the encoder with")
+    parser.add_argument("--only", nargs="*", default=[], help="parts of dataset:method:gold")
+    parser.add_argument("--report", action="store_true", help="only write the report of the rows that are done")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    log = args.work / "rows.jsonl"
+    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    if not args.report:
+        measure_all(args, log, rows)
+    write_report(rows, args.output, FLIPPED)
+
+
+def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]]) -> None:
+    import torch
+
+    # The encoder's tokenizer must not complain that rows are measured in forked processes.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+    encoder = args.work / "encoder"
+    fetch_encoder(args.encoder, encoder)
+    done = {(r["dataset"], r["method"], str(r["gold"]), r["seed"]) for r in rows}
+    loaders = {"semeval": load_semeval, "mit": load_mit}
+    splits = {name: load(args.data, encoder, args.work) for name, load in loaders.items()}
+    plan = [(name, *row, seed) for seed in range(args.seeds) for name in DATASETS for row in ROWS]
+    plan += [("semeval_finetuned", *row, seed) for seed in range(args.finetune) for row in FINETUNED]
+    plan += [("speed", m, 1749 * k, 0) for k in (1, 4, 16) for m in ("robust_uu", "sidyp")]
+    for dataset, method, gold, seed in plan:
+        key = (dataset, method, str(gold), seed)
+        wanted = not args.only or any(part in ":".join(key[:3]) for part in args.only)
+        # Only SemEval has a dev set to choose on, and test items whose labels could leak.
+        semeval_only = gold == "dev" or method.endswith("leak")
+        if key in done or not wanted or (semeval_only and dataset != "semeval"):
+            continue
+        row = dict(zip(("dataset", "method", "gold", "seed"), (dataset, method, gold, seed)))
+        if dataset == "speed":
+            row.update(run_apart(measure_speed, method, gold, seed))
+        elif dataset == "semeval_finetuned":
+            inputs = (splits["semeval"], args.data, encoder, args.work)
+            row.update(run_apart(measure_encoder, (method, gold, seed), *inputs))
+        elif dataset == "mit_weakened":
+            row.update(run_apart(measure, method, gold, seed, weaken(splits["mit"], seed)))
+        else:
+            row.update(run_apart(measure, method, gold, seed, splits[dataset]))
+        rows.append(row)
+        write_bytes(log, "".join(json.dumps(r) + "\n" for r in rows).encode("utf8"))
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

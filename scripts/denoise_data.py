@@ -1,0 +1,203 @@
+"""The two data sets of `benchmark_denoise.py`, as features and labels, kept in a cache.
+
+SemEval: sentences with two nominals, labelled by an LLM. MIT Restaurant: candidate entities of a
+small tagger that was fitted on 80 sentences, accepted or rejected by an LLM's recorded answers.
+"""
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from spacy_llmjudge.models.span_features import SpanEncoder, span_features
+
+WIDTH = 384
+SPLITS = ("train", "dev", "test")
+O_BIASES = (0.0, 1.0, 2.0, 3.0)
+N_RECORDED = 750
+
+
+@dataclass
+class Split:
+    """Features (n, d), noisy labels (None: refused) and gold of n items, and their documents."""
+
+    features: np.ndarray
+    noisy: List[Optional[str]]
+    gold: List[str]
+    groups: Optional[List[int]] = None
+
+
+def read_rows(path: Path) -> List[Dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
+
+
+def load_semeval(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
+    """RETURNS (Dict[str, Split]): train, dev and test; PCA to WIDTH fitted on train."""
+    rows = {split: read_rows(data / "semeval_llm_noise" / f"{split}.jsonl") for split in SPLITS}
+    path = cache / "semeval.npz"
+    if not path.exists():
+        raw = {split: embed_pairs(rows[split], encoder) for split in SPLITS}
+        np.savez(path, **reduce_width(raw, "train"))
+    with np.load(path) as features:
+        return {
+            split: Split(
+                features[split],
+                [None if row["llm_label"] == "-1" else row["llm_label"] for row in rows[split]],
+                [row["label"] for row in rows[split]],
+            )
+            for split in SPLITS
+        }
+
+
+def name_pair(row: Dict[str, Any]) -> Tuple[str, List[Tuple[int, int]]]:
+    """RETURNS (Tuple[str, List[Tuple[int, int]]]): The text behind its two nominals, and where
+    they stand in it."""
+    head = f"{row['entity1']} and {row['entity2']}: "
+    text, spans, start = head + row["text"], [], len(head)
+    for name in (row["entity1"], row["entity2"]):
+        found = f" {text.lower()} ".find(f" {name.lower()} ", start - 1)
+        found = found if found >= 0 else text.lower().index(name.lower(), start)
+        spans.append((found, found + len(name)))
+    return text, spans
+
+
+def embed_pairs(rows: List[Dict[str, Any]], encoder: Path, batch: int = 32) -> np.ndarray:
+    """The mean of a text and its two nominals, all from the last layer, shape (n, 3 * width)."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(encoder), AutoModel.from_pretrained(encoder).eval()
+    named = [name_pair(row) for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: (len(named[i][0]), i))
+    out: List[np.ndarray] = [np.zeros(0)] * len(rows)
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        pieces = tokenizer(
+            [named[i][0] for i in chosen], padding=True, truncation=True, max_length=160,
+            return_tensors="pt", return_offsets_mapping=True,
+        )
+        offsets = pieces.pop("offset_mapping").numpy()
+        with torch.inference_mode():
+            vectors = model(**pieces).last_hidden_state.numpy()
+        for row, i in enumerate(chosen):
+            spans = [(0, len(named[i][0])), *named[i][1]]
+            out[i] = np.concatenate([_mean_inside(vectors[row], offsets[row], s) for s in spans])
+    return np.stack(out)
+
+
+def _mean_inside(vectors: np.ndarray, offsets: np.ndarray, span: Tuple[int, int]) -> np.ndarray:
+    inside = (offsets[:, 1] > span[0]) & (offsets[:, 0] < span[1]) & (offsets[:, 1] > offsets[:, 0])
+    mean = vectors[inside].mean(axis=0)
+    return mean / np.linalg.norm(mean)
+
+
+def reduce_width(parts: Dict[str, np.ndarray], fitted_on: str) -> Dict[str, np.ndarray]:
+    from sklearn.decomposition import PCA
+
+    pca = PCA(WIDTH, random_state=0).fit(parts[fitted_on])
+    return {name: pca.transform(part).astype("float32") for name, part in parts.items()}
+
+
+def load_mit(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
+    """RETURNS (Dict[str, Split]): One split, train: candidates of the recorded pool sentences."""
+    folder, path = data / "mit_restaurant", cache / "mit.npz"
+    if not path.exists():
+        np.savez(path, **_make_candidates(folder, encoder))
+    with np.load(path) as kept:
+        verdicts = ["accepted" if v else "rejected" for v in kept["verdicts"]]
+        gold = ["accepted" if v else "rejected" for v in kept["gold"]]
+        return {"train": Split(kept["features"], list(verdicts), gold, kept["groups"].tolist())}
+
+
+def _make_candidates(folder: Path, encoder: Path) -> Dict[str, np.ndarray]:
+    labelled = read_rows(folder / "labelled_10shot.jsonl")
+    pool = read_rows(folder / "pool.jsonl")[:N_RECORDED]
+    truth = read_rows(folder / "pool_gold.jsonl")[:N_RECORDED]
+    answers = read_rows(folder / "recorded_llm.jsonl")
+    answers = sorted(answers, key=lambda row: row["pool_index"])[:N_RECORDED]
+    spans = SpanEncoder(encoder)
+    tags, predict = _fit_tagger(labelled, spans)
+    found, groups, verdicts, gold = [], [], [], []
+    vectors, extras = [], []
+    joined = [_join(row["tokens"]) for row in pool]
+    encoded = spans.encode([text for text, _ in joined])
+    for i, (row, (_, edges)) in enumerate(zip(pool, joined)):
+        candidates = _decode_all(predict(_unit(span_features(encoded[i], edges))), tags)
+        listed = {(e["start"], e["end"], e["label"]) for e in answers[i]["entities"]}
+        right = {tuple(e) for e in truth[i]["ents"]}
+        found += [(row["tokens"], key, margin) for key, margin in candidates.items()]
+        groups += [i] * len(candidates)
+        verdicts += [key in listed for key in candidates]
+        gold += [key in right for key in candidates]
+        if candidates:
+            where = [(edges[s][0], edges[e - 1][1]) for s, e, _ in candidates]
+            vectors.append(span_features(encoded[i], where))
+    surfaces = Counter(" ".join(tokens[s:e]) for tokens, (s, e, _), _ in found)
+    labels = sorted({key[2] for _, key, _ in found})
+    for tokens, (s, e, label), margin in found:
+        words = tokens[s:e]
+        extras.append(
+            [*(float(label == name) for name in labels), e - s, margin, np.log(surfaces[" ".join(words)]),
+             float(any(c.isdigit() for w in words for c in w)), s / len(tokens)]
+        )
+    reduced = reduce_width({"all": _unit(np.concatenate(vectors))}, "all")["all"]
+    features = np.hstack([reduced, 0.5 * _unit(_standardise(np.array(extras)))])
+    return {
+        "features": features.astype("float32"),
+        "groups": np.array(groups),
+        "verdicts": np.array(verdicts),
+        "gold": np.array(gold),
+    }
+
+
+def _join(tokens: Sequence[str]) -> Tuple[str, List[Tuple[int, int]]]:
+    ends = np.cumsum([len(t) + 1 for t in tokens]) - 1
+    return " ".join(tokens), [(int(e) - len(t), int(e)) for t, e in zip(tokens, ends)]
+
+
+def _fit_tagger(labelled: List[Dict[str, Any]], spans: SpanEncoder) -> Tuple[List[str], Any]:
+    """A logistic tagger over the vectors of tokens and what stands beside them."""
+    from sklearn.linear_model import LogisticRegression
+
+    tags: List[str] = []
+    joined = [_join(row["tokens"]) for row in labelled]
+    for row in labelled:
+        names = ["O"] * len(row["tokens"])
+        for start, end, label in row["ents"]:
+            names[start:end] = [f"B-{label}"] + [f"I-{label}"] * (end - start - 1)
+        tags += names
+    encoded = spans.encode([text for text, _ in joined])
+    vectors = [span_features(e, edges) for e, (_, edges) in zip(encoded, joined)]
+    model = LogisticRegression(C=10.0, max_iter=300).fit(_unit(np.concatenate(vectors)), tags)
+    return list(model.classes_), model.predict_log_proba
+
+
+def _decode_all(logs: np.ndarray, tags: List[str]) -> Dict[Tuple[int, int, str], float]:
+    """Every span that a greedy decoding finds as O is made less likely, with its mean margin."""
+    found: Dict[Tuple[int, int, str], float] = {}
+    outside = tags.index("O")
+    for bias in O_BIASES:
+        scores = logs.copy()
+        scores[:, outside] -= bias
+        names = [tags[k] for k in scores.argmax(axis=1)]
+        start = 0
+        while start < len(names):
+            label = names[start][2:]
+            end = start + 1
+            while label and end < len(names) and names[end] == f"I-{label}":
+                end += 1
+            if label:
+                margin = float((logs[start:end].max(axis=1) - logs[start:end, outside]).mean())
+                found.setdefault((start, end, label), margin)
+            start = end
+    return found
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-8)
+
+
+def _standardise(rows: np.ndarray) -> np.ndarray:
+    return (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-8)

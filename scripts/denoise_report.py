@@ -1,0 +1,136 @@
+"""From the rows of `benchmark_denoise.py` to docs/denoise.json and docs/denoise.md."""
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from spacy_llmjudge.storage import write_bytes, write_json
+
+HEAD = Path(__file__).parent / "denoise_head.md"
+SCORES = ("accuracy", "macro_f1", "train_accuracy", "train_macro_f1", "ece", "seconds", "cpu_seconds", "rss_mb",
+          "stage_classifier", "stage_candidates", "stage_dynamic_prior")
+TITLES = {
+    "semeval": "SemEval-2010 relations, labelled by Mixtral-8x22B (nine classes)",
+    "semeval_finetuned": "The same labels, with the encoder fine-tuned on them",
+    "mit": "MIT Restaurant, verdicts of a recorded LLM on candidate entities",
+    "mit_weakened": "MIT Restaurant, the same verdicts with {flipped:.0%} of them flipped at random",
+}
+# Pairs whose difference answers a question, both measured with the same draws of gold.
+PAIRS = [
+    ("sidyp", 0, "plain", 0),
+    ("sidyp", 0, "plain_default", 0),
+    ("sidyp", 0, "plain_network", 0),
+    ("sidyp", 0, "plain_gold_dev", "dev"),
+    ("sidyp", 0, "sidyp_candidates_only", 0),
+    ("sidyp", 0, "sidyp_no_dynamic_prior", 0),
+    ("sidyp", 0, "sidyp_faithful", 0),
+    ("robust_uu", 50, "prior_correction", 50),
+    ("robust_uu", 100, "prior_correction", 100),
+    ("robust_uu", 50, "stacking", 50),
+    ("robust_uu", 100, "stacking", 100),
+    ("robust_uu", 50, "uu", 50),
+    ("stacking", 50, "gold_only", 50),
+    ("stacking", 100, "gold_only", 100),
+]
+T_975 = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+
+
+def aggregate(rows: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Means and standard deviations over seeds, one row for each dataset, method and gold."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[(row["dataset"], row["method"], str(row["gold"]))].append(row)
+    out = []
+    for (dataset, method, gold), found in groups.items():
+        measured = [row for row in found if "refused" not in row]
+        entry: Dict[str, Any] = {"dataset": dataset, "method": method, "gold": gold, "seeds": len(measured)}
+        if len(measured) < len(found):
+            entry["refused"] = len(found) - len(measured)
+            entry["reason"] = next(row["refused"] for row in found if "refused" in row)
+        for score in SCORES:
+            values = [row[score] for row in measured if score in row]
+            if values:
+                entry[score] = round(float(np.mean(values)), 4)
+            if len(values) > 1:
+                entry[f"{score}_sd"] = round(float(np.std(values, ddof=1)), 4)
+        out.append(entry)
+    return out
+
+
+def compare(rows: List[Dict[str, Any]], dataset: str, pair: Tuple[str, Any, str, Any], score: str) -> Optional[Dict[str, Any]]:
+    """The paired difference over seeds with its 95 % interval (Student's t)."""
+    index = {
+        (r["method"], str(r["gold"]), r["seed"]): r[score] for r in rows if r["dataset"] == dataset and score in r
+    }
+    first, second = (pair[0], str(pair[1])), (pair[2], str(pair[3]))
+    seeds = sorted({k[2] for k in index if k[:2] == first} & {k[2] for k in index if k[:2] == second})
+    if not seeds:
+        return None
+    gaps = np.array([index[(*first, s)] - index[(*second, s)] for s in seeds])
+    found: Dict[str, Any] = {"difference": round(float(gaps.mean()), 4), "seeds": len(seeds)}
+    if len(seeds) > 1:
+        half = T_975.get(len(seeds) - 1, 1.96) * gaps.std(ddof=1) / len(seeds) ** 0.5
+        found.update(low=round(float(gaps.mean() - half), 4), high=round(float(gaps.mean() + half), 4))
+    return found
+
+
+def write_report(rows: List[Dict[str, Any]], output: Path, flipped: float) -> None:
+    """Write both files. Only what was measured is in them."""
+    table = aggregate(rows)
+    pairs = [
+        {"dataset": dataset, "first": f"{p[0]}:{p[1]}", "second": f"{p[2]}:{p[3]}", "score": score, **found}
+        for dataset in TITLES
+        for p in PAIRS
+        for score in ("accuracy", "macro_f1")
+        if (found := compare(rows, dataset, p, score))
+    ]
+    write_json(output.with_suffix(".json"), {"rows": table, "pairs": pairs, "flipped": flipped})
+    text = [HEAD.read_text(encoding="utf8").rstrip(), ""]
+    for dataset, title in TITLES.items():
+        mine = [entry for entry in table if entry["dataset"] == dataset]
+        if mine:
+            text += [f"## {title.format(flipped=flipped)}", "", *_table(mine), ""]
+            text += _pairs([p for p in pairs if p["dataset"] == dataset])
+    text += _speed([entry for entry in table if entry["dataset"] == "speed"])
+    write_bytes(output.with_suffix(".md"), ("\n".join(text).rstrip() + "\n").encode("utf8"))
+
+
+def _table(entries: List[Dict[str, Any]]) -> List[str]:
+    lines = ["| method | gold | accuracy | macro-F1 | relabelled accuracy | ECE | CPU s | MB | seeds |", "|---|---|---|---|---|---|---|---|---|"]
+    for e in sorted(entries, key=lambda e: (["0", "dev", "50", "100", "all"].index(e["gold"]), -e.get("accuracy", 0))):
+        if "accuracy" not in e:
+            lines.append(f"| {e['method']} | {e['gold']} | refused: {e['reason']} | | | | | | 0 |")
+            continue
+        cells = [_cell(e, s, 3) for s in ("accuracy", "macro_f1", "train_accuracy", "ece")]
+        cells += [_cell(e, "cpu_seconds", 1), _cell(e, "rss_mb", 0)]
+        seeds = f"{e['seeds']}" + (f" ({e['refused']} refused)" if "refused" in e else "")
+        lines.append(f"| {e['method']} | {e['gold']} | " + " | ".join(cells) + f" | {seeds} |")
+    return lines
+
+
+def _cell(entry: Dict[str, Any], score: str, digits: int) -> str:
+    if score not in entry:
+        return ""
+    spread = f" ± {entry[score + '_sd']:.{digits}f}" if digits == 3 and f"{score}_sd" in entry else ""
+    return f"{entry[score]:.{digits}f}{spread}"
+
+
+def _pairs(pairs: List[Dict[str, Any]]) -> List[str]:
+    if not pairs:
+        return []
+    lines = ["| difference (method:gold) | score | mean | 95 % interval | seeds |", "|---|---|---|---|---|"]
+    for p in pairs:
+        interval = f"{p['low']:+.3f} to {p['high']:+.3f}" if "low" in p else ""
+        lines.append(f"| {p['first']} - {p['second']} | {p['score']} | {p['difference']:+.3f} | {interval} | {p['seeds']} |")
+    return [*lines, ""]
+
+
+def _speed(entries: List[Dict[str, Any]]) -> List[str]:
+    if not entries:
+        return []
+    lines = ["## Cost", "", "| method | items x 384 | CPU s | CPU ms an item | MB |", "|---|---|---|---|---|"]
+    for e in sorted(entries, key=lambda e: (e["method"], int(e["gold"]))):
+        spent = e["cpu_seconds"]
+        lines.append(f"| {e['method']} | {e['gold']} | {spent:.1f} | {1000 * spent / int(e['gold']):.2f} | {e['rss_mb']:.0f} |")
+    return lines

@@ -1,0 +1,243 @@
+"""SiDyP: simplex diffusion with a dynamic prior over the labels that neighbours suggest.
+
+Classifiers learn the noisy labels; how an item moves meanwhile tells which labels to doubt; the
+neighbours of a doubtful item propose candidate labels; a diffusion model on the label simplex
+learns to undo the noise, and its own guesses sharpen the candidates (Ye et al. 2025, arXiv
+2505.19675). It needs no gold.
+"""
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from ..errors import Errors, LLMJudgeError
+from .arrays import (
+    MISSING,
+    Denoised,
+    Label,
+    check_features,
+    check_width,
+    clean_labels,
+    decode,
+    encode,
+    prepare,
+)
+from .linear import out_of_fold
+from .neighbours import (
+    ask_neighbours,
+    choose_candidates,
+    find_centroids,
+    mark_noisy,
+    score_dynamics,
+)
+
+if TYPE_CHECKING:
+    from .branches import Branches
+
+
+class Prior(NamedTuple):
+    """The candidate labels of each item, as one branch sees them.
+
+    weights (np.ndarray): Shape (n, C), rows sum to 1, 0 for what is no candidate.
+    uncertain (np.ndarray): Whether there is more than one candidate, shape (n,).
+    marked (np.ndarray): Whether the item's own label is doubted, shape (n,).
+    """
+
+    weights: np.ndarray
+    uncertain: np.ndarray
+    marked: np.ndarray
+
+
+def refine_sidyp(
+    features: Any,
+    labels: Sequence[Optional[Label]],
+    *,
+    noise_rate: Union[float, Sequence[float], None] = None,
+    branches: int = 3,
+    epochs: int = 10,
+    hidden: int = 48,
+    neighbours: int = 10,
+    certain: float = 0.9,
+    dominant: float = 0.8,
+    diffusion_epochs: int = 10,
+    dynamic: bool = True,
+    faithful: bool = False,
+    leak: Optional[Tuple[Any, Sequence[Label]]] = None,
+    classifiers: Optional["Branches"] = None,
+    groups: Optional[Sequence[Any]] = None,
+    seed: int = 0,
+) -> Denoised:
+    """Learn to undo the noise in labels from the labels alone.
+
+    The default is the method as described. `faithful` replays what the published code does instead:
+    the branches are never drawn together, items are not shuffled, each update of the candidates
+    takes one guess of the denoiser for all its samples, the denoiser is told a wrong time, labels
+    that are missing are filled at random, and answers are hard.
+
+    features (array-like): Shape (n, d); neighbours are found among them.
+    labels (Sequence[Optional[Label]]): Noisy labels, shape (n,). None: the LLM gave none.
+    noise_rate (Union[float, Sequence[float], None]): The share of wrong labels, 0 to 1, over all or
+        for each class in the order of their names. None: the share that a cross-fitted classifier
+        contradicts, at most .6; too high where the classes are hard to tell apart.
+    branches (int): Classifiers and denoisers, M.
+    epochs (int): Of the classifiers, E: the length of the trajectories.
+    hidden (int): The width of the classifiers, h.
+    neighbours (int): How many vote on the candidates.
+    certain (float): The share of votes that settles a label.
+    dominant (float): The share of votes that settles on two.
+    diffusion_epochs (int): Of the denoisers; the first fifth sees only settled labels.
+    dynamic (bool): Whether the denoisers' guesses sharpen the candidates.
+    faithful (bool): See above.
+    leak (Optional[Tuple[array-like, Sequence[Label]]]): Features and gold labels of test items,
+        which the published code lets into the centroids. Only with `faithful`.
+    classifiers (Optional[Branches]): Trained elsewhere, such as by fine-tuning an encoder; `predict`
+        then takes what their `apply` takes.
+    groups (Optional[Sequence[Any]]): What must share a fold where the noise rate is estimated.
+    seed (int): For weights, batches and noise.
+    RETURNS (Denoised): Labels and probabilities of the items from their own noisy label and path;
+        `predict` sums over the noisy labels that a new item may have. The report tells what each
+        stage made of the labels.
+    RAISES (LLMJudgeError): On features or labels that cannot carry it.
+
+    >>> rng = np.random.default_rng(0)
+    >>> truth = np.arange(300) % 3
+    >>> x = 4 * np.eye(3)[truth] + 0.5 * rng.normal(size=(300, 3))
+    >>> noisy = np.where(rng.random(300) < 0.3, (truth + 1) % 3, truth)
+    >>> refined = refine_sidyp(x, noisy)
+    >>> bool(np.mean(noisy == truth) < 0.75 < 0.95 < np.mean(np.array(refined.labels) == truth))
+    True
+    """
+    from .branches import train_branches
+    from .diffusion import train_denoisers
+
+    if leak is not None and not faithful:
+        raise LLMJudgeError(
+            Errors.J513.format(name="leak", found="given", expected="faithful=True with it")
+        )
+    matrix, codes, _, classes = prepare(features, labels)
+    n = len(classes)
+    rng = np.random.default_rng(seed)
+    if faithful:
+        codes = np.where(codes == MISSING, rng.integers(0, n, len(codes)), codes)
+    rate = _check_rate(noise_rate, n)
+    if rate is None:
+        rate = estimate_noise_rate(matrix, codes, n, groups, seed)
+    if classifiers is None:
+        classifiers = train_branches(
+            matrix, codes, n, branches=branches, epochs=epochs, hidden=hidden, faithful=faithful, seed=seed
+        )
+    held_out = _check_leak(leak, classes, matrix.shape[1])
+    priors = []
+    for branch, path in enumerate(classifiers.trajectories):
+        centroids = None if held_out is None else _leak_centroids(classifiers, branch, codes, held_out, n)
+        marked = mark_noisy(score_dynamics(path, codes, centroids), codes, rate)
+        votes = ask_neighbours(matrix, codes, marked, n, neighbours)
+        priors.append(Prior(*choose_candidates(votes, certain, dominant), marked))
+    model = train_denoisers(
+        classifiers.trajectories, codes, priors, epochs=diffusion_epochs, dynamic=dynamic,
+        faithful=faithful, seed=seed,
+    )
+    if faithful:
+        probabilities = model.predict(classifiers.probabilities, classifiers.trajectories)
+    else:
+        probabilities = model.relabel(classifiers.probabilities, classifiers.trajectories, codes)
+
+    def predict(new: Any) -> np.ndarray:
+        rows = check_width(new, matrix.shape[1]) if own else new
+        return model.predict(*classifiers.apply(rows))
+
+    own = classifiers.apply.__module__ == train_branches.__module__
+    report = _describe(classifiers, priors, model.weights, codes, classes, rate)
+    best = decode(probabilities.argmax(axis=1), classes)
+    return Denoised(best, probabilities, classes, predict, {**report, "faithful": faithful})
+
+
+def estimate_noise_rate(
+    features: np.ndarray,
+    codes: np.ndarray,
+    n_classes: int,
+    groups: Optional[Sequence[Any]] = None,
+    seed: int = 0,
+) -> float:
+    """The share of labels that a cross-fitted classifier contradicts, at most .6.
+
+    Where the classes are hard to tell apart it counts the classifier's own mistakes too, and is too
+    high; where the labels are wrong in a way that the features show, it is too low.
+
+    features (np.ndarray): Shape (n, d).
+    codes (np.ndarray): Noisy labels, shape (n,), MISSING where there is none.
+    n_classes (int): C.
+    groups (Optional[Sequence[Any]]): What must share a fold, shape (n,).
+    seed (int): For the folds.
+    RETURNS (float): 0 to .6.
+
+    >>> x = np.repeat([[-1.0], [1.0]], 50, axis=0)
+    >>> noisy = np.array(([0] * 8 + [1] * 2) * 5 + ([1] * 8 + [0] * 2) * 5)
+    >>> round(estimate_noise_rate(x, noisy, 2), 3)
+    0.2
+    """
+    inside = out_of_fold(features, codes, n_classes, 1.0, groups, 5, seed).argmax(axis=1)
+    seen = codes != MISSING
+    return min(0.6, float(np.mean(inside[seen] != codes[seen])))
+
+
+def _check_rate(
+    noise_rate: Union[float, Sequence[float], None], n_classes: int
+) -> Union[float, np.ndarray, None]:
+    if noise_rate is None:
+        return None
+    rates = np.atleast_1d(np.asarray(noise_rate, dtype=float))
+    fits = rates.shape in ((1,), (n_classes,))
+    if not fits or not np.isfinite(rates).all() or rates.min() < 0 or rates.max() >= 1:
+        wanted = f"a share from 0 to under 1, or one for each of {n_classes} classes"
+        raise LLMJudgeError(
+            Errors.J513.format(name="noise_rate", found=noise_rate, expected=wanted)
+        )
+    return float(rates[0]) if np.ndim(noise_rate) == 0 else rates
+
+
+def _check_leak(
+    leak: Optional[Tuple[Any, Sequence[Label]]], classes: Sequence[Label], width: int
+) -> Optional[Tuple[np.ndarray, np.ndarray]]:
+    if leak is None:
+        return None
+    gold = [x if x in classes else None for x in clean_labels(leak[1], "leaked labels")]
+    check_features(leak[0], len(gold))
+    return check_width(leak[0], width), encode(gold, classes)
+
+
+def _leak_centroids(
+    classifiers: "Branches",
+    branch: int,
+    codes: np.ndarray,
+    held_out: Tuple[np.ndarray, np.ndarray],
+    n_classes: int,
+) -> np.ndarray:
+    path = np.concatenate([classifiers.trajectories[branch], classifiers.apply(held_out[0])[1][branch]])
+    return find_centroids(path, np.concatenate([codes, held_out[1]]), n_classes)
+
+
+def _describe(
+    classifiers: "Branches",
+    priors: List[Prior],
+    weights: List[np.ndarray],
+    codes: np.ndarray,
+    classes: Sequence[Label],
+    rate: Union[float, np.ndarray],
+) -> Dict[str, Any]:
+    """What each stage made of the labels: shares, and the label of each item after the stage."""
+    started = np.mean([p.weights for p in priors], axis=0)
+    sizes = np.concatenate([(p.weights > 0).sum(axis=1) for p in priors])
+    sharpened = np.mean(weights, axis=0)
+    return {
+        "method": "sidyp",
+        "noise_rate": np.round(rate, 4).tolist(),
+        "marked": float(np.mean([p.marked.mean() for p in priors])),
+        "uncertain": float(np.mean([p.uncertain.mean() for p in priors])),
+        "candidates": float(sizes.mean()),
+        "missing": int((codes == MISSING).sum()),
+        "stages": {
+            "classifier": decode(classifiers.probabilities.mean(axis=0).argmax(axis=1), classes),
+            "candidates": decode(started.argmax(axis=1), classes),
+            "dynamic_prior": decode(sharpened.argmax(axis=1), classes),
+        },
+    }
