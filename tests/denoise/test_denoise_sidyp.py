@@ -1,5 +1,3 @@
-import resource
-import time
 
 import numpy as np
 import pytest
@@ -211,19 +209,3 @@ def test_wide_trajectories_are_projected_epoch_by_epoch():
     flat = fit_condition(paths)(paths)
     assert flat.shape == (150, 8 * 64)
     assert np.mean(flat**2) == pytest.approx(1.0, abs=0.05)
-
-
-def time_sidyp(n):
-    x, _, noisy = make_noisy(n=n, n_classes=9, width=384, noise=0.5)
-    start = time.process_time()
-    refine_sidyp(x, noisy).predict(x[: n // 3])
-    return time.process_time() - start
-
-
-@pytest.mark.slow
-def test_it_takes_minutes_little_memory_and_its_cost_grows_with_the_items():
-    time_sidyp(300)
-    seconds = [time_sidyp(1749 * k) for k in (1, 4)]
-    assert seconds[0] < 180
-    assert seconds[1] < 4 * seconds[0] * 1.6
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * 1024**2
