@@ -168,7 +168,7 @@ class Warnings(metaclass=_WithCodes):
     JW103 = "The component '{name}' was fitted for the labels {expected}, but the component that it scores has {found}. Its confidence may be off; fit it again."
 
     # Judge
-    JW201 = "The judge failed on {count} document(s): {kinds}. They stay as they were, their candidates abstained (reason: judge_failed)."
+    JW201 = "The judge failed on {count} prompt(s): {kinds}. What they ask about stays as it was, abstained (reason: judge_failed)."
     JW202 = "Task rules for labels that the judge is not asked about are left out: {unknown}. The labels are {labels}."
     # Denoising
     JW500 = "The evidence on {label} does not carry a denoiser: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n} gold items, where at least {least} is needed. What was judged is taken as it is; label more items to go further."

@@ -16,7 +16,6 @@ def plan_cli(
     annotated: Path = Arg(..., help="Folder that `annotate` wrote, or a .spacy file with documents"),
     config: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges"),
     assets: Optional[Path] = Opt(None, "--assets", help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config"),
-    prices: Optional[Path] = Opt(None, "--prices", help="Table of prices; by default the one that the config names"),
     concurrency: Optional[int] = Opt(None, "--concurrency", help="Requests at the same time; by default what the config says", min=1),
     seconds: float = Opt(2.0, "--seconds", help="Seconds that one request takes", min=0.0),
     output: Optional[Path] = Opt(None, "--json", help="File for the plan as JSON"),
@@ -26,12 +25,12 @@ def plan_cli(
     """Count requests, tokens, money and time, and show the first prompt. Nothing is sent.
 
     Settings of the config can be given by their dotted names, as in `spacy train`. Tokens are estimated
-    at four bytes each; the worst case is every reply at its longest.
+    at four bytes each; the worst case is a token a byte, and every reply at its longest.
     """
     from ..storage import write_json
 
     overrides = {**_paths_in(assets), **overrides_of(ctx)}
-    plan = make_plan_of(annotated, config, overrides, prices, concurrency, seconds)
+    plan = make_plan(annotated, config, overrides, concurrency, seconds)
     if prompt:
         msg.divider("The first prompt")
         typer.echo(plan["first_prompt"])
@@ -43,11 +42,10 @@ def plan_cli(
         write_json(output, plan)
 
 
-def make_plan_of(
+def make_plan(
     annotated: Path,
     config: Path,
     overrides: Dict[str, Any],
-    prices: Optional[Path] = None,
     concurrency: Optional[int] = None,
     seconds: float = 2.0,
 ) -> Dict[str, Any]:
@@ -56,39 +54,30 @@ def make_plan_of(
     annotated (Path): What `annotate` wrote; its pool and dev, or one of them, or a file.
     config (Path): The config of the judge.
     overrides (Dict[str, Any]): Settings of the config by their dotted names.
-    prices (Optional[Path]): A table of prices.
     concurrency (Optional[int]): Requests at the same time.
     seconds (float): How long one takes.
-    RETURNS (Dict[str, Any]): The plan, with `model`, `prices_as_of`, `max_cost` and `concurrency`.
+    RETURNS (Dict[str, Any]): The plan, with `model`, `prices_as_of` and `max_cost`.
     """
-    from ..judge.planning import make_plan, read_model_facts
-    from ..models.prices import find_price, read_prices
+    from ..judge.planning import plan_judging
+    from ..models.prices import read_prices
     from ..storage import read_docs, require_file
     from ._judges import load_judge
 
     require_file(annotated, "Run the step `annotate` first.")
     nlp, judge, block = load_judge(config, overrides)
-    facts = read_model_facts(block["model"])
-    path = prices or facts.prices
-    as_of, table = read_prices(path) if path else (None, {})
     splits = [annotated / name for name in ("pool", "dev") if (annotated / name).exists()]
     docs = (doc for split in splits or [annotated] for doc in read_docs(split, nlp.vocab))
-    plan = make_plan(
-        docs,
-        judge.task,
-        price=find_price(table, facts.name),
-        max_tokens=facts.max_tokens,
-        concurrency=concurrency or facts.concurrency,
-        seconds_per_request=seconds,
-    )
-    if not plan.requests:
-        raise LLMJudgeError(Errors.J254.format(path=annotated, n=plan.documents))
+    plan = plan_judging(docs, judge, concurrency=concurrency, seconds_per_request=seconds)
+    if not plan["prompts"]:
+        raise LLMJudgeError(Errors.J254.format(path=annotated, n=plan["documents"]))
+    outer = block["model"]
+    inner = outer["model"] if isinstance(outer.get("model"), dict) else outer
+    prices = outer.get("prices")
     return {
-        **plan.to_dict(),
-        "model": facts.name,
-        "prices_as_of": as_of,
-        "max_cost": facts.max_cost,
-        "concurrency": concurrency or facts.concurrency,
+        **plan,
+        "model": str(inner.get("model") or inner.get("name") or inner["@llm_models"]),
+        "prices_as_of": read_prices(prices)[0] if prices else None,
+        "max_cost": outer.get("max_cost"),
         "seconds_per_request": seconds,
     }
 
@@ -96,17 +85,18 @@ def make_plan_of(
 def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
     cost = "not known: no table of prices has this model"
     if plan["cost"] is not None:
-        cost = f"{plan['cost']:.4f} USD (prices of {plan['prices_as_of']})"
-        if plan["cost_most"] is not None:
-            cost += f"; at most {plan['cost_most']:.4f} USD with every reply at its longest"
+        cost = (
+            f"about {plan['cost']:.4f} USD, at most {plan['cost_bound']:.4f} USD"
+            f" (prices of {plan['prices_as_of']})"
+        )
     minutes, seconds = divmod(round(plan["seconds"]), 60)
     return {
         "Model": plan["model"],
         "Documents": f"{plan['documents']:,}",
-        "Requests": f"{plan['requests']:,}",
         "Candidates": f"{plan['candidates']:,}",
-        "Tokens in": f"about {plan['tokens_in']:,}",
-        "Tokens out": f"about {plan['tokens_out']:,}",
+        "Requests": f"{plan['requests']:,}, and {plan['stored']:,} that are answered already or asked twice",
+        "Tokens in": f"about {plan['tokens_in']:,}, at most {plan['tokens_in_bound']:,}",
+        "Tokens out": f"about {plan['tokens_out']:,}, at most {plan['tokens_out_bound']:,}",
         "Cost": cost,
         "Time": f"about {minutes} min {seconds} s at {plan['concurrency']} requests at a time"
         f" and {plan['seconds_per_request']:g} s a request",

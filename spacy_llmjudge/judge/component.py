@@ -166,7 +166,7 @@ class LLMJudge(LLMWrapper):
         filled = [one for one in prompts if one]
         if type(self._model).__module__.startswith("spacy_llm."):
             # These answer one prompt after another anyway, and one failure loses all replies of a call.
-            replies = [self._ask([one], failures)[0] for one in filled]
+            replies = [self._ask_each(one, failures) for one in filled]
         else:
             replies = self._ask(filled, failures) if filled else []
         if failures:
@@ -184,11 +184,17 @@ class LLMJudge(LLMWrapper):
         except Exception as error:
             if len(prompts) > 1:
                 return [self._ask([one], failures)[0] for one in prompts]
+            if len(prompts[0]) > 1:
+                return [self._ask_each(prompts[0], failures)]
             # Only the kind is told: messages of HTTP clients can hold addresses with keys in them.
             failures[type(error).__name__] += 1
-            failed = Reply("", state="abstained", reason="judge_failed")
-            return [[failed] * len(prompts[0])]
+            return [[Reply("", state="abstained", reason="judge_failed")]]
         return replies + [[] for _ in prompts[len(replies) :]]
+
+    def _ask_each(self, prompts: List[Any], failures: Counter) -> List[Any]:
+        """Ask the prompts of one document one by one, so that none costs another its reply."""
+        missing = Reply("", state="abstained", reason="no_reply")
+        return [[*self._ask([[one]], failures)[0], missing][0] for one in prompts]
 
     def _act(self, doc: Doc) -> None:
         if self.action == "annotate" or get_status(doc, self.spans_key)["state"] != "judged":

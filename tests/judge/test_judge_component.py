@@ -233,7 +233,7 @@ def test_a_failing_judge_costs_one_document_its_answer():
     nlp = spacy.blank("en")
     judge = add_judge(nlp, {"@llm_models": "spacy.NoOp.v1"})
     judge._model = FailsOn(["rose"])
-    with pytest.warns(UserWarning, match=r"\[JW201\].* 2 document.*ConnectionError") as caught:
+    with pytest.warns(UserWarning, match=r"\[JW201\].* 2 prompt.*ConnectionError") as caught:
         docs = list(nlp.pipe(TEXTS))
     assert [get_status(doc)["state"] for doc in docs] == [
         "judged",

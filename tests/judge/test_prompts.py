@@ -14,13 +14,15 @@ from spacy_llmjudge.judge.prompts import (
 
 PINNED = {
     "annotate.v1.jinja": "5d41619969b8c267",
+    "rules.v1.jinja": "13b70f4a22bc5407",
+    "verify.v1.jinja": "d0c013f7a5fbf2b6",
 }
 
 
 def test_released_templates_never_change():
     found = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        for path in TEMPLATES.glob("annotate*.jinja")
+        for path in TEMPLATES.glob("*.jinja")
     }
     assert found == PINNED
 

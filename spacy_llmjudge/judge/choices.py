@@ -1,0 +1,138 @@
+"""From the characters of a reply that answers with letters, and their log-probabilities, to opinions."""
+import math
+import re
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .replies import MAX_CHARS, ReplyError, is_percentage
+
+LETTERS = "ABCD"
+# Below this the four letters are not what the model was about to say.
+MIN_COVERAGE = 0.5
+_WRAPPING = " \t\r\n*_`\"'()[].:|"
+# A bound on what the pattern has to read, and no answer is longer.
+_MAX_HEAD = 80
+_HEAD = re.compile(
+    r"[\s>*_`#(\[-]*(?:(?P<number>\d{1,4})\s*[:.)]\s*)?"
+    r"(?i:(?:the\s+)?(?:correct\s+)?answer\s*(?:is\b|:)\s*)?"
+    r"[*_`\"'(\[]*(?P<letter>[A-D])[*_`\"')\].]*\s*"
+)
+_CHANCE = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%?")
+_QUOTING = " \t\r\n\"'`|*"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An answer as a reply states it.
+
+    letter (str): One of LETTERS.
+    offset (int): Where the letter stands in the reply.
+    chance (Optional[float]): Stated probability, 0 to 1.
+    correction (Optional[str]): The words after it.
+    """
+
+    letter: str
+    offset: int
+    chance: Optional[float] = None
+    correction: Optional[str] = None
+
+
+def parse_choices(reply: str, n: int, cut_off: bool = False) -> Dict[int, Choice]:
+    """Find the answers to n questions, one a line: `number: letter | probability | correction`.
+
+    Prose and fences around the lines are skipped. With one question the number may be missing; a
+    question that is answered in two ways has no answer.
+
+    reply (str): The reply.
+    n (int): How many questions were asked; they count from 1.
+    cut_off (bool): Whether the reply ends at the token limit: what its last line says after the
+        letter may then be half a word.
+    RETURNS (Dict[int, Choice]): Answer by question.
+    RAISES (ReplyError): empty_reply, oversized, several_answers or no_answer, where there is none.
+
+    EXAMPLE:
+        >>> parse_choices("2: C | 20 | red roses", 2)
+        {2: Choice(letter='C', offset=3, chance=0.2, correction='red roses')}
+    """
+    if not reply.strip():
+        raise ReplyError("empty_reply")
+    if len(reply) > MAX_CHARS:
+        raise ReplyError("oversized")
+    found: Dict[int, List[Choice]] = {}
+    offset = 0
+    for line in reply.splitlines(keepends=True):
+        head, *tail = line.split("|", 2)
+        match = _HEAD.fullmatch(head) if len(head) <= _MAX_HEAD else None
+        if match:
+            number = int(match["number"] or (1 if n == 1 else 0))
+            is_whole = not cut_off or offset + len(line) < len(reply) or line[-1] in "\r\n"
+            choice = _read_choice(match, offset, tail if is_whole else [])
+            if 1 <= number <= n:
+                found.setdefault(number, []).append(choice)
+        offset += len(line)
+    answers = {
+        number: choices[0]
+        for number, choices in found.items()
+        if len({(c.letter, c.chance, c.correction) for c in choices}) == 1
+    }
+    if not answers:
+        raise ReplyError("several_answers" if found else "no_answer")
+    return answers
+
+
+def _read_choice(match: "re.Match[str]", offset: int, tail: List[str]) -> Choice:
+    stated = _CHANCE.fullmatch(tail[0].strip()) if tail else None
+    chance = float(stated[1]) if stated else None
+    chance = chance / 100 if is_percentage(chance) else None
+    # Where no number is stated, the correction may come at once.
+    correction = tail[-1].strip(_QUOTING) if len(tail) > (stated is not None) else ""
+    return Choice(match["letter"], offset + match.start("letter"), chance, correction or None)
+
+
+def read_masses(
+    reply: str, logprobs: Optional[Sequence[Mapping[str, float]]], offset: int
+) -> Tuple[Optional[Dict[str, float]], Optional[float]]:
+    """Read the probabilities of the letters at the place where a reply says one of them.
+
+    Ways of writing a letter (`B`, ` B`, `B.`) are summed, and what remains is renormalised over the four.
+
+    reply (str): The reply.
+    logprobs (Optional[Sequence[Mapping[str, float]]]): For each token, the natural logarithms of the
+        probabilities of its alternatives.
+    offset (int): Where the letter stands in the reply.
+    RETURNS (Tuple[Optional[Dict[str, float]], Optional[float]]): Probability by letter, None where
+        the letters together have less than MIN_COVERAGE; and what they have together, 0 to 1.
+
+    EXAMPLE:
+        >>> masses, coverage = read_masses("B", [{"B": -0.5, " B": -2.0, "A": -1.5}], 0)
+        >>> round(coverage, 3), round(masses["B"], 3)
+        (0.965, 0.769)
+    """
+    alternatives = _find_token(reply, logprobs or (), offset)
+    if alternatives is None:
+        return None, None
+    masses = dict.fromkeys(LETTERS, 0.0)
+    for token, logprob in alternatives.items():
+        letter = token.strip(_WRAPPING)
+        if letter in masses:
+            masses[letter] += math.exp(min(logprob, 0.0))
+    coverage = sum(masses.values())
+    if not coverage >= MIN_COVERAGE:
+        return None, coverage
+    return {letter: mass / coverage for letter, mass in masses.items()}, min(coverage, 1.0)
+
+
+def _find_token(
+    reply: str, logprobs: Sequence[Mapping[str, float]], offset: int
+) -> Optional[Mapping[str, float]]:
+    """Follow the tokens along the reply up to the one that holds a letter and nothing else."""
+    cursor = 0
+    for alternatives in logprobs:
+        fitting = [token for token in alternatives if token and reply.startswith(token, cursor)]
+        if not fitting:
+            return None
+        token = max(fitting, key=lambda token: (alternatives[token], token))
+        if cursor <= offset < cursor + len(token):
+            return alternatives if token.strip(_WRAPPING) == reply[offset] else None
+        cursor += len(token)
+    return None

@@ -1,0 +1,83 @@
+"""What a judge will cost, before it costs anything: requests, tokens, money, time, and the first prompt."""
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+
+from spacy.tokens import Doc
+
+from ..models.ledger import LedgerModel
+from ..models.ledger_store import NANO
+from ..models.plan import plan_requests
+from .component import LLMJudge
+
+# A place where no ledger is: a model without one is planned as if its ledger were still to be made.
+NO_LEDGER = Path(tempfile.gettempdir()) / "spacy_llmjudge" / "no" / "ledger.sqlite"
+
+
+@dataclass
+class _Seen:
+    documents: int = 0
+    candidates: int = 0
+    expected: int = 0
+    first_prompt: Optional[str] = None
+
+
+def plan_judging(
+    docs: Iterable[Doc],
+    judge: LLMJudge,
+    *,
+    concurrency: Optional[int] = None,
+    seconds_per_request: float = 2.0,
+) -> Dict[str, Any]:
+    """Make all prompts about some documents, send none, and add up what they will take.
+
+    docs (Iterable[Doc]): Documents with candidates; a stream is read once and not kept.
+    judge (LLMJudge): The component. Replies that its ledger has are not counted again; a ledger that
+        is not there is not made.
+    concurrency (Optional[int]): Requests at the same time; None takes what the model says.
+    seconds_per_request (float): How long one takes.
+    RETURNS (Dict[str, Any]): What `plan_requests` counts, and `documents`, `candidates`, `concurrency`,
+        `first_prompt`. Tokens out are as many as the task expects in a reply.
+    """
+    task, model = judge.task, judge.model
+    if not isinstance(model, LedgerModel):
+        model = LedgerModel(model, NO_LEDGER)
+    if model.path.exists():
+        # The mark of the data block, and with it every request, depends on it.
+        task.salt = model.salt
+    seen = _Seen()
+    plan = plan_requests(
+        model,
+        _watch(task.generate_prompts(docs), task, seen),
+        seconds_per_reply=seconds_per_request,
+    ).to_dict()
+    if plan["prompts"]:
+        expected = round(seen.expected * plan["requests"] / plan["prompts"])
+        plan["tokens_out"] = min(expected, plan["tokens_out_bound"])
+    workers = concurrency or model.workers
+    plan["seconds"] = -(-plan["requests"] // workers) * seconds_per_request
+    price = model.find_price()
+    if price is not None:
+        plan["cost"] = price.cost(plan["tokens_in"], plan["tokens_out"]) / NANO
+    return {
+        **plan,
+        "documents": seen.documents,
+        "candidates": seen.candidates,
+        "concurrency": workers,
+        "first_prompt": seen.first_prompt,
+    }
+
+
+def _watch(
+    groups: Iterable[Tuple[Iterable[str], Iterable[Doc]]], task: Any, seen: _Seen
+) -> Iterator[List[str]]:
+    """Pass prompts on, and count what they are about."""
+    for group, _ in groups:
+        prompts = list(group)
+        seen.documents += 1
+        for prompt in prompts:
+            seen.candidates += len(prompt.candidates)
+            seen.expected += task.expect_reply(prompt)
+            seen.first_prompt = seen.first_prompt or str(prompt)
+        yield prompts
