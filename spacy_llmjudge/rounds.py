@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 Progress = Optional[Callable[[int], None]]
+# a judge of candidates has no question about a document without any, today or tomorrow
+NOTHING_TO_ASK = "no_candidates"
 
 
 class NothingSelected(LLMJudgeError):
@@ -325,7 +327,11 @@ def _make_calibrator(name: str) -> Any:
 
 
 def _is_asked(docs: List[Doc]) -> bool:
-    return all(get_status(doc)["state"] != "not_sent" for doc in docs)
+    statuses = [get_status(doc) for doc in docs]
+    return all(
+        status["state"] != "not_sent" or status["reason"] == NOTHING_TO_ASK
+        for status in statuses
+    )
 
 
 def unlabelled_copy(doc: Doc) -> Doc:

@@ -79,3 +79,15 @@ def test_a_server_that_is_down_leaves_reasons_and_nothing_else(
         result = rounds.judge(annotated, tmp_path / "a", CONFIG, overrides=settings)
     assert not any(state == "judged" for state in result["states"])
     assert all(re.match(r"(abstained|not_sent): \w+", state) for state in result["states"])
+
+
+def test_a_document_without_candidates_needs_no_second_run():
+    from spacy.tokens import Doc
+
+    from spacy_llmjudge.candidates import set_status
+
+    doc = Doc(Vocab(), words=["nothing"])
+    set_status(doc, "not_sent", "no_candidates")
+    assert rounds._is_asked([doc])
+    set_status(doc, "not_sent", "budget")
+    assert not rounds._is_asked([doc])

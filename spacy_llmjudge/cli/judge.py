@@ -33,7 +33,7 @@ def judge_cli(
     Settings of the config can be given by their dotted names, as in `spacy train`. A run that was
     stopped goes on with the shards that are missing.
     """
-    from ..rounds import judge
+    from ..rounds import NOTHING_TO_ASK, judge
     from ..storage import read_json, write_json
 
     overrides = {**_paths_in(assets), **overrides_of(ctx)}
@@ -62,7 +62,11 @@ def judge_cli(
         )
     if metrics is not None:
         write_json(metrics / "judge.json", report)
-    not_sent = sum(_count(report[split], "not_sent") for split in ("pool", "dev"))
+    not_sent = sum(
+        _count(report[split], "not_sent")
+        - _count(report[split], f"not_sent: {NOTHING_TO_ASK}")
+        for split in ("pool", "dev")
+    )
     if not_sent:
         command = " ".join(["python -m spacy", *sys.argv[1:]])
         msg.warn(f"{not_sent} documents were not asked about. All replies are kept; go on with: {command}")

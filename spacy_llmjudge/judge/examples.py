@@ -117,7 +117,7 @@ def _make_not_entity(
     unmarked = near_misses(row, labelled.rows)
     if unmarked:
         span = rng.choice(unmarked)
-        known = sorted(labelled.labels_of_words[span.lower()] & set(labelled.labels))
+        known = sorted(labelled.labels_of_words.get(span.lower(), set()) & set(labelled.labels))
         label = rng.choice(known or list(labelled.labels))
         return {"span": span, "label": label, "correction": None}
     marked = [(e["start"], e["end"]) for e in row["entities"]]

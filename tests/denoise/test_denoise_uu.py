@@ -228,7 +228,7 @@ def test_robust_is_no_worse_than_plain_uu_on_the_labels_of_an_llm(label, expecte
     rows = [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
     texts = [row["text"] for row in rows]
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit_transform(texts)
-    pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True).fit_transform(texts)
+    pieces = TfidfVectorizer(analyzer="char", ngram_range=(3, 5), sublinear_tf=True).fit_transform(texts)
     x = normalize(TruncatedSVD(200, random_state=0).fit_transform(hstack([words, pieces])))
     truth = np.array([row["label"] == label for row in rows])
     verdicts = np.array([row["llm_label"] == label for row in rows])
