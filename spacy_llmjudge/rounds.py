@@ -253,6 +253,7 @@ def filter_candidates(
     )
     if not docs:
         raise NothingSelected(Errors.J802.format(statement=report["statement"]))
+    report = _rounded(report)
     write_docs(silver, docs)
     write_json(selection, report)
     return report
@@ -324,6 +325,15 @@ def _make_calibrator(name: str) -> Any:
     if name not in known:
         raise LLMJudgeError(Errors.J812.format(name=name, known=", ".join(known)))
     return registry.llmjudge_calibrators.get(name)()
+
+
+def _rounded(data: Any) -> Any:
+    """The last bits of a student's posteriors depend on the machine; a report should not."""
+    if isinstance(data, dict):
+        return {key: _rounded(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_rounded(value) for value in data]
+    return round(data, 9) if isinstance(data, float) else data
 
 
 def _is_asked(docs: List[Doc]) -> bool:
