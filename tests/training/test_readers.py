@@ -3,6 +3,7 @@ from itertools import islice
 import pytest
 import spacy
 from spacy.tokens import Doc, Span
+from spacy.training import Example
 
 from spacy_llmjudge.candidates import INCORRECT_KEY
 from spacy_llmjudge.errors import LLMJudgeError
@@ -75,3 +76,88 @@ def test_a_corpus_without_documents_is_one_line(nlp, tmp_path):
     write_docs(tmp_path / "gold.spacy", [])
     with pytest.raises(LLMJudgeError, match=r"\[J650\]"):
         next(iter(make_mixed_corpus(tmp_path / "gold.spacy")(nlp)))
+
+
+def make_partial(nlp, words, entities=(), missing=(), incorrect=()):
+    doc = Doc(nlp.vocab, words=words)
+    doc.set_ents(
+        [Span(doc, start, end, label=label) for start, end, label in entities],
+        missing=[Span(doc, start, end) for start, end in missing],
+        default="outside",
+    )
+    doc.spans[INCORRECT_KEY] = [Span(doc, start, end, label=label) for start, end, label in incorrect]
+    return doc
+
+
+def teach(nlp, docs, tmp_path, cut):
+    """Train on every document once, from states on the gold path."""
+    write_docs(tmp_path / "gold.spacy", docs)
+    reader = make_mixed_corpus(tmp_path / "gold.spacy")
+    config = {"incorrect_spans_key": INCORRECT_KEY, "update_with_oracle_cut_size": cut}
+    nlp.add_pipe("ner", config=config)
+    nlp.initialize(lambda: list(islice(reader(nlp), 1)))
+    examples = list(islice(reader(nlp), 3 * len(docs)))
+    for example in examples:
+        nlp.update([example])
+    return examples
+
+
+PARTIAL = [
+    ([], [(1, 2)], []),
+    ([], [(1, 3)], []),
+    ([(2, 3, "PEST")], [(0, 2)], []),
+    ([(0, 2, "PLANT")], [(2, 4)], []),
+    ([(3, 5, "PLANT")], [(1, 3), (5, 8)], []),
+    ([], [(0, 8)], []),
+    ([], [(1, 2)], [(1, 2, "PEST"), (1, 2, "PLANT")]),
+    ([], [(1, 3)], [(1, 3, "PEST")]),
+    ([], [(1, 3)], [(1, 3, "PLANT")]),
+    ([], [(1, 3)], [(1, 3, "PEST"), (1, 3, "PLANT"), (1, 2, "PEST")]),
+    ([(4, 6, "PEST")], [(2, 4)], [(2, 5, "PEST"), (3, 4, "PLANT")]),
+]
+
+
+@pytest.mark.parametrize("entities,missing,incorrect", PARTIAL)
+@pytest.mark.parametrize("cut", [0, 2, 3, 100])
+def test_partial_documents_can_be_taught_from_the_gold_path(
+    nlp, tmp_path, entities, missing, incorrect, cut
+):
+    words = "the small red spider mites came back today".split()
+    gold = make_partial(nlp, words, [(1, 2, "PLANT"), (3, 5, "PEST")])
+    # long enough for spaCy's own cut as well, which starts at 50 tokens
+    doc = make_partial(nlp, words * (30 if cut == 100 else 1), entities, missing, incorrect)
+    teach(nlp, [gold, doc], tmp_path, cut)
+
+
+def test_what_is_missing_does_not_reach_into_what_is_known(nlp, tmp_path):
+    """spaCy's oracle takes any action over a missing token: it opens an entity and goes on with it
+    over tokens that are known to be outside. The sentence start that the reader sets forbids this.
+    """
+    fern = make_partial(nlp, ["mites", "fern"], [(0, 1, "PEST"), (1, 2, "PLANT")])
+    doc = make_partial(nlp, ["old", "mites", "left", "us", "again"], missing=[(1, 2)])
+    examples = teach(nlp, [fern, doc], tmp_path, 2)
+    partial = next(eg for eg in examples if len(eg.reference) == 5)
+    assert [t.i for t in partial.predicted if t.i and t.is_sent_start] == [2]
+    bare = Example(Doc(nlp.vocab, words=[t.text for t in doc]), partial.reference)
+
+    def path(example):
+        moves = nlp.get_pipe("ner").moves
+        return [moves.get_class_name(i)[0] for i in moves.get_oracle_sequence(example)]
+
+    assert path(bare) == ["O", "B", "I", "I", "L"]
+    assert path(partial) == ["O", "U", "O", "O", "O"]
+
+
+def test_negatives_stay_where_the_gold_path_does(nlp, tmp_path):
+    words = ["old", "mites", "left", "us"]
+    fern = make_partial(nlp, ["a", "fern", "mites"], [(1, 2, "PLANT"), (2, 3, "PEST")])
+    doc = make_partial(nlp, words, missing=[(1, 2)], incorrect=[(1, 2, "PEST")])
+    examples = teach(nlp, [fern, doc], tmp_path, 2)
+    kept = next(eg for eg in examples if len(eg.reference) == 4)
+    assert [(s.start, s.end, s.label_) for s in kept.reference.spans[INCORRECT_KEY]] == [(1, 2, "PEST")]
+
+
+def test_an_entity_that_cannot_be_taught_is_one_line(nlp, tmp_path):
+    doc = make_partial(nlp, ["old", " ", "mites"], [(1, 3, "PEST")])
+    with pytest.raises(LLMJudgeError, match=r"\[J656\].*old"):
+        teach(nlp, [make_partial(nlp, ["mites", "fern"], [(0, 1, "PEST"), (1, 2, "PLANT")]), doc], tmp_path, 2)
