@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
-from denoise_data import WIDTH, Split, load_mit, load_semeval
+from denoise_data import WIDTH, Split, load_mit, load_mit_verify, load_semeval
 from denoise_report import write_report
 
 from spacy_llmjudge.denoise.arrays import MISSING, Denoised, encode
@@ -36,7 +36,7 @@ EPOCHS = (5, 10, 20)
 # The penalty that stacking has on gold as well.
 GOLD_PENALTY = 10.0
 ORACLE = "all"
-DATASETS = ("semeval", "mit", "mit_weakened")
+LOADERS = {"semeval": load_semeval, "mit": load_mit, "mit_weakened": load_mit, "mit_verify": load_mit_verify}
 FLIPPED = 0.25
 # (method, gold): 0 is none, "dev" the gold of the dev set, ORACLE that of all training items.
 ROWS: List[Tuple[str, Any]] = [
@@ -309,11 +309,10 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
     encoder = args.work / "encoder"
     fetch_encoder(args.encoder, encoder)
     done = {(r["dataset"], r["method"], str(r["gold"]), r["seed"]) for r in rows}
-    loaders = {"semeval": load_semeval, "mit": load_mit}
-    splits = {name: load(args.data, encoder, args.work) for name, load in loaders.items()}
-    plan = [(name, *row, seed) for seed in range(args.seeds) for name in DATASETS for row in ROWS]
+    plan = [(name, *row, seed) for seed in range(args.seeds) for name in LOADERS for row in ROWS]
     plan += [("semeval_finetuned", *row, seed) for seed in range(args.finetune) for row in FINETUNED]
     plan += [("speed", m, 1749 * k, 0) for k in (1, 4, 16) for m in ("robust_uu", "sidyp")]
+    splits: Dict[str, Dict[str, Split]] = {}
     for dataset, method, gold, seed in plan:
         key = (dataset, method, str(gold), seed)
         wanted = not args.only or any(part in ":".join(key[:3]) for part in args.only)
@@ -321,14 +320,17 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
         semeval_only = gold == "dev" or method.endswith("leak")
         if key in done or not wanted or (semeval_only and dataset != "semeval"):
             continue
+        source = dataset.removesuffix("_finetuned")
+        if source in LOADERS and source not in splits:
+            splits[source] = LOADERS[source](args.data, encoder, args.work)
         row = dict(zip(("dataset", "method", "gold", "seed"), (dataset, method, gold, seed)))
         if dataset == "speed":
             row.update(run_apart(measure_speed, method, gold, seed))
         elif dataset == "semeval_finetuned":
-            inputs = (splits["semeval"], args.data, encoder, args.work)
+            inputs = (splits[source], args.data, encoder, args.work)
             row.update(run_apart(measure_encoder, (method, gold, seed), *inputs))
         elif dataset == "mit_weakened":
-            row.update(run_apart(measure, method, gold, seed, weaken(splits["mit"], seed)))
+            row.update(run_apart(measure, method, gold, seed, weaken(splits[dataset], seed)))
         else:
             row.update(run_apart(measure, method, gold, seed, splits[dataset]))
         rows.append(row)

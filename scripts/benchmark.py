@@ -1,0 +1,329 @@
+"""What is LLM-judged self-training worth? Every method from the same student, judge and steps.
+
+    python scripts/benchmark.py --data DIR --work DIR
+
+DIR of --data holds `mit_restaurant/`. Each row (data set, shots, method, LLM calls, seed) is kept in
+docs/benchmark.json as soon as it is measured; a run that was stopped goes on where it was, and
+models that several rows share are kept in --work. docs/benchmark.md is written from the rows.
+`--quick` measures two rows with one seed; `--only` takes parts of names ("10/ours/300").
+
+No row chooses a model, a cut or a step on dev: 200 dev sentences with recorded replies are the
+evidence of calibration, fusion and selection, and rows that use them say so.
+"""
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy
+import typer
+from benchmark_data import ROOT, asked_texts, make_corpus, make_replies, write_pool_gold
+from benchmark_report import write_report
+
+from spacy_llmjudge import rounds
+from spacy_llmjudge.baselines import label_with_judge
+from spacy_llmjudge.evaluation.scores import evaluate_model, ner_counts, silver_quality
+from spacy_llmjudge.evaluation.significance import compare, micro_f1
+from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_json
+from spacy_llmjudge.training.encoder import MINILM, fetch_encoder
+from spacy_llmjudge.training.student import train_student
+
+CALLS = (300, 750, 1500)
+# (data set, shots): its seeds, and whether it has all methods or a few
+CELLS: Dict[Tuple[str, Optional[int]], Tuple[Tuple[int, ...], bool]] = {
+    ("mit_restaurant", 10): ((0, 1, 2), True),
+    ("mit_restaurant", 5): ((0,), False),
+    ("mit_restaurant", 20): ((0,), False),
+    ("garden", None): ((0,), False),
+}
+SEED_STEPS, SEED_BATCH = 150, 16
+STEPS, BATCH = 400, 24
+
+SETTINGS = {"seed_steps": SEED_STEPS, "steps": STEPS, "batch": BATCH}
+
+
+@dataclass
+class Cell:
+    """One data set, one number of shots, one seed: its corpus, its seed student, its folder."""
+
+    dataset: str
+    shots: Optional[int]
+    seed: int
+    work: Path
+    data: Path
+    config: Path = ROOT / "configs" / "student.cfg"
+
+    @property
+    def shared(self) -> Path:
+        """What does not depend on the seed."""
+        return self.work / f"{self.dataset}-{self.shots or 'all'}"
+
+    @property
+    def folder(self) -> Path:
+        return self.shared / f"seed-{self.seed}"
+
+    @property
+    def corpus(self) -> Path:
+        return make_corpus(self.dataset, self.shots, self.data, self.shared)
+
+    @property
+    def replies(self) -> Path:
+        self.corpus
+        return self.shared / "replies.jsonl"
+
+    def train(self, name: str, silver: Optional[Path]) -> Path:
+        """Train a student, or find it. RETURNS (Path): The model."""
+        settings = (STEPS, BATCH) if silver else (SEED_STEPS, SEED_BATCH)
+        overrides: Dict[str, Any] = {
+            "paths.encoder": str(fetch(self.work)),
+            "paths.gold": str(self.corpus / "labelled.spacy"),
+            "paths.dev": str(self.corpus / "dev.spacy"),
+            "system.seed": self.seed,
+            "training.max_steps": settings[0],
+            "training.batcher.size": settings[1],
+        }
+        if silver:
+            overrides["paths.silver"] = str(silver)
+        folder = self.folder / "models" / name
+        train_student(self.config, folder, overrides=overrides)
+        return folder / "model-best"
+
+    def annotate(self, name: str, model: Path) -> Path:
+        """Pseudo-label pool and dev with a student, its calibration fitted on dev."""
+        folder = self.folder / "annotated" / name
+        calibration = folder / "calibration.json"
+        if not calibration.exists():
+            rounds.calibrate(str(model), self.corpus / "dev.spacy", calibration)
+        for split in ("pool", "dev"):
+            rounds.annotate(
+                str(model),
+                calibration,
+                self.corpus / f"{split}.spacy",
+                folder / split,
+                out_of_fold=split == "dev",
+                labels=self.corpus / "labelled.spacy",
+            )
+        return folder
+
+    def judge(self, annotated: Path, calls: int) -> Path:
+        """Replay the replies for the first so many pool sentences, and for dev."""
+        folder = annotated.with_name(f"{annotated.name}-judged-{calls}")
+        for split in ("pool", "dev"):
+            rounds.judge(
+                annotated / split,
+                folder / split,
+                ROOT / "configs" / "judges" / "recorded.cfg",
+                overrides={
+                    "paths.replies": str(make_replies(self.corpus, self.shared, calls)),
+                    "paths.labelled": str(self.corpus / "labelled.spacy"),
+                },
+            )
+        return folder
+
+    def select(self, name: str, judged: Path, text: str) -> Path:
+        """Filter with the selector and the policy in a config's text. RETURNS (Path): The silver."""
+        config = self.folder / "silver" / f"{name}.cfg"
+        write_bytes(config, text.encode("utf8"))
+        silver = config.with_suffix(".spacy")
+        rounds.filter_candidates(
+            judged / "pool",
+            judged / "dev",
+            self.corpus / "dev.spacy",
+            config,
+            silver,
+            config.with_suffix(".json"),
+        )
+        return silver
+
+
+def fetch(work: Path) -> Path:
+    fetch_encoder(MINILM, work / "encoder")
+    return work / "encoder"
+
+
+def conformal(q: float, policy: str = "") -> str:
+    return f'[selector]\n@llmjudge_selectors = "llmjudge.Conformal.v1"\nq = {q}\n\n[silver]\n{policy}'
+
+
+def threshold(cut: float, policy: str = "") -> str:
+    return f'[selector]\n@llmjudge_selectors = "llmjudge.Threshold.v1"\ncut = {cut}\n\n[silver]\n{policy}'
+
+
+COLLABORATIVE = '[selector]\n@llmjudge_selectors = "llmjudge.Collaborative.v1"\ntau = 0.9\nunit = "{unit}"\n\n[silver]\nmasking = false\n'
+# Without missing tokens: what is not accepted is outside.
+HARD = "masking = false\nnegatives = false\n"
+# The share of wrong spans that ours accepts, and its rounds
+Q, N_ROUNDS = 0.2, 2
+
+Made = Tuple[Path, Optional[Path]]
+
+
+def seed_student(cell: Cell, calls: int) -> Made:
+    return cell.train("seed", None), None
+
+
+def seed_annotated(cell: Cell) -> Path:
+    return cell.annotate("seed", cell.train("seed", None))
+
+
+def self_training(cell: Cell, calls: int) -> Made:
+    """Classic: the student's predictions over one cut that was set beforehand, the rest outside."""
+    silver = cell.select("self_training", seed_annotated(cell), threshold(0.8, HARD))
+    return cell.train("self_training", silver), silver
+
+
+def bond(cell: Cell, calls: int) -> Made:
+    """After BOND: only what the teacher is sure of, token by token; the student becomes the teacher."""
+    model, silver = cell.train("seed", None), None
+    for number in (1, 2):
+        annotated = cell.annotate(f"bond-{number}", model)
+        silver = cell.select(f"bond-{number}", annotated, threshold(0.9, "max_missing = 1.0\n"))
+        model = cell.train(f"bond-{number}", silver)
+    return model, silver
+
+
+def collaborative(cell: Cell, calls: int) -> Made:
+    """The published filter: predictions of the student only, sentences in which all pass."""
+    judged = cell.judge(seed_annotated(cell), calls)
+    silver = cell.select("collaborative", judged, COLLABORATIVE.format(unit="sentence"))
+    return cell.train("collaborative", silver), silver
+
+
+def llm_labels(cell: Cell, calls: int) -> Made:
+    judged = cell.judge(seed_annotated(cell), calls)
+    silver = cell.folder / "silver" / f"llm_labels-{calls}.spacy"
+    label_with_judge(judged / "pool", silver)
+    return cell.train(f"llm_labels-{calls}", silver), silver
+
+
+def ours(cell: Cell, calls: int, q: float = Q, n_rounds: int = N_ROUNDS, policy: str = "", name: str = "ours") -> Made:
+    """Fused, conformal, masked; then again, the student of the first round as the teacher."""
+    model, silver = cell.train("seed", None), None
+    for number in range(1, n_rounds + 1):
+        label = "seed" if number == 1 else f"{name}-{calls}-{number - 1}"
+        judged = cell.judge(cell.annotate(label, model), calls)
+        silver = cell.select(f"{name}-{calls}-{number}", judged, conformal(q, policy))
+        model = cell.train(f"{name}-{calls}-{number}", silver)
+    return model, silver
+
+
+def pool_gold(cell: Cell, calls: int) -> Made:
+    """The ceiling: the pool's own gold, on the sentences that the LLM answered or on all."""
+    texts = asked_texts(cell.corpus, cell.replies, calls) if calls else None
+    silver = cell.folder / "silver" / f"pool_gold-{calls or 'all'}.spacy"
+    write_pool_gold(cell.corpus, silver, texts)
+    return cell.train(f"pool_gold-{calls or 'all'}", silver), silver
+
+
+# method: how it is made, the numbers of LLM calls, and whether it uses the evidence
+METHODS: Dict[str, Tuple[Callable[[Cell, int], Made], Tuple[int, ...], bool]] = {
+    "seed": (seed_student, (0,), False),
+    "self_training": (self_training, (0,), True),
+    "bond": (bond, (0,), True),
+    "collaborative": (collaborative, (1500,), True),
+    "llm_labels": (llm_labels, CALLS, False),
+    "ours": (ours, CALLS, True),
+    "pool_gold": (pool_gold, (1500, 0), False),
+}
+FEW = ("seed", "llm_labels", "ours", "pool_gold")
+QUICK = ("mit_restaurant/10/seed/0/0", "mit_restaurant/10/llm_labels/300/0")
+
+
+def list_rows() -> List[Tuple[str, Tuple[Any, ...]]]:
+    """RETURNS (List[Tuple[str, Tuple]]): The name of each row, and what it is made from."""
+    rows = []
+    for (dataset, shots), (seeds, is_full) in CELLS.items():
+        for seed in seeds:
+            for method, (_, calls, _) in METHODS.items():
+                if not is_full:
+                    calls = tuple(n for n in calls if n in (0, 1500))
+                    if method not in FEW:
+                        continue
+                for n in calls:
+                    name = f"{dataset}/{shots or 'all'}/{method}/{n}/{seed}"
+                    rows.append((name, (dataset, shots, method, n, seed)))
+    # every seed of the main cell before its rarer rows
+    return rows
+
+
+def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
+    make, _, uses_evidence = METHODS[method]
+    start = time.perf_counter()
+    model, silver = make(cell, calls)
+    minutes = (time.perf_counter() - start) / 60
+    nlp = rounds.load_student(str(model))
+    gold = list(read_docs(cell.corpus / "test.spacy", nlp.vocab))
+    counts = ner_counts(gold, evaluate_model(nlp, gold))
+    numpy.save(counts_path(cell, method, calls), counts)
+    tp, fp, fn = counts.sum(axis=0).tolist()
+    row: Dict[str, Any] = {
+        "dataset": cell.dataset,
+        "shots": cell.shots,
+        "method": method,
+        "llm_calls": calls,
+        "seed": cell.seed,
+        "f": float(micro_f1(counts.sum(axis=0))),
+        "precision": tp / max(tp + fp, 1),
+        "recall": tp / max(tp + fn, 1),
+        "minutes": round(minutes, 2),
+        "uses_evidence": uses_evidence,
+        "settings": SETTINGS,
+    }
+    if silver is not None:
+        row["silver"] = measure_silver(cell, silver)
+    rival = counts_path(cell, "llm_labels", calls)
+    if method == "ours" and rival.exists():
+        row["minus_llm_labels"] = compare(counts, numpy.load(rival))
+    return row
+
+
+def counts_path(cell: Cell, method: str, calls: int) -> Path:
+    path = cell.folder / "counts" / f"{method}-{calls}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def measure_silver(cell: Cell, silver: Path) -> Dict[str, Any]:
+    """Silver against the pool's hidden gold; recall in the documents that are in the silver."""
+    from spacy.vocab import Vocab
+
+    vocab = Vocab()
+    docs = list(read_docs(silver, vocab))
+    texts = {doc.text for doc in docs}
+    gold = [d for d in read_docs(cell.corpus / "pool_gold.spacy", vocab) if d.text in texts]
+    quality = silver_quality(docs, gold)
+    kept = {key: quality[key] for key in ("documents", "spans", "precision", "recall", "wrong_share")}
+    kept["wrong_share_by_label"] = {l: row["wrong_share"] for l, row in quality["per_type"].items()}
+    return kept
+
+
+def main(
+    # fmt: off
+    data: Path = typer.Option(..., help="Folder with mit_restaurant/"),
+    work: Path = typer.Option(Path(".benchmark"), help="Folder for corpora and models"),
+    json: Path = typer.Option(ROOT / "docs" / "benchmark.json", help="File for the rows"),
+    only: str = typer.Option("", help="Parts of row names, separated by commas"),
+    quick: bool = typer.Option(False, "--quick", help="Two rows, one seed"),
+    plan: bool = typer.Option(False, "--plan", help="Print the rows that are not measured yet, and stop"),
+    # fmt: on
+) -> None:
+    wanted = [part for part in only.split(",") if part]
+    for name, (dataset, shots, method, calls, seed) in list_rows():
+        if quick and name not in QUICK or wanted and not any(part in name for part in wanted):
+            continue
+        known = read_json(json)["runs"] if json.exists() else {}
+        if name in known and known[name]["settings"] == SETTINGS:
+            continue
+        if plan:
+            print(name)
+            continue
+        row = measure(Cell(dataset, shots, seed, work, data), method, calls)
+        # another process may have written rows meanwhile
+        known = read_json(json)["runs"] if json.exists() else {}
+        write_json(json, {"runs": {**known, name: row}})
+        write_report(json, list_rows(), work)
+        print(f"{name}: F1 {100 * row['f']:.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

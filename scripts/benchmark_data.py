@@ -1,0 +1,108 @@
+"""The data sets of `benchmark.py` as corpora and recorded replies, made once in a work folder."""
+import json
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional
+
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+from spacy_llmjudge.corpora.prepare import prepare
+from spacy_llmjudge.storage import read_docs, write_bytes, write_docs
+
+ROOT = Path(__file__).parents[1]
+# LLM calls: the first so many pool sentences that have a recorded reply
+REPLIES = "replies-{n}.jsonl"
+
+
+def read_rows(path: Path) -> List[Dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
+
+
+def write_rows(path: Path, rows: Iterable[Dict[str, Any]]) -> None:
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode("utf8"))
+
+
+def make_corpus(dataset: str, shots: Optional[int], data: Path, folder: Path) -> Path:
+    """Write `corpus/` (as the step `prepare` does) and `replies.jsonl`, whole or not at all.
+
+    dataset (str): "mit_restaurant", or "garden", which the project ships.
+    shots (Optional[int]): 5, 10 or 20 sentences a label for MIT Restaurant.
+    RETURNS (Path): The folder of the corpus. Evidence is `dev.spacy`; nothing is chosen on it.
+    """
+    corpus = folder / "corpus"
+    if (corpus / "prepare.json").exists():
+        return corpus
+    if dataset == "garden":
+        source = ROOT / "assets" / "garden"
+        write_bytes(folder / "replies.jsonl", (source / "responses.jsonl").read_bytes())
+    else:
+        source = folder / "source"
+        _convert_mit(data / dataset, source, folder / "replies.jsonl", shots)
+    prepare(source, corpus)
+    return corpus
+
+
+def _convert_mit(data: Path, source: Path, replies: Path, shots: Optional[int]) -> None:
+    pool = read_rows(data / "pool.jsonl")
+    gold = read_rows(data / "pool_gold.jsonl")
+    dev = read_rows(data / "dev.jsonl")
+    asked = {row["dev_index"]: row for row in read_rows(data / "recorded_llm_dev.jsonl")}
+    write_rows(source / "labelled.jsonl", read_rows(data / f"labelled_{shots}shot.jsonl"))
+    write_rows(source / "test.jsonl", read_rows(data / "test.jsonl"))
+    write_rows(source / "dev.jsonl", (dev[i] for i in sorted(asked)))
+    write_rows(
+        source / "pool.jsonl",
+        ({**row, "ents": truth["ents"]} for row, truth in zip(pool, gold)),
+    )
+    recorded = sorted(read_rows(data / "recorded_llm.jsonl"), key=lambda r: r["pool_index"])
+    rows = [_reply(pool[row["pool_index"]]["tokens"], row) for row in recorded]
+    rows += [_reply(dev[i]["tokens"], asked[i]) for i in sorted(asked)]
+    write_rows(replies, rows)
+
+
+def _reply(tokens: List[str], row: Dict[str, Any]) -> Dict[str, Any]:
+    """Offsets into tokens become texts, as an LLM gives them."""
+    response = {
+        key: [
+            {"text": " ".join(tokens[e["start"] : e["end"]]), "label": e["label"], "confidence": e["confidence"]}
+            for e in row[key]
+        ]
+        for key in ("entities", "alternatives")
+    }
+    return {"text": " ".join(tokens), "response": response}
+
+
+def asked_texts(corpus: Path, replies: Path, n: int) -> List[str]:
+    """RETURNS (List[str]): The texts of the first n pool documents that have a reply."""
+    known = {row["text"].strip() for row in read_rows(replies)}
+    texts = [doc.text.strip() for doc in read_docs(corpus / "pool.spacy", Vocab())]
+    return [text for text in texts if text in known][:n]
+
+
+def make_replies(corpus: Path, folder: Path, n: int) -> Path:
+    """Keep the replies for the first n pool documents and for the evidence.
+
+    RETURNS (Path): The file.
+    """
+    path = folder / REPLIES.format(n=n)
+    if not path.exists():
+        dev = {doc.text.strip() for doc in read_docs(corpus / "dev.spacy", Vocab())}
+        kept = {*asked_texts(corpus, folder / "replies.jsonl", n), *dev}
+        rows = read_rows(folder / "replies.jsonl")
+        write_rows(path, (row for row in rows if row["text"].strip() in kept))
+    return path
+
+
+def write_pool_gold(corpus: Path, output: Path, texts: Optional[List[str]]) -> int:
+    """Write the pool's gold as training documents: of these texts, or of all. A ceiling.
+
+    RETURNS (int): How many.
+    """
+    wanted = None if texts is None else set(texts)
+    docs: List[Doc] = [
+        doc
+        for doc in read_docs(corpus / "pool_gold.spacy", Vocab())
+        if doc.has_annotation("ENT_IOB") and (wanted is None or doc.text.strip() in wanted)
+    ]
+    return write_docs(output, docs)

@@ -1,0 +1,132 @@
+"""From the runs of `benchmark.py` to the rows of docs/benchmark.json and to docs/benchmark.md."""
+import platform
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy
+
+from spacy_llmjudge.evaluation.significance import compare
+from spacy_llmjudge.storage import read_json, write_bytes, write_json
+
+HEAD = Path(__file__).with_name("benchmark_head.md")
+PACKAGES = ("spacy", "spacy-transformers", "spacy-llm", "torch", "thinc")
+TITLES = {
+    "seed": "seed student",
+    "self_training": "classic self-training, cut .8",
+    "bond": "after BOND: sure tokens only, 2 teachers",
+    "collaborative": "collaborative filter, as published",
+    "llm_labels": "LLM labels as they are",
+    "ours": "ours",
+    "pool_gold": "pool gold (ceiling)",
+}
+
+
+def write_report(path: Path, order: Sequence[Tuple[str, Tuple[Any, ...]]], work: Path) -> None:
+    """Add the rows to the file of runs, and write the table beside it.
+
+    path (Path): docs/benchmark.json with `runs`, by name. Gets `rows`: a row for each data set,
+        shots, method and number of calls, with means and standard deviations over the seeds (n - 1).
+    order (Sequence): The names of all rows in their order.
+    work (Path): Where the counts of the runs are, for differences between methods.
+    """
+    report = read_json(path)
+    runs = report["runs"]
+    groups: Dict[Tuple[Any, ...], List[Dict[str, Any]]] = defaultdict(list)
+    for name, (dataset, shots, method, calls, _) in order:
+        if name in runs:
+            groups[(dataset, shots, method, calls)].append(runs[name])
+    rows = [_aggregate(key, found, work) for key, found in groups.items()]
+    before = {_key(row): row for row in report.get("rows", [])}
+    for row in rows:
+        if "minus_llm_labels" not in row and "minus_llm_labels" in before.get(_key(row), {}):
+            row["minus_llm_labels"] = before[_key(row)]["minus_llm_labels"]
+    missing = [name for name, _ in order if name not in runs]
+    write_json(path, {"rows": rows, "missing": missing, "versions": _versions(), "runs": runs})
+    text = HEAD.read_text(encoding="utf8") + _table(rows)
+    if missing:
+        text += f"\nNot measured yet: {len(missing)} of {len(order)} rows ({', '.join(missing)}).\n"
+    versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
+    write_bytes(path.with_suffix(".md"), f"{text}\nMeasured with {versions}.\n".encode("utf8"))
+
+
+def _key(row: Dict[str, Any]) -> Tuple[Any, ...]:
+    return row["dataset"], row["shots"], row["method"], row["llm_calls"], tuple(row["seeds"])
+
+
+def _aggregate(key: Tuple[Any, ...], runs: List[Dict[str, Any]], work: Path) -> Dict[str, Any]:
+    dataset, shots, method, calls = key
+    seeds = [run["seed"] for run in runs]
+    row: Dict[str, Any] = {
+        "dataset": dataset,
+        "shots": shots,
+        "method": method,
+        "llm_calls": calls,
+        "seeds": seeds,
+        "uses_evidence": runs[0]["uses_evidence"],
+    }
+    row["f_mean"], row["f_std"] = _spread([run["f"] for run in runs])
+    row["minutes"] = round(_spread([run["minutes"] for run in runs])[0], 2)
+    for source in ("precision", "recall", "wrong_share"):
+        values = [run["silver"][source] for run in runs if "silver" in run]
+        row[f"silver_{source}"] = round(_spread(values)[0], 4) if values else None
+    if method == "ours":
+        pairs = [[_counts(work, key, name, seed) for seed in seeds] for name in ("ours", "llm_labels")]
+        if all(counts is not None for side in pairs for counts in side):
+            # documents are drawn, each with what all seeds did on it
+            ours, theirs = (numpy.sum(side, axis=0) for side in pairs)
+            found = compare(ours, theirs)
+            row["minus_llm_labels"] = {k: round(found[k], 5) for k in ("difference", "low", "high")}
+    return row
+
+
+def _counts(work: Path, key: Tuple[Any, ...], method: str, seed: int) -> Optional[numpy.ndarray]:
+    dataset, shots, _, calls = key
+    path = work / f"{dataset}-{shots or 'all'}" / f"seed-{seed}" / "counts" / f"{method}-{calls}.npy"
+    return numpy.load(path) if path.exists() else None
+
+
+def _spread(values: List[float]) -> Tuple[float, Optional[float]]:
+    deviation = round(statistics.stdev(values), 5) if len(values) > 1 else None
+    return round(statistics.fmean(values), 5), deviation
+
+
+def _table(rows: List[Dict[str, Any]]) -> str:
+    lines = []
+    for dataset, shots in dict.fromkeys((row["dataset"], row["shots"]) for row in rows):
+        lines += [f"\n## {dataset}" + (f", {shots} sentences a label" if shots else ""), ""]
+        if shots in (5, 20):
+            lines += ["The LLM had seen the 80 sentences of the 10-shot set.", ""]
+        lines.append("| method | LLM calls | seeds | test F1 | minus LLM labels | silver P | silver R | minutes |")
+        lines.append("|---|---|---|---|---|---|---|---|")
+        for row in rows:
+            if (row["dataset"], row["shots"]) == (dataset, shots):
+                lines.append(_line(row))
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: Dict[str, Any]) -> str:
+    spread = f" ± {100 * row['f_std']:.1f}" if row["f_std"] is not None else ""
+    gain = row.get("minus_llm_labels")
+    cells = [
+        TITLES.get(row["method"], row["method"]) + (" (e)" if row["uses_evidence"] else ""),
+        str(row["llm_calls"] or "-"),
+        str(len(row["seeds"])),
+        f"{100 * row['f_mean']:.1f}{spread}",
+        "-" if gain is None else "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * gain[k] for k in ("difference", "low", "high"))),
+        _share(row["silver_precision"]),
+        _share(row["silver_recall"]),
+        f"{row['minutes']:.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _share(value: Optional[float]) -> str:
+    return "-" if value is None else f".{round(1000 * value):03d}"
+
+
+def _versions() -> Dict[str, str]:
+    from importlib.metadata import version
+
+    return {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
