@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy as np
 from denoise_data import WIDTH, Split, load_mit, load_mit_verify, load_semeval
 from denoise_report import write_report
+from denoise_select import HELD_OUT, SELECTORS, measure_selection
 
 from spacy_llmjudge.denoise.arrays import MISSING, Denoised, encode
 from spacy_llmjudge.denoise.confident import prune_labels
@@ -38,6 +39,7 @@ GOLD_PENALTY = 10.0
 ORACLE = "all"
 LOADERS = {"semeval": load_semeval, "mit": load_mit, "mit_weakened": load_mit, "mit_verify": load_mit_verify}
 FLIPPED = 0.25
+SELECTION = {"mit_selection": "mit", "mit_selection_weakened": "mit_weakened"}
 # (method, gold): 0 is none, "dev" the gold of the dev set, ORACLE that of all training items.
 ROWS: List[Tuple[str, Any]] = [
     ("llm", 0),
@@ -50,7 +52,7 @@ ROWS: List[Tuple[str, Any]] = [
     ("sidyp_faithful", 0),
     ("sidyp_candidates_only", 0),
     ("sidyp_no_dynamic_prior", 0),
-    *((m, n) for n in (50, 100) for m in ("gold_only", "prior_correction", "stacking", "robust_uu")),
+    *((m, n) for n in (50, 100) for m in ("llm", "gold_only", "prior_correction", "stacking", "robust_uu")),
     ("sidyp_prior", 50),
     ("uu", 50),
     ("pn", 50),
@@ -311,6 +313,7 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
     done = {(r["dataset"], r["method"], str(r["gold"]), r["seed"]) for r in rows}
     plan = [(name, *row, seed) for seed in range(args.seeds) for name in LOADERS for row in ROWS]
     plan += [("semeval_finetuned", *row, seed) for seed in range(args.finetune) for row in FINETUNED]
+    plan += [(name, m, HELD_OUT, seed) for seed in range(args.seeds) for name in SELECTION for m in SELECTORS]
     plan += [("speed", m, 1749 * k, 0) for k in (1, 4, 16) for m in ("robust_uu", "sidyp")]
     splits: Dict[str, Dict[str, Split]] = {}
     for dataset, method, gold, seed in plan:
@@ -320,7 +323,7 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
         semeval_only = gold == "dev" or method.endswith("leak")
         if key in done or not wanted or (semeval_only and dataset != "semeval"):
             continue
-        source = dataset.removesuffix("_finetuned")
+        source = SELECTION.get(dataset, dataset.removesuffix("_finetuned"))
         if source in LOADERS and source not in splits:
             splits[source] = LOADERS[source](args.data, encoder, args.work)
         row = dict(zip(("dataset", "method", "gold", "seed"), (dataset, method, gold, seed)))
@@ -329,6 +332,9 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
         elif dataset == "semeval_finetuned":
             inputs = (splits[source], args.data, encoder, args.work)
             row.update(run_apart(measure_encoder, (method, gold, seed), *inputs))
+        elif dataset in SELECTION:
+            inside = splits[source] if source == "mit" else weaken(splits[source], seed)
+            row.update(run_apart(measure_selection, method, gold, seed, inside))
         elif dataset == "mit_weakened":
             row.update(run_apart(measure, method, gold, seed, weaken(splits[dataset], seed)))
         else:

@@ -1,13 +1,14 @@
 """The two data sets of `benchmark_denoise.py`, as features and labels, kept in a cache.
 
 SemEval: sentences with two nominals, labelled by an LLM. MIT Restaurant: candidate entities of a
-small tagger that was fitted on 80 sentences, accepted or rejected by an LLM's recorded answers.
+small tagger that was fitted on 80 sentences, accepted or rejected by an LLM's recorded answers; and
+the 320 candidates of another student on which the same LLM was asked one by one.
 """
 import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -27,6 +28,18 @@ class Split:
     noisy: List[Optional[str]]
     gold: List[str]
     groups: Optional[List[int]] = None
+
+
+class Found(NamedTuple):
+    """A candidate entity: its sentence, (start, end, label), what the LLM and the gold say of it, and
+    how far the tagger prefers it to no entity, where that is known."""
+
+    sentence: int
+    tokens: List[str]
+    key: Tuple[int, int, str]
+    accepted: bool
+    right: bool
+    margin: float = 0.0
 
 
 def read_rows(path: Path) -> List[Dict[str, Any]]:
@@ -96,59 +109,88 @@ def _mean_inside(vectors: np.ndarray, offsets: np.ndarray, span: Tuple[int, int]
 def reduce_width(parts: Dict[str, np.ndarray], fitted_on: str) -> Dict[str, np.ndarray]:
     from sklearn.decomposition import PCA
 
-    pca = PCA(WIDTH, random_state=0).fit(parts[fitted_on])
+    width = min(WIDTH, *parts[fitted_on].shape)
+    pca = PCA(width, random_state=0).fit(parts[fitted_on])
     return {name: pca.transform(part).astype("float32") for name, part in parts.items()}
 
 
 def load_mit(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
-    """RETURNS (Dict[str, Split]): One split, train: candidates of the recorded pool sentences."""
-    folder, path = data / "mit_restaurant", cache / "mit.npz"
+    """RETURNS (Dict[str, Split]): One split, train: candidates of the recorded pool sentences, accepted
+    where the LLM listed the same span with the same label."""
+    return _load_verdicts(data / "mit_restaurant", encoder, cache / "mit.npz", _list_answers)
+
+
+def load_mit_verify(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
+    """RETURNS (Dict[str, Split]): One split, train: the candidates on which the LLM was asked one by one."""
+    return _load_verdicts(data / "mit_restaurant", encoder, cache / "mit_verify.npz", _list_verdicts)
+
+
+def _load_verdicts(folder: Path, encoder: Path, path: Path, read: Callable[..., List[Found]]) -> Dict[str, Split]:
     if not path.exists():
-        np.savez(path, **_make_candidates(folder, encoder))
+        spans = SpanEncoder(encoder)
+        np.savez(path, **_describe(read(folder, spans), spans))
     with np.load(path) as kept:
         verdicts = ["accepted" if v else "rejected" for v in kept["verdicts"]]
         gold = ["accepted" if v else "rejected" for v in kept["gold"]]
         return {"train": Split(kept["features"], list(verdicts), gold, kept["groups"].tolist())}
 
 
-def _make_candidates(folder: Path, encoder: Path) -> Dict[str, np.ndarray]:
+def _list_answers(folder: Path, spans: SpanEncoder) -> List[Found]:
     labelled = read_rows(folder / "labelled_10shot.jsonl")
     pool = read_rows(folder / "pool.jsonl")[:N_RECORDED]
     truth = read_rows(folder / "pool_gold.jsonl")[:N_RECORDED]
     answers = read_rows(folder / "recorded_llm.jsonl")
     answers = sorted(answers, key=lambda row: row["pool_index"])[:N_RECORDED]
-    spans = SpanEncoder(encoder)
     tags, predict = _fit_tagger(labelled, spans)
-    found, groups, verdicts, gold = [], [], [], []
-    vectors, extras = [], []
     joined = [_join(row["tokens"]) for row in pool]
     encoded = spans.encode([text for text, _ in joined])
+    found = []
     for i, (row, (_, edges)) in enumerate(zip(pool, joined)):
         candidates = _decode_all(predict(_unit(span_features(encoded[i], edges))), tags)
         listed = {(e["start"], e["end"], e["label"]) for e in answers[i]["entities"]}
         right = {tuple(e) for e in truth[i]["ents"]}
-        found += [(row["tokens"], key, margin) for key, margin in candidates.items()]
-        groups += [i] * len(candidates)
-        verdicts += [key in listed for key in candidates]
-        gold += [key in right for key in candidates]
-        if candidates:
-            where = [(edges[s][0], edges[e - 1][1]) for s, e, _ in candidates]
-            vectors.append(span_features(encoded[i], where))
-    surfaces = Counter(" ".join(tokens[s:e]) for tokens, (s, e, _), _ in found)
-    labels = sorted({key[2] for _, key, _ in found})
-    for tokens, (s, e, label), margin in found:
-        words = tokens[s:e]
+        found += [
+            Found(i, row["tokens"], key, key in listed, key in right, margin) for key, margin in candidates.items()
+        ]
+    return found
+
+
+def _list_verdicts(folder: Path, spans: SpanEncoder) -> List[Found]:
+    pool, truth = read_rows(folder / "pool.jsonl"), read_rows(folder / "pool_gold.jsonl")
+    found = []
+    for row in read_rows(folder / "recorded_llm_verify.jsonl"):
+        i, key = row["pool_index"], (row["start"], row["end"], row["label"])
+        right = {tuple(e) for e in truth[i]["ents"]}
+        found.append(Found(i, pool[i]["tokens"], key, row["verdict"] == "correct", key in right))
+    return found
+
+
+def _describe(found: List[Found], spans: SpanEncoder) -> Dict[str, np.ndarray]:
+    """Vectors of the spans and their sides, and beside them label, length, margin, frequency, digits and place."""
+    joined = {c.sentence: _join(c.tokens) for c in found}
+    encoded = dict(zip(joined, spans.encode([text for text, _ in joined.values()])))
+    vectors = []
+    for c in found:
+        edges = joined[c.sentence][1]
+        where = (edges[c.key[0]][0], edges[c.key[1] - 1][1])
+        vectors.append(span_features(encoded[c.sentence], [where]))
+    surfaces = Counter(" ".join(c.tokens[c.key[0] : c.key[1]]) for c in found)
+    labels = sorted({c.key[2] for c in found})
+    extras = []
+    for c in found:
+        start, end, label = c.key
+        words = c.tokens[start:end]
         extras.append(
-            [*(float(label == name) for name in labels), e - s, margin, np.log(surfaces[" ".join(words)]),
-             float(any(c.isdigit() for w in words for c in w)), s / len(tokens)]
+            [*(float(label == name) for name in labels), end - start, c.margin, np.log(surfaces[" ".join(words)]),
+             float(any(x.isdigit() for w in words for x in w)), start / len(c.tokens)]
         )
     reduced = reduce_width({"all": _unit(np.concatenate(vectors))}, "all")["all"]
     features = np.hstack([reduced, 0.5 * _unit(_standardise(np.array(extras)))])
     return {
         "features": features.astype("float32"),
-        "groups": np.array(groups),
-        "verdicts": np.array(verdicts),
-        "gold": np.array(gold),
+        "groups": np.array([c.sentence for c in found]),
+        "verdicts": np.array([c.accepted for c in found]),
+        "gold": np.array([c.right for c in found]),
     }
 
 

@@ -5,17 +5,20 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from spacy_llmjudge.storage import write_bytes, write_json
+from spacy_llmjudge.storage import read_json, write_bytes, write_json
 
 HEAD = Path(__file__).parent / "denoise_head.md"
 SCORES = ("accuracy", "macro_f1", "train_accuracy", "train_macro_f1", "ece", "seconds", "cpu_seconds", "rss_mb",
-          "stage_classifier", "stage_candidates", "stage_dynamic_prior")
+          "stage_classifier", "stage_candidates", "stage_dynamic_prior",
+          "auroc", "accepted", "right", "wrong_share", "fell_back")
 TITLES = {
     "semeval": "SemEval-2010 relations, labelled by Mixtral-8x22B (nine classes)",
     "semeval_finetuned": "The same labels, with the encoder fine-tuned on them",
-    "mit": "MIT Restaurant, verdicts of a recorded LLM on candidate entities",
+    "mit": "MIT Restaurant, verdicts of a recorded LLM on candidate entities: those that it listed",
     "mit_weakened": "MIT Restaurant, the same verdicts with {flipped:.0%} of them flipped at random",
+    "mit_verify": "MIT Restaurant, 320 candidates on which the LLM was asked one by one",
 }
+SELECTION = {"mit_selection": "as they are", "mit_selection_weakened": "{flipped:.0%} flipped"}
 # Pairs whose difference answers a question, both measured with the same draws of gold.
 PAIRS = [
     ("sidyp", 0, "plain", 0),
@@ -30,6 +33,10 @@ PAIRS = [
     ("robust_uu", 50, "stacking", 50),
     ("robust_uu", 100, "stacking", 100),
     ("robust_uu", 50, "uu", 50),
+    ("stacking", 50, "llm", 50),
+    ("stacking", 100, "llm", 100),
+    ("robust_uu", 50, "llm", 50),
+    ("sidyp", 0, "llm", 0),
     ("stacking", 50, "gold_only", 50),
     ("stacking", 100, "gold_only", 100),
 ]
@@ -75,9 +82,20 @@ def compare(rows: List[Dict[str, Any]], dataset: str, pair: Tuple[str, Any, str,
     return found
 
 
+def keep_earlier(found: List[Dict[str, Any]], earlier: List[Dict[str, Any]], key: Tuple[str, ...]) -> List[Dict[str, Any]]:
+    """RETURNS (List[Dict[str, Any]]): Earlier entries that were not measured again, in their places, and
+    the new ones."""
+    new = {tuple(str(entry[name]) for name in key): entry for entry in found}
+    kept = [new.pop(tuple(str(entry[name]) for name in key), entry) for entry in earlier]
+    return [*kept, *new.values()]
+
+
 def write_report(rows: List[Dict[str, Any]], output: Path, flipped: float) -> None:
-    """Write both files. Only what was measured is in them."""
-    table = aggregate(rows)
+    """Write both files. Only what was measured is in them; what an earlier run put there and this one did
+    not measure stays."""
+    path = output.with_suffix(".json")
+    earlier = read_json(path) if path.exists() else {"rows": [], "pairs": []}
+    table = keep_earlier(aggregate(rows), earlier["rows"], ("dataset", "method", "gold"))
     pairs = [
         {"dataset": dataset, "first": f"{p[0]}:{p[1]}", "second": f"{p[2]}:{p[3]}", "score": score, **found}
         for dataset in TITLES
@@ -85,13 +103,16 @@ def write_report(rows: List[Dict[str, Any]], output: Path, flipped: float) -> No
         for score in ("accuracy", "macro_f1")
         if (found := compare(rows, dataset, p, score))
     ]
-    write_json(output.with_suffix(".json"), {"rows": table, "pairs": pairs, "flipped": flipped})
+    pairs = keep_earlier(pairs, earlier["pairs"], ("dataset", "first", "second", "score"))
+    write_json(path, {"rows": table, "pairs": pairs, "flipped": flipped})
     text = [HEAD.read_text(encoding="utf8").rstrip(), ""]
     for dataset, title in TITLES.items():
         mine = [entry for entry in table if entry["dataset"] == dataset]
         if mine:
             text += [f"## {title.format(flipped=flipped)}", "", *_table(mine), ""]
             text += _pairs([p for p in pairs if p["dataset"] == dataset])
+    text += _selection([entry for entry in table if entry["dataset"] in SELECTION], flipped)
+    text += _stages(table)
     text += _speed([entry for entry in table if entry["dataset"] == "speed"])
     write_bytes(output.with_suffix(".md"), ("\n".join(text).rstrip() + "\n").encode("utf8"))
 
@@ -124,6 +145,43 @@ def _pairs(pairs: List[Dict[str, Any]]) -> List[str]:
         interval = f"{p['low']:+.3f} to {p['high']:+.3f}" if "low" in p else ""
         lines.append(f"| {p['first']} - {p['second']} | {p['score']} | {p['difference']:+.3f} | {interval} | {p['seeds']} |")
     return [*lines, ""]
+
+
+def _selection(entries: List[Dict[str, Any]], flipped: float) -> List[str]:
+    """The same verdicts through the selectors of `filter`."""
+    if not entries:
+        return []
+    held_out = entries[0]["gold"]
+    lines = [
+        "## As selectors of `filter`", "",
+        f"The candidates of MIT Restaurant, those of {held_out} random sentences held out, q = .1; the verdict is all that the selectors",
+        "know beside the features: no student's confidence, no support. `conformal` knows the verdict alone. `right` is how many of",
+        "the accepted ones are, and the promise is about the mean of `wrong`.", "",
+        "| verdicts | selector | AUROC | accepted | right | wrong | CPU s | seeds |", "|---|---|---|---|---|---|---|---|",
+    ]
+    for e in sorted(entries, key=lambda e: (e["dataset"], -e["auroc"])):
+        cells = [_cell(e, "auroc", 3), _cell(e, "accepted", 0), _cell(e, "right", 0), _cell(e, "wrong_share", 3)]
+        which = SELECTION[e["dataset"]].format(flipped=flipped)
+        lines.append(f"| {which} | {e['method']} | " + " | ".join(cells) + f" | {e['cpu_seconds']:.1f} | {e['seeds']} |")
+    return [*lines, ""]
+
+
+def _stages(table: List[Dict[str, Any]]) -> List[str]:
+    """How far each stage of SiDyP carries: the accuracy of the labels of the training items after it."""
+    given = {e["dataset"]: e["train_accuracy"] for e in table if e["method"] == "llm" and e["gold"] == "0"}
+    rows = []
+    for e in table:
+        if e["method"] == "sidyp" and "stage_classifier" in e:
+            stages = ("stage_classifier", "stage_candidates", "stage_dynamic_prior", "train_accuracy")
+            cells = [f"{given[e['dataset']]:.3f}", *(_cell(e, stage, 3) for stage in stages)]
+            rows.append(f"| {e['dataset']} | " + " | ".join(cells) + " |")
+    if not rows:
+        return []
+    return [
+        "## How far each stage of SiDyP carries", "",
+        "Accuracy of the labels of the training items: as the LLM gave them, and after each stage.", "",
+        "| data | LLM | classifiers | candidates | dynamic prior | diffusion |", "|---|---|---|---|---|---|", *rows, "",
+    ]
 
 
 def _speed(entries: List[Dict[str, Any]]) -> List[str]:

@@ -2,7 +2,7 @@
 
 Codes are grouped by room: J0xx files and candidates, J1xx confidence, J2xx judge, J3xx models,
 J4xx selection, J5xx denoising, J6xx corpora and training, J7xx evaluation, J8xx rounds and the
-command line. Warnings carry the same numbering with the prefix JW.
+command line, J9xx text classification. Warnings carry the same numbering with the prefix JW.
 """
 
 
@@ -44,8 +44,14 @@ class Errors(metaclass=_WithCodes):
     J402 = "Held-out gold document {i} has no entity annotation: {text!r}. Annotate it (doc.ents = [] says that it has no entities), or leave it out."
     J403 = "The setting {name} = {value} of a selector is out of range. Expected is a number over 0 and under 1, such as 0.1."
     J404 = "The setting {name} = {value!r} of a selector is unknown. Choose one of {choices}."
-    J405 = "Row {i} of the audit has {found!r} as 'correct'. Expected is true or false: whether exactly this span is an entity with this label."
-    J406 = "Row {i} of the audit ({span!r}) is no candidate of the pool. Draw the audit from the pool that is selected from, and leave its rows as they are but for 'correct'."
+    J405 = "Row {i} of the audit has {found!r} as 'answer', and {n} of {of} rows have no clear one. Write \"yes\" (exactly this span is an entity with this label) or \"no\" into every row: leaving out the hard ones would make the sample look better than the pool."
+    J406 = "Row {i} of the audit ({span!r}) is no candidate of the pool. Draw the audit from the pool that is selected from, and leave its rows as they are but for 'answer'."
+    J422 = "{path}, line {line}: not a row of an audit ({found}). Give the file that `audit` wrote, with nothing edited but 'answer'."
+    J423 = "Row {i} of the audit ({span!r}) was changed after it was drawn. Only 'answer' may be edited; put the row back, or draw the audit again."
+    J424 = "The audit was not drawn from what is selected from now: the judged pool, the held-out documents, the selector, its floor or [silver] have changed since. Draw it again with the settings that are used now."
+    J425 = "The audit has {found} rows, but its draw has rows 1 to {of}, each once. Put the missing ones back: a sample of which rows were taken out is no longer random."
+    J426 = "{path} has no candidate that could be accepted, so there is nothing to audit. Look at the pool, or lower the floor of the selector."
+    J427 = "{path} exists already and may hold answers. Choose another file, or add --force to overwrite it."
 
     # Training
     J650 = "No document to train on in {path}: it is empty. Check the labelled set, then run `prepare` again."
@@ -124,6 +130,8 @@ class Errors(metaclass=_WithCodes):
     J511 = "The accepted pool is right in {pos:.3f} (theta+) and the rejected in {neg:.3f} (theta-) of the gold: the gap is under {gap}, so the verdicts hold next to nothing to learn from. Use a better judge, or label more than {n} items."
     J512 = "There are {n} items with a label that is held to be clean, fewer than the {k} neighbours asked for. Lower neighbours or noise_rate, or give more items."
     J513 = "{name} is {found}; expected is {expected}."
+    J514 = "The selector '{name}' learns from what candidates look like, but the table has no features. Use select(), which computes them, or give the tables the column `features`."
+    J515 = "There are {n} judged held-out candidates, {right} of them right. At least {least} are needed, with at least {least_class} right and {least_class} wrong ones, to learn how far a denoiser can be trusted."
 
     # Judge
     J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."
@@ -146,6 +154,7 @@ class Errors(metaclass=_WithCodes):
     J301 = "{path}, line {line}: without a usable {fields}. Expected {{\"text\": ..., \"response\": ...}}; correct or delete the line."
     J302 = "The encoder '{name}' cannot be loaded ({error}). Run the step that puts it there, or name a folder or hub model that has config.json, a tokenizer and weights."
     J303 = "The embedded judge learns from labelled documents, and its prompts carry none with entities. Give the task `demonstrations`."
+    J304 = "{path}, line {line}: the recorded verdicts cannot be used ({error}). Expected {{\"verdicts\": [{{\"start\", \"end\", \"label\", \"verdict\", \"confidence\", \"correction\"}}]}}, characters of the text and a confidence of 0 to 100 or none; correct or delete the line."
     # Rounds and the command line
     J801 = "No entity in the held-out gold {path}: nothing to calibrate on. Give a dev set of at least 50 annotated documents."
     J802 = "The selection left no silver document to train on. {statement} Give more held-out gold, or allow a larger share of wrong spans with --vars.q."
@@ -160,6 +169,37 @@ class Errors(metaclass=_WithCodes):
     J811 = "No cut among {cuts} leaves anything to train on: the student is never that sure. Give lower ones with --cuts."
     J812 = "There is no calibrator '{name}'. Choose one of: {known}."
     J813 = "The config does not fit: {error}. Correct it in the file, or in what is given by dotted names on the command line."
+    J820 = "{n} documents were not asked about ({reasons}). All replies are kept; run the same command again when the judge can be reached."
+    J821 = "The held-out gold {path} cannot be split: {part} would get no document. Give a larger dev set, or --stop-share 0 to stop by the other rules only."
+    J822 = "'{name}' says not which config it belongs to. Expected is one of {prefixes} in front, such as --{example}."
+    J823 = "The setting {name} of the loop is {found}. Expected is {expected}."
+    J824 = "The judge in {path} takes its demonstrations from {found}, not from paths.labelled, so that it would see the very document that it judges. Write demonstrations = ${{paths.labelled}} into its config."
+    J825 = "The labelled set {path} has {n} documents in {found} fold(s), too few to cross-fit with {folds} folds. Label more, or give more folds."
+    J826 = "The judge answered about none of {n} documents ({reasons}), so there is nothing to select by. Mend what the reasons name; a judge of recorded replies needs replies for these very documents."
+    J827 = "--only {found} names no set. Expected is pool or dev; without it, both are done."
+
+    # Text classification
+    J901 = "{where} has no column '{column}' (its columns: {columns}). Correct the row, or name the column that holds it."
+    J902 = "{where} has {found} in '{column}'. Expected is a label, or a list of labels where a text may have any number of them."
+    J903 = "The column '{column}' holds a label in some rows ({string}) and a list of labels in others ({list}). Write lists everywhere if a text may have any number of labels, else strings."
+    J904 = "{path} has only the labels: {found} (column '{column}'). There is nothing to tell apart; at least two labels are expected."
+    J905 = "{path} has no document for the pool: {reason}. Give texts to label, with \"split\": \"pool\" in one file or in pool.jsonl."
+    J906 = "{where} has the label '{label}', which is none of {labels}. Correct the row, or add the label to --labels."
+    J907 = "{path} has {n} texts of the pool with a label, so that {size} cannot be drawn as evidence. Label a random sample of the pool, at least one text, and ask for at most that many with --gold."
+    J908 = "{path} has {rows} rows for {n} documents: it belongs to another corpus, or is damaged. Run the step that makes it again."
+    J909 = "{where}: the LLM's label '{label}' is none of {labels}. Correct the row, or say that it stands for no answer: --refusal={label}."
+    J910 = "{where} has {found} in '{column}', where exactly one label is expected: the gold has one label a text."
+    J911 = "The judge gave no label to any of the {n} documents in {path}. Look at the reasons that `textcat judge` printed, and judge again."
+    J912 = "{where} has {found} in '{column}'. Expected is how sure the LLM was, a number from 0 to 1 or from 0 to 100."
+    J913 = "{path} has no component, or more than one, with factory = \"llm\" (found: {found}). Copy configs/textcat_judge.cfg."
+    J914 = "The component '{name}' failed ({error}). What was judged so far is kept; mend it and run the same command again."
+    J915 = "Gold of shape {gold} cannot be compared with predictions of shape {predicted}. Expected are the same documents and labels, and at least one document."
+    J916 = "There is no denoiser '{method}'. Choose among: {known}."
+    J917 = "The evidence ({n} documents) lacks labels that the LLM gives: {labels}. Draw more with --gold, or go on without evidence on them: --allow-missing."
+    J918 = "{path} has a document that is not in the pool: '{text}'. Draw the evidence from the pool that is judged: run `textcat prepare` and `textcat judge` again."
+    J919 = "{path} is no pipeline with a component textcat or textcat_multilabel, and no .spacy file (found: {found})."
+    J920 = "Give either --from FILE (labels that an LLM gave before) or --config FILE (an LLM to ask)."
+    J921 = "Too little to cross-fit: {n} documents of evidence in {folds} folds leave a fold empty, or fewer than two labels outside of it. Draw more with --gold, or give another number with --folds."
 
 
 class Warnings(metaclass=_WithCodes):
@@ -175,6 +215,7 @@ class Warnings(metaclass=_WithCodes):
     JW500 = "The evidence on {label} does not carry a denoiser: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n} gold items, where at least {least} is needed. What was judged is taken as it is; label more items to go further."
     JW501 = "The gold lacks the classes {labels}: there is no evidence on them."
     JW502 = "Round {round} was dropped, the labels are those of the round before: {why}"
+    JW503 = "The selector {name} could not learn from the verdicts, and ranks by the fused probability of student and judge, as llmjudge.Conformal.v1 does: {why}"
     # Corpora
     JW600 = "{path}: {n} tags continue an entity that nothing started (I- after O or after another label). They were read as the start of one; if the file is not IOB1, check its tags."
     JW601 = "{path}: {n} documents without annotation were left out of the {split} set. Write \"spans\": [] for a document without entities."
@@ -186,3 +227,7 @@ class Warnings(metaclass=_WithCodes):
     JW313 = "{host} failed {count} prompts in a row (the last one with {reason}), so the other prompts were not sent. Run the same command again when it is back."
     JW314 = "There is no price for model {model!r}: its tokens are counted as free, so max_cost = {max_cost} does not limit it."
     JW315 = "The model {name!r} failed on a prompt, which it abstains from: {error}"
+
+    # Text classification
+    JW900 = "The evidence on the label {label} does not carry the denoiser, so that the LLM's verdicts on it are taken as they are: {error}"
+    JW901 = "The denoiser {method} was left out: {error}"

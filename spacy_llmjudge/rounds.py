@@ -4,7 +4,7 @@
 """
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
 
 from spacy.tokens import Doc
 
@@ -24,10 +24,18 @@ from .storage import (
 
 if TYPE_CHECKING:
     from spacy.language import Language
+    from thinc.api import Config
 
 Progress = Optional[Callable[[int], None]]
 # a judge of candidates has no question about a document without any, today or tomorrow
-NOTHING_TO_ASK = "no_candidates"
+NOTHING_TO_ASK = ("no_candidates", "no_words")
+# what was not sent now can be sent in a later run, even where other windows of the document were
+NOT_SENT_YET = ("budget", "server_down", "stopped")
+CROSSFIT_NOTE = (
+    "This is cross-fitted, and its numbers promise nothing: each labelled document was scored by a student "
+    "that had not seen it, but none of these students is the one that annotated the pool, and a few labelled "
+    "documents are no random sample of the pool."
+)
 
 
 class NothingSelected(LLMJudgeError):
@@ -76,7 +84,7 @@ def calibrate(
     """
     from .training.readers import make_example
 
-    fitter = None if calibrator is None else _make_calibrator(calibrator)
+    fitter = None if calibrator is None else make_calibrator(calibrator)
     nlp = load_student(model, gpu_id)
     docs = list(read_docs(gold, nlp.vocab))
     if not any(len(doc.ents) for doc in docs):
@@ -155,6 +163,7 @@ def judge(
     *,
     overrides: Optional[Dict[str, Any]] = None,
     progress: Progress = None,
+    on_judge: Optional[Callable[[Any], None]] = None,
 ) -> Dict[str, Any]:
     """Ask the judge about annotated documents, shard by shard.
 
@@ -163,25 +172,18 @@ def judge(
     config (Path): A spaCy config with the component `llm_judge`; what it names under [paths]
         counts as input.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    on_judge (Optional[Callable[[Any], None]]): Gets the component before its first document.
     RETURNS (Dict[str, Any]): The manifest, with `states`: how many documents were judged, were
         abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
         tokens and cost in this run, where it keeps a ledger.
     """
-    from spacy.util import load_config, load_model_from_config
+    from spacy.util import load_model_from_config
 
-    require_file(source / MANIFEST, "Run the step `annotate` first.")
-    config = require_file(config, "The configs of judges are in configs/judges/.")
-    loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
+    loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp = load_model_from_config(loaded, auto_fill=True)
+    if on_judge is not None and "llm_judge" in nlp.pipe_names:
+        on_judge(nlp.get_pipe("llm_judge"))
     docs = list(read_docs(source, nlp.vocab))
-    # the ledger grows with every reply: it is what the judge remembers, not what it depends on
-    named = {**loaded.get("paths", {}), "ledger": None}
-    paths = [str(path) for path in named.values() if path]
-    fingerprint = {
-        "source": sha256_path(source / MANIFEST),
-        "config": sha256_bytes(loaded.to_bytes()),
-        "inputs": {path: sha256_path(path) for path in paths if Path(path).exists()},
-    }
     manifest = process_shards(
         docs,
         output,
@@ -207,6 +209,31 @@ def judge(
     }
 
 
+def judge_inputs(
+    source: Path, config: Path, overrides: Optional[Dict[str, Any]] = None
+) -> Tuple["Config", Dict[str, Any]]:
+    """What the step `judge` depends on.
+
+    source (Path): A folder that `annotate` wrote.
+    config (Path): The config of the judge.
+    overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    RETURNS (Tuple[Config, Dict[str, Any]]): The config, and hashes of all inputs.
+    """
+    from spacy.util import load_config
+
+    require_file(source / MANIFEST, "Run the step `annotate` first.")
+    config = require_file(config, "The configs of judges are in configs/judges/.")
+    loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
+    # the ledger grows with every reply: it is what the judge remembers, not what it depends on
+    named = {**loaded.get("paths", {}), "ledger": None}
+    paths = [str(path) for path in named.values() if path]
+    return loaded, {
+        "source": sha256_path(source / MANIFEST),
+        "config": sha256_bytes(loaded.to_bytes()),
+        "inputs": {path: sha256_path(path) for path in paths if Path(path).exists()},
+    }
+
+
 def filter_candidates(
     judged: Path,
     evidence: Path,
@@ -216,6 +243,7 @@ def filter_candidates(
     selection: Path,
     *,
     overrides: Optional[Dict[str, Any]] = None,
+    audit: Optional[Path] = None,
 ) -> Dict[str, Any]:
     """Fuse, decide and write the silver.
 
@@ -225,32 +253,34 @@ def filter_candidates(
     config (Path): A config with the blocks [selector] and [silver].
     silver (Path): Gets the silver documents.
     selection (Path): Gets the report on the selection as JSON.
+    audit (Optional[Path]): What a person said about random candidates of the pool: the evidence, where
+        it is given; the held-out documents then only fit the fusion.
     RETURNS (Dict[str, Any]): The report.
     """
-    from spacy.util import load_config
-    from spacy.vocab import Vocab
-
     from .confidence.reliability import reliability
-    from .registries import registry
+    from .selection.audit import check_audit, read_audit
+    from .selection.files import read_selection
     from .selection.select import select
-    from .selection.silver import SilverPolicy
 
-    config = require_file(config, "The settings of this step are in configs/filter.cfg.")
-    loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
-    selector = registry.resolve({"selector": loaded["selector"]})["selector"]
-    vocab = Vocab()
-    for folder in (judged, evidence):
-        require_file(folder / MANIFEST, "Run the step `judge` first.")
-    held_out = list(read_docs(evidence, vocab))
-    gold = _match_gold(held_out, list(read_docs(evidence_gold, vocab)), evidence_gold)
-    decided, docs, report = select(
-        list(read_docs(judged, vocab)),
-        held_out,
-        gold,
-        selector,
-        policy=SilverPolicy(**loaded.get("silver", {})),
+    rows = None if audit is None else read_audit(audit)
+    inputs = read_selection(judged, evidence, evidence_gold, config, overrides)
+    if rows is not None:
+        check_audit(rows, inputs.frame)
+    _, docs, report = select(
+        inputs.pool,
+        inputs.evidence,
+        inputs.gold,
+        inputs.selector,
+        policy=inputs.policy,
         reliability=reliability,
+        random_sample=not inputs.is_crossfit,
+        audit=rows,
     )
+    report["evidence"] = "crossfit" if inputs.is_crossfit else "held-out"
+    if rows is not None:
+        report["evidence"] = "audit"
+    elif inputs.is_crossfit:
+        report["statement"] = f"{CROSSFIT_NOTE} {report['statement']}"
     if not docs:
         raise NothingSelected(Errors.J802.format(statement=report["statement"]))
     report = _rounded(report)
@@ -318,7 +348,8 @@ def evaluate(
     return summary
 
 
-def _make_calibrator(name: str) -> Any:
+def make_calibrator(name: str) -> Any:
+    """RETURNS (Any): A calibrator by its registered name; J812 where there is none."""
     from .registries import registry
 
     known = sorted(registry.llmjudge_calibrators.get_all())
@@ -339,7 +370,8 @@ def _rounded(data: Any) -> Any:
 def _is_asked(docs: List[Doc]) -> bool:
     statuses = [get_status(doc) for doc in docs]
     return all(
-        status["state"] != "not_sent" or status["reason"] == NOTHING_TO_ASK
+        status["reason"] not in NOT_SENT_YET
+        and (status["state"] != "not_sent" or status["reason"] in NOTHING_TO_ASK)
         for status in statuses
     )
 
@@ -353,13 +385,3 @@ def unlabelled_copy(doc: Doc) -> Doc:
 def _keep_labels(doc: Doc, labels: Set[str]) -> None:
     set_candidates(doc, [c for c in get_candidates(doc) if c.label in labels])
     doc.ents = [ent for ent in doc.ents if ent.label_ in labels]
-
-
-def _match_gold(docs: List[Doc], gold: List[Doc], path: Path) -> List[Doc]:
-    by_text = {doc.text: doc for doc in gold}
-    missing = [doc.text for doc in docs if doc.text not in by_text]
-    if missing:
-        raise LLMJudgeError(
-            Errors.J803.format(path=path, n=len(missing), text=missing[0][:60])
-        )
-    return [by_text[doc.text] for doc in docs]

@@ -32,8 +32,12 @@ ALLOWED = {
         "corpora",
         "denoise",
     },
+    "textcat": {"rounds", "selection", "denoise", "training", "corpora"},
+    "judging": {"rounds"},
+    "crossfit": {"rounds", "judging", "confidence", "training"},
+    "loop": {"rounds", "judging", "evaluation", "training"},
     "baselines": {"rounds", "training"},
-    "cli": {"baselines", "rounds", "selection", "judge", "models", "confidence", "training", "evaluation", "corpora", "template"},
+    "cli": {"baselines", "crossfit", "judging", "loop", "rounds", "selection", "judge", "models", "confidence", "training", "evaluation", "corpora", "template", "textcat"},
 }
 UNSAFE = {"pickle", "cloudpickle", "joblib", "dill", "shelve"}
 

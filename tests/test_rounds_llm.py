@@ -91,3 +91,7 @@ def test_a_document_without_candidates_needs_no_second_run():
     assert rounds._is_asked([doc])
     set_status(doc, "not_sent", "budget")
     assert not rounds._is_asked([doc])
+    set_status(doc, "abstained", "budget")
+    assert not rounds._is_asked([doc]), "one of its windows was not sent"
+    set_status(doc, "abstained", "timeout")
+    assert rounds._is_asked([doc])

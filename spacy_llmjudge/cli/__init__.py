@@ -10,16 +10,20 @@ app = typer.Typer(
 
 from . import (  # noqa: E402
     annotate,
+    audit,
     calibrate,
+    crossfit,
     encoder,
     evaluate,
     filter,
     init,
     judge,
+    loop,
     package,
     plan,
     prepare,
     rules,
+    textcat,
     train,
     unjudged,
 )
@@ -34,10 +38,14 @@ for verb in (
     rules,
     plan,
     judge,
+    audit,
     filter,
+    crossfit,
+    loop,
     evaluate,
     unjudged,
     package,
+    textcat,
 ):
     verb.register(app)
 

@@ -1,11 +1,12 @@
 """What the verbs share: user errors as one line, warnings, progress bars, the time a step took."""
 import functools
+import shlex
 import sys
 import time
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from typer import Argument as Arg
 from typer import Option as Opt
@@ -41,11 +42,16 @@ def user_errors(function: Callable) -> Callable:
                     raise
                 _fail(f"{error.strerror or error}: {error.filename or ''}".strip(": "))
             except KeyboardInterrupt:
-                command = " ".join(["python -m spacy", *sys.argv[1:]])
-                msg.warn(f"Stopped. What is done is kept; go on with: {command}")
+                msg.warn("Stopped. What is done is kept; go on with:")
+                show_command(sys.argv[1:])
                 sys.exit(130)
 
     return wrapped
+
+
+def show_command(arguments: List[str]) -> None:
+    """Print a command of spaCy on a line of its own that nothing wraps, to be copied."""
+    sys.stderr.write(f"{shlex.join(['python', '-m', 'spacy', *arguments])}\n")
 
 
 def _fail(text: str) -> None:
@@ -74,9 +80,16 @@ def overrides_of(ctx: Any) -> Dict[str, Any]:
     return parse_config_overrides(ctx.args, env_var=None)
 
 
+def splits_of(only: Optional[str]) -> Tuple[str, ...]:
+    """RETURNS (Tuple[str, ...]): The sets that a verb works on: pool and dev, or one of them."""
+    if only not in (None, "pool", "dev"):
+        raise LLMJudgeError(Errors.J827.format(found=only))
+    return ("pool", "dev") if only is None else (only,)
+
+
 @contextmanager
-def progress_bar(total: int, text: str, unit: str = "doc") -> Iterator[Callable]:
-    """A progress bar.
+def progress_bar(total: Optional[int], text: str, unit: str = "doc") -> Iterator[Callable]:
+    """A progress bar; a counter where nobody knows the total.
 
     YIELDS (Callable[[int], None]): To be called with the number of units that are done.
     """

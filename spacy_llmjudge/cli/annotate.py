@@ -2,7 +2,7 @@
 from pathlib import Path
 from typing import Optional
 
-from ._util import Arg, Opt, msg, progress_bar, timed, user_errors
+from ._util import Arg, Opt, msg, progress_bar, splits_of, timed, user_errors
 
 
 @user_errors
@@ -15,6 +15,7 @@ def annotate_cli(
     ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
     candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
     shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
+    only: Optional[str] = Opt(None, "--only", help="pool or dev: leave the other one out, for who has no dev"),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
@@ -29,7 +30,7 @@ def annotate_cli(
     from ..storage import read_docs
 
     with timed("annotate", metrics):
-        for split in ("pool", "dev"):
+        for split in splits_of(only):
             source = corpus / f"{split}.spacy"
             total = sum(1 for _ in read_docs(source, Vocab()))
             with progress_bar(total, f"Annotating {split}") as progress:

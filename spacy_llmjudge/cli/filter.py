@@ -16,6 +16,8 @@ def filter_cli(
     silver: Path = Arg(..., help="File for the silver, .spacy"),
     config: Path = Arg(..., help="Config with [selector] and [silver], see configs/filter.cfg"),
     metrics: Path = Opt(Path("metrics"), "--metrics", help="Folder for selection.json"),
+    evidence: Optional[Path] = Opt(None, "--evidence", help="Folder of judged held-out documents, such as `crossfit` writes, instead of dev/ in the first argument"),
+    audit: Optional[Path] = Opt(None, "--audit", help="File that `audit` drew and a person answered: the evidence, in place of the held-out documents"),
     # fmt: on
 ) -> None:
     """Fuse confidence and support, accept what keeps the error rate, and write silver documents.
@@ -27,12 +29,13 @@ def filter_cli(
     with timed("filter", metrics), spinner("Selecting..."):
         report = filter_candidates(
             judged / "pool",
-            judged / "dev",
+            evidence or judged / "dev",
             gold,
             config,
             silver,
             metrics / "selection.json",
             overrides=overrides_of(ctx),
+            audit=audit,
         )
     decisions = report["decisions"]
     msg.good(f"{silver}: {report['documents']['silver']} documents")

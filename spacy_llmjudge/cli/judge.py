@@ -1,7 +1,9 @@
 """`judge`: ask the judge about annotated documents."""
+import math
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 import typer
 
@@ -11,10 +13,13 @@ from ._util import (
     Opt,
     msg,
     overrides_of,
-    progress_bar,
+    show_command,
+    splits_of,
     timed,
     user_errors,
 )
+
+MAX_COST = "components.llm_judge.model.max_cost"
 
 
 @user_errors
@@ -25,36 +30,41 @@ def judge_cli(
     output: Path = Arg(..., help="Folder that gets pool/ and dev/ in shards"),
     config: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges"),
     assets: Optional[Path] = Opt(None, "--assets", help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config"),
+    only: Optional[str] = Opt(None, "--only", help="pool or dev: leave the other one out, for who has no dev"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for what it did and the time that it took"),
     # fmt: on
 ) -> None:
     """Ask the judge about the annotated pool and dev.
 
     Settings of the config can be given by their dotted names, as in `spacy train`. A run that was
-    stopped goes on with the shards that are missing.
+    stopped goes on with the shards that are missing, and pays for no reply twice.
     """
-    from ..rounds import NOTHING_TO_ASK, judge
+    from ..judging import make_judge_report
+    from ..rounds import judge
     from ..storage import read_json, write_json
+    from ._meter import Meter, live
 
     overrides = {**_paths_in(assets), **overrides_of(ctx)}
-    report = {"requests": 0, "abstained": 0, "tokens_in": None, "tokens_out": None, "cost": None}
+    found: Dict[str, Dict[str, Any]] = {}
     with timed("judge", metrics):
-        for split in ("pool", "dev"):
+        for split in splits_of(only):
             source = annotated / split
             manifest = source / "manifest.json"
             shards = read_json(manifest, "Run the step `annotate` first.")["shards"]
             total = sum(shard["docs"] for shard in shards)
-            with progress_bar(total, f"Judging {split}") as progress:
-                judged = judge(
-                    source, output / split, config, overrides=overrides, progress=progress
+            meter = Meter(total, f"Judging {split}")
+            with live(meter):
+                found[split] = judge(
+                    source,
+                    output / split,
+                    config,
+                    overrides=overrides,
+                    progress=meter.shard,
+                    on_judge=meter.watch,
                 )
-            states: Dict[str, int] = judged["states"]
-            report[split] = states
-            report["requests"] += total - _count(states, "not_")
-            report["abstained"] += _count(states, "abstained")
-            _add_usage(report, judged["usage"])
-            shown = ", ".join(f"{n} {state}" for state, n in states.items())
+            shown = ", ".join(f"{n} {state}" for state, n in found[split]["states"].items())
             msg.good(f"{output / split}: {shown}")
+    report = make_judge_report(found)
     if report["tokens_in"] is not None:
         cost = "unknown" if report["cost"] is None else f"{report['cost']:.4f} USD"
         msg.info(
@@ -62,34 +72,70 @@ def judge_cli(
         )
     if metrics is not None:
         write_json(metrics / "judge.json", report)
-    not_sent = sum(
-        _count(report[split], "not_sent")
-        - _count(report[split], f"not_sent: {NOTHING_TO_ASK}")
-        for split in ("pool", "dev")
-    )
-    if not_sent:
-        command = " ".join(["python -m spacy", *sys.argv[1:]])
-        msg.warn(f"{not_sent} documents were not asked about. All replies are kept; go on with: {command}")
-        sys.exit(1)
+    # The last one knows what the ledger holds by now.
+    states = sum((Counter(one["states"]) for one in found.values()), Counter())
+    _go_on(states, list(found.values())[-1]["usage"])
+
+
+def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
+    """End with the command that goes on, where documents are left."""
+    from ..judging import left_by_reason
+
+    left = left_by_reason(states)
+    n_left = sum(left.values())
+    if not n_left:
+        return
+    arguments = list(sys.argv[1:])
+    if "budget" in left and usage is not None and usage["max_cost"] is not None:
+        budget = raise_budget(usage["max_cost"], usage["cost"] or 0.0, sum(states.values()), n_left)
+        arguments = set_option(arguments, f"--{MAX_COST}", f"{budget:g}")
+        msg.warn(
+            f"The budget of {usage['max_cost']:g} USD is used up: one more request could have exceeded it, and {n_left} documents"
+            " are left. All replies are kept. To go on with a higher budget:"
+        )
+    else:
+        msg.warn(f"{n_left} documents are left. All replies are kept. To go on, when what is named above is mended:")
+    show_command(arguments)
+    sys.exit(1)
+
+
+def raise_budget(max_cost: float, cost: float, n_docs: int, n_left: int) -> float:
+    """A budget that should do for the rest: twice as much, or what the rest costs at the rate so far.
+
+    max_cost (float): The budget that was used up, US dollars.
+    cost (float): What was spent of it.
+    n_docs (int): Documents.
+    n_left (int): Those that were not asked about.
+    RETURNS (float): US dollars, rounded up to two digits.
+
+    EXAMPLE:
+        >>> raise_budget(5.0, 4.9, 1000, 800)
+        29.0
+        >>> raise_budget(5.0, 4.9, 1000, 10)
+        10.0
+    """
+    rest = cost / max(n_docs - n_left, 1) * n_left
+    needed = max(2 * max_cost, max_cost + 1.2 * rest)
+    step = 10.0 ** (math.floor(math.log10(needed)) - 1)
+    return round(math.ceil(round(needed / step, 6)) * step, 12)
+
+
+def set_option(arguments: List[str], option: str, value: str) -> List[str]:
+    """RETURNS (List[str]): The arguments, with an option set anew or put at the end."""
+    kept: List[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == option:
+            next(words, None)
+        elif not word.startswith(f"{option}="):
+            kept.append(word)
+    return [*kept, option, value]
 
 
 def _paths_in(assets: Optional[Path]) -> Dict[str, Any]:
     names = {"paths.rules": "rules.txt", "paths.replies": "responses.jsonl"}
     files = {key: (assets or Path()) / name for key, name in names.items()}
     return {key: str(file_) for key, file_ in files.items() if assets and file_.exists()}
-
-
-def _add_usage(report: Dict[str, Any], usage: Optional[Dict[str, Any]]) -> None:
-    for key in ("tokens_in", "tokens_out"):
-        if usage is not None and usage[key] is not None:
-            report[key] = (report[key] or 0) + usage[key]
-    if usage is not None:
-        # the ledger counts the cost of all runs together
-        report["cost"] = usage["cost"]
-
-
-def _count(states: Dict[str, int], prefix: str) -> int:
-    return sum(n for state, n in states.items() if state.startswith(prefix))
 
 
 def register(app) -> None:

@@ -36,6 +36,11 @@ def plan_cli(
         typer.echo(plan["first_prompt"])
     msg.divider("The plan")
     msg.table(_rows(plan))
+    if plan["cost"] is not None:
+        msg.info(
+            f"The cost is as right as the prices of {plan['prices_as_of']} in {plan['prices']}: check"
+            f" {plan['model']} with your provider, correct the file, and write the day into as_of."
+        )
     if plan["max_cost"] is not None and (plan["cost"] or 0) > plan["max_cost"]:
         msg.warn(f"This is over the budget of {plan['max_cost']} USD: it would stop on the way.")
     if output is not None:
@@ -56,7 +61,7 @@ def make_plan(
     overrides (Dict[str, Any]): Settings of the config by their dotted names.
     concurrency (Optional[int]): Requests at the same time.
     seconds (float): How long one takes.
-    RETURNS (Dict[str, Any]): The plan, with `model`, `prices_as_of` and `max_cost`.
+    RETURNS (Dict[str, Any]): The plan, with `model`, `prices`, `prices_as_of` and `max_cost`.
     """
     from ..judge.planning import plan_judging
     from ..models.prices import read_prices
@@ -76,6 +81,7 @@ def make_plan(
     return {
         **plan,
         "model": str(inner.get("model") or inner.get("name") or inner["@llm_models"]),
+        "prices": prices,
         "prices_as_of": read_prices(prices)[0] if prices else None,
         "max_cost": outer.get("max_cost"),
         "seconds_per_request": seconds,

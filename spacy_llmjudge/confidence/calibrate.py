@@ -4,7 +4,7 @@ Everything is also fitted without each fold of documents, so that evidence can b
 parameters that never saw it.
 """
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -131,10 +131,70 @@ def fit_calibration(
     n_folds (int): How many folds.
     RETURNS (Calibration): All that was fitted.
     """
+    adapter, evidence = component.collect_evidence(examples)
+    return fit_evidence(
+        adapter,
+        evidence,
+        labels=adapter.component.labels,
+        cut=component.candidate_cut,
+        calibrator=calibrator,
+        n_folds=n_folds,
+    )
+
+
+def fit_crossfit(
+    parts: Sequence[Tuple[Any, Iterable[Any]]],
+    *,
+    calibrator: Optional[Any] = None,
+    n_folds: int = 5,
+) -> Calibration:
+    """Fit on the labelled set itself, each document scored by a student that has not seen it.
+
+    parts (Sequence[Tuple[CalibratedConfidence, Iterable[Example]]]): The component of each student,
+        and the documents that this student was not trained on.
+    calibrator (Optional[Any]): As in `fit_calibration`.
+    n_folds (int): As in `fit_calibration`.
+    RETURNS (Calibration): For the student that was trained on all of them, as far as that one is like
+        these: nothing about it was measured.
+    """
+    found = [component.collect_evidence(examples) for component, examples in parts]
+    adapter = _ManyAdapters([adapter for adapter, _ in found])
+    evidence = [
+        replace(one, scores=(number, one.scores))
+        for number, (_, documents) in enumerate(found)
+        for one in documents
+    ]
+    return fit_evidence(
+        adapter,
+        evidence,
+        labels={label for one, _ in found for label in one.component.labels},
+        cut=parts[0][0].candidate_cut,
+        calibrator=calibrator,
+        n_folds=n_folds,
+    )
+
+
+def fit_evidence(
+    adapter: Any,
+    evidence: Sequence[Evidence],
+    *,
+    labels: Iterable[str],
+    cut: float,
+    calibrator: Optional[Any] = None,
+    n_folds: int = 5,
+) -> Calibration:
+    """Fit temperature and calibrator on documents that are scored already.
+
+    adapter (Any): The adapter that scored them.
+    evidence (Sequence[Evidence]): Held-out documents.
+    labels (Iterable[str]): The labels of what scored them.
+    cut (float): The least posterior of a candidate.
+    calibrator (Optional[Any]): As in `fit_calibration`.
+    n_folds (int): As in `fit_calibration`.
+    RETURNS (Calibration): All that was fitted.
+    """
     if n_folds < 2:
         raise LLMJudgeError(Errors.J112.format(n_folds=n_folds))
-    adapter, evidence = component.collect_evidence(examples)
-    cut = component.candidate_cut
     fold = np.array([fold_of(e.text, n_folds) for e in evidence], dtype=int)
     losses = temperature_losses(adapter, evidence)
     temperatures = [
@@ -155,7 +215,7 @@ def fit_calibration(
         folds=folds,
         n_spans=len(tables[-1]["doc"]),
         reliability=_reliability(tables, fitted, fold, n_folds),
-        labels=sorted(adapter.component.labels),
+        labels=sorted(labels),
     )
 
 
@@ -201,6 +261,35 @@ def pick_temperature(losses: np.ndarray) -> float:
     bend = left - 2 * middle + right
     shift = 0.5 * (left - right) / bend if bend > 0 else 0.0
     return float(np.exp(logs[best] + shift * (logs[1] - logs[0])))
+
+
+class _ManyAdapters:
+    """Adapters of several components as one: each score comes with the number of its adapter."""
+
+    def __init__(self, adapters: Sequence[Any]) -> None:
+        self._adapters = adapters
+        self.has_temperature = all(adapter.has_temperature for adapter in adapters)
+
+    def posteriors(
+        self,
+        scores: Sequence[Tuple[int, Any]],
+        *,
+        temperature: float,
+        cut: float,
+        forced: Sequence[Sequence[SpanKey]],
+    ) -> List[SpanPosteriors]:
+        results: List[Any] = [None] * len(scores)
+        for number, adapter in enumerate(self._adapters):
+            rows = [i for i, (owner, _) in enumerate(scores) if owner == number]
+            found = adapter.posteriors(
+                [scores[i][1] for i in rows],
+                temperature=temperature,
+                cut=cut,
+                forced=[forced[i] for i in rows],
+            )
+            for i, result in zip(rows, found):
+                results[i] = result
+        return results
 
 
 def _posteriors(

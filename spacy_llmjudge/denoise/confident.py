@@ -31,6 +31,14 @@ def prune_labels(
     RETURNS (Denoised): Kept labels stay; items without a label and pruned ones get the label of the
         model that was fitted on the kept ones. The report says how many were pruned.
     RAISES (LLMJudgeError): On features or labels that cannot carry it, or without cleanlab.
+
+    >>> rng = np.random.default_rng(0)
+    >>> truth = np.arange(300) % 3
+    >>> x = 4 * np.eye(3)[truth] + 0.5 * rng.normal(size=(300, 3))
+    >>> noisy = np.where(rng.random(300) < 0.2, (truth + 1) % 3, truth)
+    >>> pruned = prune_labels(x, noisy)
+    >>> bool(np.mean(noisy == truth) < 0.85 < 0.95 < np.mean(np.array(pruned.labels) == truth))
+    True
     """
     try:
         from cleanlab.filter import find_label_issues

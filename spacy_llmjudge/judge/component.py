@@ -1,6 +1,7 @@
 """The component `llm_judge`: verdicts of an LLM on the candidates of any NER pipeline."""
 import warnings
 from collections import Counter
+from contextlib import closing
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Literal, Optional, Set, Tuple
 
 from spacy.language import Language
@@ -86,6 +87,9 @@ class LLMJudge(LLMWrapper):
 
     A judge that fails leaves a document as it was, its candidates abstained. A document that fails
     reaches the pipeline's error handler alone.
+
+    on_judged (Optional[Callable[[Doc], None]]): Called with each document as soon as its replies were
+        read, for who wants to watch.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class LLMJudge(LLMWrapper):
         self.name = name
         self.spans_key = spans_key
         self.action = action
+        self.on_judged: Optional[Callable[[Doc], None]] = None
 
     def _check_sharding(self) -> None:
         """Judge tasks make windows of their own, so spacy-llm's advice on context lengths is moot."""
@@ -147,54 +152,72 @@ class LLMJudge(LLMWrapper):
                 asked.append((doc, list(prompts)))
             except Exception as error:
                 error_handler(self._name, self, [doc], error)
-        replies = self._ask_all([prompts for _, prompts in asked])
         judged = []
-        for (doc, prompts), doc_replies in zip(asked, replies):
-            try:
-                (doc,) = self._task.parse_responses([[doc]], [doc_replies])
-                self._act(doc)
-            except Exception as error:
-                error_handler(self._name, self, [doc], error)
-                continue
-            if self._save_io:
-                self._keep_io(doc, prompts, doc_replies)
-            judged.append(doc)
+        # Closed at once when something stops it, so that what is under way can still come home.
+        with closing(self._ask_all(asked)) as answered:
+            for doc, prompts, replies in answered:
+                try:
+                    (doc,) = self._task.parse_responses([[doc]], [replies])
+                    self._act(doc)
+                except Exception as error:
+                    error_handler(self._name, self, [doc], error)
+                    continue
+                if self._save_io:
+                    self._keep_io(doc, prompts, replies)
+                judged.append(doc)
+                if self.on_judged is not None:
+                    self.on_judged(doc)
         return judged
 
-    def _ask_all(self, prompts: List[List[Any]]) -> List[List[Any]]:
+    def _ask_all(
+        self, asked: List[Tuple[Doc, List[Any]]]
+    ) -> Iterator[Tuple[Doc, List[Any], List[Any]]]:
+        """Yield each document with its prompts and its replies, as they come."""
         failures: Counter = Counter()
-        filled = [one for one in prompts if one]
+        filled = [prompts for _, prompts in asked if prompts]
         if type(self._model).__module__.startswith("spacy_llm."):
             # These answer one prompt after another anyway, and one failure loses all replies of a call.
-            replies = [self._ask_each(one, failures) for one in filled]
+            replies = (self._ask_each(prompts, failures) for prompts in filled)
         else:
-            replies = self._ask(filled, failures) if filled else []
+            replies = self._ask(filled, failures) if filled else iter(())
+        for doc, prompts in asked:
+            yield doc, prompts, next(replies) if prompts else []
+        for _ in replies:
+            pass  # to its end, where a ledger says what it has to say
         if failures:
             kinds = ", ".join(f"{kind} ({n})" for kind, n in sorted(failures.items()))
             count = sum(failures.values())
             warnings.warn(Warnings.JW201.format(count=count, kinds=kinds), stacklevel=2)
-        queue = iter(replies)
-        return [next(queue) if one else [] for one in prompts]
 
-    def _ask(self, prompts: List[List[Any]], failures: Counter) -> List[List[Any]]:
+    def _ask(self, prompts: List[List[Any]], failures: Counter) -> Iterator[List[Any]]:
+        """Yield the replies of each document; after a failure the rest are asked one by one."""
+        n_answered = 0
         try:
-            replies = [list(doc_replies) for doc_replies in self._model(prompts)]
+            for found in self._model(prompts):
+                replies = list(found)
+                n_answered += 1
+                if n_answered <= len(prompts):
+                    yield replies
         except LLMJudgeError:
             raise
         except Exception as error:
+            rest = prompts[n_answered:]
             if len(prompts) > 1:
-                return [self._ask([one], failures)[0] for one in prompts]
-            if len(prompts[0]) > 1:
-                return [self._ask_each(prompts[0], failures)]
-            # Only the kind is told: messages of HTTP clients can hold addresses with keys in them.
-            failures[type(error).__name__] += 1
-            return [[Reply("", state="abstained", reason="judge_failed")]]
-        return replies + [[] for _ in prompts[len(replies) :]]
+                for one in rest:
+                    yield from self._ask([one], failures)
+            elif rest and len(rest[0]) > 1:
+                yield self._ask_each(rest[0], failures)
+            elif rest:
+                # Only the kind is told: messages of HTTP clients can hold addresses with keys in them.
+                failures[type(error).__name__] += 1
+                yield [Reply("", state="abstained", reason="judge_failed")]
+            return
+        yield from ([] for _ in prompts[n_answered:])
 
     def _ask_each(self, prompts: List[Any], failures: Counter) -> List[Any]:
         """Ask the prompts of one document one by one, so that none costs another its reply."""
         missing = Reply("", state="abstained", reason="no_reply")
-        return [[*self._ask([[one]], failures)[0], missing][0] for one in prompts]
+        return [[*next(self._ask([[one]], failures)), missing][0] for one in prompts]
 
     def _act(self, doc: Doc) -> None:
         if self.action == "annotate" or get_status(doc, self.spans_key)["state"] != "judged":

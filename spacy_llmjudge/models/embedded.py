@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from ..storage import sha256_json
+from .answers import Finding, write_answers
 from .messages import Prompt, Reply
 
 if TYPE_CHECKING:
     from .verifier import Verifier
 
 LISTED = 0.5
+
+Candidate = Tuple[int, int, str]
 
 
 def make_embedded_model(
@@ -25,10 +28,11 @@ def make_embedded_model(
 
 
 class EmbeddedModel:
-    """Answers in the reply format of the annotating task, about the candidates that a prompt carries.
+    """Answers about the candidates that a prompt carries, in the reply format of the task that asks.
 
     It reads the prompt's candidates and its demonstrations (all labelled documents), never the prompt
-    itself, so it proposes nothing and no text can talk to it.
+    itself, so no text can talk to it. Asked for a list it proposes nothing; asked about each candidate
+    it proposes what is nearer to what was labelled: another label, or a word more or less.
     """
 
     def __init__(self, encoder: Union[Path, str], seed: int) -> None:
@@ -53,11 +57,10 @@ class EmbeddedModel:
                 verifier = self._get_verifier(prompt)
                 groups.setdefault(id(verifier), (verifier, []))[1].append(i)
         for verifier, members in groups.values():
-            scores = verifier.probabilities(
-                [flat[i].text for i in members], [flat[i].candidates for i in members]
-            )
-            for i, probabilities in zip(members, scores):
-                replies[i] = Reply(make_reply(flat[i].text, flat[i].candidates, probabilities))
+            asked = [_list_spans(flat[i]) for i in members]
+            scores = verifier.probabilities([flat[i].text for i in members], asked)
+            for i, spans, probabilities in zip(members, asked, scores):
+                replies[i] = Reply(_answer(flat[i], dict(zip(spans, probabilities))))
         queue = iter(replies)
         return [[next(queue) for _ in of_doc] for of_doc in nested]
 
@@ -76,6 +79,55 @@ class EmbeddedModel:
             )
         self._last = (prompt.demonstrations, self._verifiers[key])
         return self._verifiers[key]
+
+
+def _list_spans(prompt: Prompt) -> List[Candidate]:
+    """The candidates, and what else they could be where the task wants to know that."""
+    spans = list(prompt.candidates)
+    if prompt.verdicts:
+        from .verifier import find_words, shift
+
+        words = find_words(prompt.text)
+        for start, end, label in prompt.candidates:
+            spans += [(start, end, other) for other in sorted(prompt.labels)]
+            spans += [(*place, label) for place in shift(words, [(start, end)])]
+    return list(dict.fromkeys(spans))
+
+
+def _answer(prompt: Prompt, probabilities: Dict[Candidate, float]) -> str:
+    candidates = prompt.candidates
+    if not prompt.verdicts:
+        return make_reply(prompt.text, candidates, [probabilities[c] for c in candidates])
+    findings = [find_verdict(prompt.text, c, probabilities) for c in candidates]
+    return write_answers(findings, prompt.verdicts)
+
+
+def find_verdict(
+    text: str, candidate: Candidate, probabilities: Dict[Candidate, float]
+) -> Finding:
+    """Choose the verdict on a candidate: the likeliest reading, if one is over LISTED.
+
+    text (str): The text of the prompt.
+    candidate (Candidate): Start character, end character and label.
+    probabilities (Dict[Candidate, float]): Of the candidate, of its span with other labels, and of
+        spans with its label that share words with it.
+    RETURNS (Finding): The verdict, the probability of the candidate, and the reading that is better.
+    """
+    start, end, label = candidate
+    probability = probabilities[candidate]
+    if probability >= LISTED:
+        return Finding("correct", probability)
+    others = [
+        (p, other)
+        for other, p in probabilities.items()
+        if other[:2] == (start, end) or (other[2] == label and other[0] < end and start < other[1])
+    ]
+    best, (best_start, best_end, best_label) = max(others)
+    if best < LISTED:
+        return Finding("not_entity", probability)
+    if (best_start, best_end) == (start, end):
+        return Finding("wrong_label", probability, best_label)
+    return Finding("wrong_boundary", probability, text[best_start:best_end])
 
 
 def make_reply(

@@ -54,6 +54,9 @@ class ForeignModel:
         read: Dict[str, Any] = {"prompt": str(prompt)}
         if self._reads_prompt and isinstance(prompt, Prompt):
             carried = {k: v for k, v in vars(prompt).items() if k != "sample"}
+            if not prompt.verdicts:
+                # As before there were any, so that ledgers keep their replies.
+                del carried["verdicts"]
             read.update(carried)
         return json.dumps(read, sort_keys=True).encode("ascii")
 

@@ -17,6 +17,9 @@ class Prompt(str):
     schema (Optional[Dict[str, Any]]): The JSON schema of the reply, where the task has one.
     options (Optional[Tuple[str, ...]]): The answers to choose from, where the task asks for one
         token; a model that returns log-probabilities returns them for these.
+    verdicts (Tuple[Dict[str, str], ...]): For every candidate the verdict that each letter stands for,
+        where the task asks about each: a reply has a line `number: letter | probability | correction`
+        for each, and a model that returns log-probabilities returns them with it.
     sample (int): Which of several draws for the same question this is; each is a request of its own.
     """
 
@@ -26,6 +29,7 @@ class Prompt(str):
     demonstrations: Tuple[Dict[str, Any], ...]
     schema: Optional[Dict[str, Any]]
     options: Optional[Tuple[str, ...]]
+    verdicts: Tuple[Dict[str, str], ...]
     sample: int
 
     def __new__(
@@ -38,6 +42,7 @@ class Prompt(str):
         demonstrations: Sequence[Dict[str, Any]] = (),
         schema: Optional[Dict[str, Any]] = None,
         options: Optional[Sequence[str]] = None,
+        verdicts: Sequence[Dict[str, str]] = (),
         sample: int = 0,
     ) -> "Prompt":
         self = super().__new__(cls, prompt)
@@ -47,6 +52,7 @@ class Prompt(str):
         self.demonstrations = tuple(demonstrations)
         self.schema = schema
         self.options = None if options is None else tuple(options)
+        self.verdicts = tuple(verdicts)
         self.sample = sample
         return self
 

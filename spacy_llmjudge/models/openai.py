@@ -266,7 +266,7 @@ class OpenAI:
             if self._use_schema and prompt.schema:
                 schema = {"name": "reply", "strict": True, "schema": prompt.schema}
                 body["response_format"] = {"type": "json_schema", "json_schema": schema}
-            if self._top_logprobs and prompt.options:
+            if self._top_logprobs and (prompt.options or prompt.verdicts):
                 body["logprobs"] = True
                 body["top_logprobs"] = self._top_logprobs
         text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

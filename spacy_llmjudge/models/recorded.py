@@ -1,28 +1,56 @@
 """Replies that an LLM gave before, from a file, found by the text they are about."""
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Union
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import require_file
+from .answers import Finding, write_answers
 from .messages import Reply
+
+_VERDICTS = ("correct", "wrong_label", "wrong_boundary", "not_entity")
+
+Candidate = Tuple[int, int, str]
+
+
+@dataclass
+class Recording:
+    """What was recorded for one text.
+
+    reply (Optional[str]): A reply to its prompt.
+    is_raw (bool): Whether that is the reply as the LLM wrote it, which may answer any task.
+    verdicts (Dict[Candidate, Finding]): Verdicts by start character, end character and label.
+    """
+
+    reply: Optional[str] = None
+    is_raw: bool = False
+    verdicts: Dict[Candidate, Finding] = field(default_factory=dict)
 
 
 def make_recorded_model(path: Union[Path, str]) -> "RecordedModel":
     """Make the model `llmjudge.Recorded.v1`. The file is read when the first prompt comes.
 
-    path (Union[Path, str]): A JSONL file with rows `{"text": ..., "response": ...}`.
+    path (Union[Path, str]): A JSONL file with rows `{"text": ..., "response": ...}`. A response is a raw
+        reply (a string), what the annotating task reads (`{"entities": ..., "alternatives": ...}`), or
+        verdicts for the verifying task: `{"verdicts": [{"start", "end", "label", "verdict", "confidence",
+        "correction"}]}` with characters of the text, a confidence of 0 to 100 that the candidate is
+        correct, and the last two where there are any.
     RETURNS (RecordedModel): The model.
     """
     return RecordedModel(path)
 
 
 class RecordedModel:
-    """Answers a prompt with what was recorded for its text; abstains where nothing was."""
+    """Answers a prompt with what was recorded for its text; abstains where nothing was.
+
+    A prompt about candidates, whose answers have letters of their own in each prompt, gets the recorded
+    verdicts under the letters that it gave them.
+    """
 
     def __init__(self, path: Union[Path, str]) -> None:
         self._path = Path(path)
-        self._replies: Optional[Dict[str, str]] = None
+        self._recordings: Optional[Dict[str, Recording]] = None
 
     def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
         """Answer prompts.
@@ -30,28 +58,38 @@ class RecordedModel:
         prompts (Iterable[Iterable[str]]): The prompts of each document.
         RETURNS (Iterable[Iterable[str]]): The replies, in the same order.
         """
-        if self._replies is None:
-            self._replies = read_replies(self._path)
+        if self._recordings is None:
+            self._recordings = read_replies(self._path)
         return [[self._answer(prompt) for prompt in of_doc] for of_doc in prompts]
 
     def _answer(self, prompt: str) -> Reply:
         text = getattr(prompt, "text", None)
         if text is None:
             return Reply("", state="abstained", reason="plain_prompt")
-        reply = self._replies.get(text.strip())
+        recording = self._recordings.get(text.strip(), Recording())
+        reply = recording.reply
+        if getattr(prompt, "verdicts", ()):
+            reply = _answer_each(prompt, recording) or (reply if recording.is_raw else None)
         if reply is None:
             return Reply("", state="abstained", reason="no_recorded_reply")
         return Reply(reply)
 
 
-def read_replies(path: Path) -> Dict[str, str]:
-    """Read recorded replies; of several for the same text the last one counts.
+def _answer_each(prompt: Any, recording: Recording) -> str:
+    # The recorded characters count from the first one that is no white space.
+    offset = len(prompt.text) - len(prompt.text.lstrip())
+    keys = [(start - offset, end - offset, label) for start, end, label in prompt.candidates]
+    return write_answers([recording.verdicts.get(key) for key in keys], prompt.verdicts)
 
-    path (Path): The JSONL file. A response that is a string is a raw reply, anything else is JSON.
-    RETURNS (Dict[str, str]): Reply by text, without white space around the text.
+
+def read_replies(path: Path) -> Dict[str, Recording]:
+    """Read recorded replies; of several for the same text, or the same candidate, the last one counts.
+
+    path (Path): The JSONL file.
+    RETURNS (Dict[str, Recording]): By text, without white space around it.
     """
     path = require_file(path, "It should hold recorded replies, one {\"text\", \"response\"} a line.")
-    replies: Dict[str, str] = {}
+    recordings: Dict[str, Recording] = {}
     with path.open(encoding="utf8") as file_:
         for number, line in enumerate(file_, 1):
             if not line.strip():
@@ -64,11 +102,39 @@ def read_replies(path: Path) -> Dict[str, str]:
             if missing:
                 fields = ", ".join(missing)
                 raise LLMJudgeError(Errors.J301.format(path=path, line=number, fields=fields))
-            response = row["response"]
-            if not isinstance(response, str):
-                response = json.dumps(response, ensure_ascii=False)
-            replies[row["text"].strip()] = response
-    return replies
+            recording = recordings.setdefault(row["text"].strip(), Recording())
+            try:
+                _add(recording, row["response"], row["text"])
+            except (KeyError, TypeError, ValueError) as error:
+                found = f"{type(error).__name__}: {error}"
+                raise LLMJudgeError(
+                    Errors.J304.format(path=path, line=number, error=found)
+                ) from error
+    return recordings
+
+
+def _add(recording: Recording, response: Any, text: str) -> None:
+    if isinstance(response, str):
+        recording.reply, recording.is_raw = response, True
+        return
+    offset = len(text) - len(text.lstrip())
+    rows = response.get("verdicts", ()) if isinstance(response, dict) else ()
+    for row in rows:
+        key = (row["start"] - offset, row["end"] - offset, row["label"])
+        recording.verdicts[key] = _read_finding(row)
+    if not rows or "entities" in response:
+        recording.reply, recording.is_raw = json.dumps(response, ensure_ascii=False), False
+
+
+def _read_finding(row: Dict[str, Any]) -> Finding:
+    if row["verdict"] not in _VERDICTS:
+        raise ValueError(f"the verdict {row['verdict']!r} is none of {', '.join(_VERDICTS)}")
+    confidence = row.get("confidence")
+    if confidence is not None and not 0 <= confidence <= 100:
+        raise ValueError(f"the confidence {confidence!r} is not 0 to 100")
+    correction = row.get("correction")
+    chance = None if confidence is None else confidence / 100
+    return Finding(row["verdict"], chance, None if correction is None else str(correction))
 
 
 def _missing_fields(row: object) -> List[str]:

@@ -101,18 +101,34 @@ def training_spans(
     RETURNS (Dict[Characters, str]): Start and end character to the label, or to NONE.
     """
     marked = {(e["start"], e["end"]): e["label"] for e in row["entities"] if e["label"] in labels}
-    words = [match.span() for match in _WORD.finditer(row["text"])]
-    starts = {start: i for i, (start, _) in enumerate(words)}
-    ends = {end: i for i, (_, end) in enumerate(words)}
-    negatives = set()
-    for start, end in marked:
-        for left, right in _SHIFTS if start in starts and end in ends else ():
-            i, j = starts[start] + left, ends[end] + right
-            if 0 <= i <= j < len(words):
-                negatives.add((words[i][0], words[j][1]))
+    words = find_words(row["text"])
+    negatives = set(shift(words, list(marked)))
     for i in range(len(words)):
         for size in range(1, min(MAX_CHUNK, len(words) - i) + 1):
             if rng.random() < CHUNK_SHARE / size:
                 negatives.add((words[i][0], words[i + size - 1][1]))
     spans = {**dict.fromkeys(negatives, NONE), **marked}
     return dict(sorted(spans.items()))
+
+
+def find_words(text: str) -> List[Characters]:
+    """RETURNS (List[Characters]): Start and end character of each word and punctuation mark."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def shift(words: Sequence[Characters], spans: Sequence[Characters]) -> List[Characters]:
+    """Move the boundaries of spans by a word or two.
+
+    words (Sequence[Characters]): The words of the text, in order.
+    spans (Sequence[Characters]): The spans; one that does not begin and end with words is left out.
+    RETURNS (List[Characters]): What else they could be, in the order of the spans.
+    """
+    starts = {start: i for i, (start, _) in enumerate(words)}
+    ends = {end: i for i, (_, end) in enumerate(words)}
+    found = []
+    for start, end in spans:
+        for left, right in _SHIFTS if start in starts and end in ends else ():
+            i, j = starts[start] + left, ends[end] + right
+            if 0 <= i <= j < len(words):
+                found.append((words[i][0], words[j][1]))
+    return found

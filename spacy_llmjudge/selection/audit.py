@@ -1,19 +1,29 @@
 """Audit: a person looks at random candidates of the pool, and what they say is the evidence.
 
 Candidates of the pool are exchangeable with the rest of the pool by construction, which held-out gold
-is only where it was drawn from the same text.
+is only where it was drawn from the same text. For this the sample must stay what was drawn: every row
+says which one of how many it is and carries a hash of what was drawn, and all of them are answered.
 """
-from typing import Any, Dict, List, Sequence
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import sha256_json
+from ..storage import require_file, sha256_json, write_bytes
 from .decide import decide
+from .files import read_selection
 from .inputs import Selector, make_tables
 from .silver import SilverPolicy
 from .table import CandidateTable
+
+# Characters on either side of the span that a person reads first; the whole text is in the row too.
+CONTEXT = 80
+ANSWERS = {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False}
+
+Row = Dict[str, Any]
 
 
 def draw_audit(
@@ -25,7 +35,8 @@ def draw_audit(
     *,
     policy: SilverPolicy = SilverPolicy(),
     seed: int = 0,
-) -> List[Dict[str, Any]]:
+    frame: str = "",
+) -> List[Row]:
     """Draw candidates of the pool for a person to answer.
 
     pool_docs (Sequence[Doc]): Documents with candidates.
@@ -35,8 +46,10 @@ def draw_audit(
     n (int): How many; all where there are fewer.
     policy (SilverPolicy): As in the selection.
     seed (int): Another seed, another draw.
-    RETURNS (List[Dict[str, Any]]): Rows with `text`, `start`, `end` (characters), `span`, `label`, and
-        `correct`, which is None until a person puts True or False there.
+    frame (str): What they are drawn from; it must be the same when they are read back.
+    RETURNS (List[Row]): Rows with `row`, `of`, `frame` and `id`; `text`, `start`, `end` (characters),
+        `span`, `label`, `context` (the span between brackets, with what is around it); and `answer`,
+        empty until a person writes "yes" or "no" there: is exactly this span an entity with this label?
     """
     tables = make_tables(pool_docs, evidence_docs, evidence_gold, selector, policy)
     decisions = decide(tables.pool, tables.evidence, selector)
@@ -44,24 +57,121 @@ def draw_audit(
     rows = np.flatnonzero(decisions.pool_chosen & (decisions.probability >= floor))
     found = [_describe(pool_docs, tables.pool, row) for row in rows.tolist()]
     found.sort(key=lambda row: sha256_json([seed, row]))
-    return [{**row, "correct": None} for row in found[:n]]
+    drawn = found[:n]
+    numbered = [
+        {"row": i, "of": len(drawn), "frame": frame, **row} for i, row in enumerate(drawn, 1)
+    ]
+    return [
+        {"id": _identify(row), **row, "context": _mark(row), "answer": ""} for row in numbered
+    ]
+
+
+def export_audit(
+    judged: Path,
+    evidence: Path,
+    evidence_gold: Path,
+    config: Path,
+    output: Path,
+    *,
+    n: int,
+    seed: int = 0,
+    overrides: Optional[Dict[str, Any]] = None,
+) -> int:
+    """Draw candidates of a judged pool and write them as JSONL, one a line.
+
+    judged (Path): The folder of the judged pool.
+    evidence (Path): The folder of the judged held-out documents.
+    evidence_gold (Path): Their gold.
+    config (Path): The config that will select; where it is another one then, the audit is refused.
+    output (Path): Gets the rows.
+    n (int): How many; all where there are fewer.
+    seed (int): Another seed, another draw.
+    overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    RETURNS (int): How many there are.
+    """
+    inputs = read_selection(judged, evidence, evidence_gold, config, overrides)
+    rows = draw_audit(
+        inputs.pool,
+        inputs.evidence,
+        inputs.gold,
+        inputs.selector,
+        n,
+        policy=inputs.policy,
+        seed=seed,
+        frame=inputs.frame,
+    )
+    if not rows:
+        raise LLMJudgeError(Errors.J426.format(path=judged))
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    write_bytes(output, "".join(lines).encode("utf8"))
+    return len(rows)
+
+
+def read_audit(path: Path) -> List[Row]:
+    """Read what `export_audit` wrote and a person has answered.
+
+    path (Path): The JSONL file.
+    RETURNS (List[Row]): The rows, as they stand there; `check_audit` looks at what they say.
+    RAISES (LLMJudgeError): J422 at the first line that is no row of an audit.
+    """
+    path = require_file(path, "It should hold an audit that was answered; `audit` draws one.")
+    rows = []
+    try:
+        lines = path.read_text(encoding="utf8").splitlines()
+    except ValueError as error:
+        raise LLMJudgeError(Errors.J422.format(path=path, line=1, found=error)) from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            lacks = [name for name in _FIELDS if name not in row]
+            problem = f"it lacks {', '.join(lacks)}" if lacks else ""
+        except (ValueError, TypeError) as error:
+            problem = str(error)
+        if problem:
+            raise LLMJudgeError(Errors.J422.format(path=path, line=number, found=problem))
+        rows.append(row)
+    if not rows:
+        raise LLMJudgeError(Errors.J422.format(path=path, line=1, found="the file is empty"))
+    return rows
+
+
+def check_audit(rows: Sequence[Row], frame: str) -> None:
+    """See to it that rows are a whole, unchanged draw of this pool, and answered.
+
+    rows (Sequence[Row]): Rows of `draw_audit`.
+    frame (str): What is selected from now.
+    RAISES (LLMJudgeError): J423 where a row was changed, J424 where the draw came from something else,
+        J425 where rows are missing or there twice, J405 where answers are missing or unclear.
+    """
+    for i, row in enumerate(rows, 1):
+        if row["id"] != _identify(row):
+            raise LLMJudgeError(Errors.J423.format(i=i, span=row["span"]))
+    if any(row["frame"] != frame for row in rows):
+        raise LLMJudgeError(Errors.J424)
+    numbers = sorted(row["row"] for row in rows)
+    of = rows[0]["of"]
+    if numbers != list(range(1, of + 1)) or any(row["of"] != of for row in rows):
+        raise LLMJudgeError(Errors.J425.format(found=len(rows), of=of))
+    for row in rows:
+        _answer_of(row, rows)
 
 
 def truth_of(
-    audit: Sequence[Dict[str, Any]], docs: Sequence[Doc], table: CandidateTable
+    audit: Sequence[Row], docs: Sequence[Doc], table: CandidateTable
 ) -> np.ndarray:
     """Find the candidates that were answered.
 
-    audit (Sequence[Dict[str, Any]]): Rows of `draw_audit`, answered.
+    audit (Sequence[Row]): Rows of `draw_audit`, answered.
     docs (Sequence[Doc]): The documents of the pool.
     table (CandidateTable): Their candidates.
     RETURNS (np.ndarray): (m,) 1.0 where right, 0.0 where wrong, nan where nobody was asked.
     """
-    answers = {}
-    for i, row in enumerate(audit):
-        if not isinstance(row.get("correct"), bool):
-            raise LLMJudgeError(Errors.J405.format(i=i + 1, found=row.get("correct")))
-        answers[tuple(row.get(name) for name in _IDENTITY)] = (i, row["correct"])
+    answers = {
+        tuple(row.get(name) for name in _IDENTITY): (i, _answer_of(row, audit))
+        for i, row in enumerate(audit)
+    }
     texts = {text for text, *_ in answers}
     truth = np.full(len(table), np.nan)
     known = np.array([text in texts for text in table.texts], dtype=bool)
@@ -81,9 +191,33 @@ def truth_of(
 
 
 _IDENTITY = ("text", "start", "end", "label")
+_DRAWN = ("row", "of", "frame", "text", "start", "end", "span", "label")
+_FIELDS = ("id", *_DRAWN, "answer")
 
 
-def _describe(docs: Sequence[Doc], table: CandidateTable, row: int) -> Dict[str, Any]:
+def _identify(row: Row) -> str:
+    return sha256_json([row[name] for name in _DRAWN])[:16]
+
+
+def _mark(row: Row) -> str:
+    text, start, end = row["text"], row["start"], row["end"]
+    before, after = text[:start], text[end:]
+    left = before[-CONTEXT:] if len(before) <= CONTEXT else f"\u2026{before[-CONTEXT:]}"
+    right = after if len(after) <= CONTEXT else f"{after[:CONTEXT]}\u2026"
+    return f"{left}[{text[start:end]}]{right}"
+
+
+def _answer_of(row: Row, rows: Sequence[Row]) -> bool:
+    answer = str(row.get("answer")).strip().lower()
+    if answer not in ANSWERS:
+        open_rows = [r for r in rows if str(r.get("answer")).strip().lower() not in ANSWERS]
+        found = {"n": len(open_rows), "of": len(rows), "found": row.get("answer")}
+        i = next(i for i, r in enumerate(rows, 1) if r is row)
+        raise LLMJudgeError(Errors.J405.format(i=i, **found))
+    return ANSWERS[answer]
+
+
+def _describe(docs: Sequence[Doc], table: CandidateTable, row: int) -> Row:
     doc = docs[table.document[row]]
     span = doc[int(table.start[row]) : int(table.end[row])]
     return {

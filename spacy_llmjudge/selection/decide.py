@@ -1,6 +1,6 @@
 """Decide on candidates: fuse, resolve overlaps, accept. Arrays in, decisions out."""
 from dataclasses import dataclass
-from typing import Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class Decisions:
     evidence_probability (np.ndarray): (n,) of the held-out candidates, out of fold.
     evidence_chosen (np.ndarray): (n,) True where a held-out candidate survived its overlaps.
     pool_chosen (np.ndarray): (m,) the same in the pool.
+    learned (Optional[Dict[str, Any]]): What the selector learned from the verdicts, where it does.
     """
 
     probability: np.ndarray
@@ -35,6 +36,7 @@ class Decisions:
     evidence_probability: np.ndarray
     evidence_chosen: np.ndarray
     pool_chosen: np.ndarray
+    learned: Optional[Dict[str, Any]] = None
 
     @property
     def main(self) -> str:
@@ -75,7 +77,13 @@ def decide(
         fit = cross_fit_fusion(table, n_folds) if is_held_out else fusion.predict(table)
         return table.replace(probability=fit)
 
-    pool, evidence = scored(pool, False), scored(evidence, True)
+    learned, score_both = None, getattr(selector, "score_both", None)
+    if score_both is not None:
+        both = score_both(pool, evidence, n_folds)
+        pool, evidence = pool.replace(probability=both.pool), evidence.replace(probability=both.evidence)
+        learned = both.report
+    else:
+        pool, evidence = scored(pool, False), scored(evidence, True)
     pool_chosen, evidence_chosen = resolve_overlaps(pool), resolve_overlaps(evidence)
     decision = np.full(len(pool), UNDECIDED)
     refused = np.isin(pool.verdict, REFUSED) & (pool.probability <= REJECTION_CUT)
@@ -107,6 +115,7 @@ def decide(
         evidence_probability=evidence.probability,
         evidence_chosen=evidence_chosen,
         pool_chosen=pool_chosen,
+        learned=learned,
     )
 
 

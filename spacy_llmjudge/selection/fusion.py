@@ -125,7 +125,7 @@ def fit_fusion(table: Optional[CandidateTable]) -> Fusion:
     design, start, precision = _design(table, fusion)
     # Sums of the same numbers in another order differ in their last digits: sort the rows.
     order = np.lexsort(np.column_stack([design, correct]).T)
-    fitted = _maximise(
+    fitted = maximise(
         design[order], correct[order].astype("float64"), start, precision
     )
     fitted = np.round(fitted, DECIMALS).tolist()
@@ -242,7 +242,7 @@ def _design(
     return np.column_stack(columns).astype("float64"), start, precision
 
 
-def _maximise(
+def maximise(
     design: np.ndarray, correct: np.ndarray, prior: np.ndarray, precision: np.ndarray
 ) -> np.ndarray:
     """The posterior mode with the first two parameters not negative. The problem is convex: where

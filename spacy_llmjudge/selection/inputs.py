@@ -65,6 +65,9 @@ def make_tables(
         random_sample=random_sample,
     )
     pool = table_from_docs(pool_docs, found=found)
+    describe = getattr(selector, "features", None)
+    if describe is not None:
+        pool, evidence = describe(pool_docs, pool, evidence_docs, evidence)
     return Tables(found, pool, evidence, policy)
 
 

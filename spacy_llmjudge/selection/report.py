@@ -25,7 +25,8 @@ def make_report(
     decisions (Decisions): What became of them.
     n_folds (int): As in the selection.
     reliability (Optional[Reliability]): From probabilities and truth to figures.
-    RETURNS (Dict[str, Any]): Plain data.
+    RETURNS (Dict[str, Any]): Plain data. `reliability` is about all held-out candidates by source, and
+        `reliability_listed` about those that the student predicted or the judge proposed.
     """
     selection = decisions.selections[decisions.main]
     report: Dict[str, Any] = {
@@ -53,9 +54,16 @@ def make_report(
             "cut": apart.cut,
             "accepted": int(apart.accepted.sum()),
         }
+    if decisions.learned is not None:
+        report["learned"] = decisions.learned
     if reliability is not None:
+        everything = np.ones(len(evidence), dtype=bool)
+        listed = evidence.predicted | evidence.proposed
         report["reliability"] = _reliabilities(
-            evidence, decisions, n_folds, reliability
+            evidence, decisions, n_folds, reliability, everything
+        )
+        report["reliability_listed"] = _reliabilities(
+            evidence, decisions, n_folds, reliability, listed
         )
     return report
 
@@ -93,8 +101,9 @@ def _reliabilities(
     decisions: Decisions,
     n_folds: int,
     reliability: Reliability,
+    rows: np.ndarray,
 ) -> Dict[str, Any]:
-    """Each source on the held-out candidates that it gave a number for."""
+    """Each source on those held-out candidates that it gave a number for."""
     sources = {
         "student": evidence.student,
         "judge": cross_fit_support(evidence, n_folds),
@@ -102,7 +111,7 @@ def _reliabilities(
     }
     figures = {}
     for name, probability in sources.items():
-        known = ~np.isnan(probability)
+        known = rows & ~np.isnan(probability)
         if known.any():
             figures[name] = reliability(probability[known], evidence.correct[known])
     return figures

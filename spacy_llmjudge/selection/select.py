@@ -59,7 +59,8 @@ def select(
             dropped += 1
         else:
             silver.append(made)
-    kept = natural_rate(silver, evidence_gold)
+    # a few-shot set that was balanced by label says nothing about how many documents are empty
+    kept = natural_rate(silver, evidence_gold if random_sample else [])
     report = make_report(pool, evidence, decisions, n_folds, reliability)
     report["settings"] = {
         "selector": getattr(selector, "name", getattr(selector, "__name__", "")),

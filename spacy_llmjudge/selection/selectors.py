@@ -2,8 +2,10 @@
 
 A selector is a callable `(pool, evidence) -> Selection` on two tables whose overlaps are resolved
 and whose `probability` is set, the evidence's out of fold. Optional attributes say what must happen
-before: `uses_judge` and `uses_proposals` (True where missing), and `score`, a function
-`(table, evidence) -> (n,)`, where it ranks by something else than the fused probability.
+before: `uses_judge` and `uses_proposals` (True where missing), and, where it ranks by something else
+than the fused probability, `score`, a function `(table, evidence) -> (n,)`, or `score_both`, a function
+`(pool, evidence, n_folds) -> Scores`. One that learns from what candidates look like has `features`, a
+function that fills this column of both tables.
 
 The floor of Conformal and Certified is fixed beforehand and cuts pool and evidence alike, so that what
 is promised holds for what lies over it: a span that is more likely wrong than right teaches nothing,
@@ -45,6 +47,21 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """What a selector ranks by that learns from the pool as well.
+
+    pool (np.ndarray): (m,) probabilities.
+    evidence (np.ndarray): (n,) the same, none of them from anything that has seen the truth of its
+        document.
+    report (Dict[str, Any]): What was learned, for the report.
+    """
+
+    pool: np.ndarray
+    evidence: np.ndarray
+    report: Dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Selector:
     """A selector with its settings.
 
@@ -54,6 +71,9 @@ class Selector:
     uses_judge (bool): False: verdicts and proposals are hidden from it.
     uses_proposals (bool): False: only the student's own candidates are shown to it.
     score (Optional[Callable]): From a table and the evidence to the scores that it ranks by.
+    score_both (Optional[Callable]): From pool, evidence and the number of folds to both scores.
+    features (Optional[Callable]): From the documents and the table of the pool, and those of the
+        evidence, to both tables with features.
     """
 
     name: str
@@ -62,6 +82,13 @@ class Selector:
     uses_judge: bool = True
     uses_proposals: bool = True
     score: Optional[Callable[[CandidateTable, CandidateTable], np.ndarray]] = None
+    score_both: Optional[Callable[[CandidateTable, CandidateTable, int], Scores]] = None
+    features: Optional[Callable[..., Tuple[CandidateTable, CandidateTable]]] = None
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether candidates must be embedded before."""
+        return self.features is not None
 
     def __call__(self, pool: CandidateTable, evidence: CandidateTable) -> Selection:
         return self.select(pool, evidence)

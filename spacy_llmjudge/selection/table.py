@@ -33,6 +33,8 @@ class CandidateTable:
     correct (Optional[np.ndarray]): (n,) True where gold has exactly this span with this label.
     probability (Optional[np.ndarray]): (n,) confidence and support, fused.
     random_sample (bool): Whether the documents were drawn at random from the text of the pool.
+    features (Optional[np.ndarray]): (n, d) what the candidates look like, float32, for selectors that
+        learn from it.
     """
 
     texts: Tuple[str, ...]
@@ -50,13 +52,14 @@ class CandidateTable:
     correct: Optional[np.ndarray] = None
     probability: Optional[np.ndarray] = None
     random_sample: bool = True
+    features: Optional[np.ndarray] = None
 
     def __len__(self) -> int:
         return len(self.document)
 
     def take(self, rows: np.ndarray) -> "CandidateTable":
         """RETURNS (CandidateTable): Some of the rows, given as a mask or as indices."""
-        names = _COLUMNS + ("correct", "probability")
+        names = _COLUMNS + ("correct", "probability", "features")
         columns = {name: getattr(self, name) for name in names}
         return replace(
             self, **{k: None if v is None else v[rows] for k, v in columns.items()}

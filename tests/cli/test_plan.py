@@ -80,7 +80,7 @@ def test_a_plan_counts_and_prices_without_network_key_or_ledger(annotated, tmp_p
     assert found["cost"] == pytest.approx(expected, rel=1e-6)
     assert found["cost_bound"] > found["cost"] and found["tokens_out_bound"] == 12 * 1024
     assert 0.9 < found["tokens_in"] * 4 / (12 * len(found["first_prompt"])) < 1.4
-    for part in ("12", "gpt-4.1-mini", f"{found['cost']:.4f} USD", "prices of 2025-06-30", "the roses of garden 0"):
+    for part in ("12", "gpt-4.1-mini", f"{found['cost']:.4f} USD", "prices of 2025-06-30", "configs/judges/prices.json: check gpt-4.1-mini with your provider", "the roses of garden 0"):
         assert part in shown
     assert not ledger.exists()
 

@@ -1,5 +1,6 @@
 import json
 import os
+import time
 import warnings
 from pathlib import Path
 
@@ -206,6 +207,26 @@ def test_an_unknown_kind_is_refused():
     x, _, verdicts, gold = make_binary(n=100)
     with pytest.raises(LLMJudgeError, match="J513"):
         refine_uu(x, verdicts, gold, kind="nnpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [200, 384])
+def test_a_round_on_1749_items_takes_under_five_seconds(width):
+    """Seconds of the processor: a machine that is busy elsewhere must not fail this."""
+    rng = np.random.default_rng(0)
+    truth = rng.random(1749) < 0.4
+    x = rng.normal(size=(1749, width)) + 0.2 * truth[:, None]
+    verdicts = np.where(rng.random(1749) < 0.3, ~truth, truth)
+    gold = [bool(t) if i < 100 else None for i, t in enumerate(truth)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        start = time.process_time()
+        refine_uu(x, verdicts, gold)
+        spent = time.process_time() - start
+    finally:
+        torch.set_num_threads(threads)
+    assert spent < 5
 
 
 DATA = os.environ.get("LLMJUDGE_DATA", "")

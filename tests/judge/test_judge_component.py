@@ -9,6 +9,8 @@ from spacy.training import Example
 from spacy.util import load_config, load_model_from_config
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.judge.component import LLMJudge
+from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
 
 TEXTS = ["Slugs ate the hostas", "My red rose is fine", "Nothing to report", "Aphids on a rose"]
 REPLIES = {
@@ -330,3 +332,40 @@ def test_shipped_configs_load_with_the_overrides_of_the_command_line(name, pytes
     if name == "recorded":
         doc = nlp("No spider mites this year, thankfully.")
         assert summarise(doc) == [("spider mites", "PEST", "correct")]
+
+
+class Stream:
+    """A model that yields one document's replies after the other, and breaks where it is told to."""
+
+    def __init__(self, breaks_at):
+        self.breaks_at = breaks_at
+        self.asked = []
+        self.ended = False
+
+    def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
+        self.ended = False
+        for group in prompts:
+            texts = [prompt.text for prompt in group]
+            self.asked += texts
+            if len(self.asked) == self.breaks_at:
+                raise RuntimeError("broken")
+            yield ['{"entities": []}' for _ in texts]
+        self.ended = True
+
+
+@pytest.mark.parametrize("breaks_at", [None, 1, 3])
+def test_documents_are_judged_as_their_replies_come_and_none_is_asked_twice(breaks_at):
+    nlp = spacy.blank("en")
+    task = make_annotate_task(labels=["A"])
+    model = Stream(breaks_at)
+    judge = LLMJudge(nlp.vocab, task, model)
+    seen = []
+    judge.on_judged = lambda doc: seen.append((doc.text, get_status(doc)["state"], len(model.asked)))
+    docs = list(judge.pipe([nlp.make_doc(text) for text in "abcd"]))
+    assert [doc.text for doc in docs] == list("abcd")
+    assert [text for text, *_ in seen] == list("abcd") and model.ended
+    assert {state for _, state, _ in seen} == {"judged"}
+    # The one that broke is asked again, and those before it are not.
+    expected = list("abcd") if breaks_at is None else sorted("abcd" + "abcd"[breaks_at - 1])
+    assert model.asked == expected
+    assert seen[0][2] < len(model.asked), "the first was judged before the last was asked"

@@ -198,6 +198,106 @@ def test_log_probabilities_come_before_what_is_stated():
     assert get_status(doc)["reason"] == "dropped:low_coverage=3"
 
 
+def spell(reply, letters):
+    """Tokens of a reply as a server returns them: a character each, the letters with alternatives."""
+    tokens = [{character: -0.01} for character in reply]
+    for offset, masses in letters.items():
+        tokens[offset] = {letter: math.log(mass) for letter, mass in masses.items()}
+    return tokens
+
+
+def answer_with_masses(prompt, masses, share=1.0):
+    """The reply of a judge that gives every candidate of a prompt these probabilities by verdict."""
+    reply = answer(prompt, lambda c, label: ("correct", 99, None))
+    offsets, position = [], 0
+    for line in reply.splitlines(keepends=True):
+        offsets.append(position + line.index(": ") + 2)
+        position += len(line)
+    letters = {}
+    for offset, meanings, by_verdict in zip(offsets, (q[2] for q in read_questions(prompt)), masses):
+        letters[offset] = {letter: share * by_verdict[verdict] for letter, verdict in meanings.items()}
+    return Reply(reply, logprobs=spell(reply, letters))
+
+
+MASSES = [
+    {"correct": 0.7, "wrong_label": 0.1, "wrong_boundary": 0.1, "not_entity": 0.1},
+    {"correct": 0.3, "wrong_label": 0.05, "wrong_boundary": 0.05, "not_entity": 0.6},
+    {"correct": 0.45, "wrong_label": 0.25, "wrong_boundary": 0.2, "not_entity": 0.1},
+]
+
+
+def test_each_of_several_candidates_has_the_log_probabilities_of_its_own_letter():
+    task = make_verify_task(labels=LABELS, candidates_per_prompt=3)
+    doc = make_doc()
+    (prompt,) = ask(task, doc)
+    found = tell(task, doc, [answer_with_masses(prompt, MASSES)])
+    # In the order of the text; a letter was drawn, but its place says what was likelier.
+    assert found == {
+        ("red roses", "PLANT"): ("correct", pytest.approx(0.7)),
+        ("roses", "PEST"): ("not_entity", pytest.approx(0.3)),
+        ("slugs", "PEST"): ("correct", pytest.approx(0.45)),
+    }
+
+
+def test_without_them_several_candidates_fall_back_one_by_one():
+    """To votes where there are several samples, then to what is stated, then to the bare verdict."""
+    task = make_verify_task(labels=LABELS, candidates_per_prompt=3)
+    doc = make_doc()
+    (prompt,) = ask(task, doc)
+    thin = tell(task, doc, [answer_with_masses(prompt, MASSES, share=0.2)])
+    assert set(thin.values()) == {("correct", 0.99)}
+    assert get_status(doc)["reason"] == "dropped:low_coverage=3"
+    # The place of one letter cannot be found in the tokens: only what follows it loses them.
+    broken = answer_with_masses(prompt, MASSES)
+    broken.logprobs[str(broken).index("\n") + 1] = {"?": -0.1}
+    found = tell(task, doc, [broken])
+    assert list(found.values()) == [("correct", pytest.approx(0.7)), ("correct", 0.99), ("correct", 0.99)]
+    samples = make_verify_task(labels=LABELS, candidates_per_prompt=3, n_samples=3)
+    replies = [
+        answer(p, lambda c, label, v=v: (v, None, None))
+        for p, v in zip(ask(samples, doc), ["correct", "not_entity", "correct"])
+    ]
+    assert set(tell(samples, doc, replies).values()) == {("correct", 2.5 / 4)}
+    bare = answer(prompt, lambda c, label: ("correct", None, None))
+    assert set(tell(task, doc, [bare]).values()) == {("correct", None)}
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_server_is_asked_for_log_probabilities_and_they_arrive(n, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "models")
+    from loopback import Answer, Loopback, chat
+
+    def script(request):
+        assert request.data["logprobs"] is True and request.data["top_logprobs"] == 5
+        reply = answer(request.prompt, lambda c, label: ("correct", 99, None))
+        if n == 1:
+            ((_, _, meanings),) = read_questions(request.prompt)
+            masses = {letter: MASSES[0][verdict] for letter, verdict in meanings.items()}
+            tokens = spell(reply, {0: masses})
+        else:
+            tokens = answer_with_masses(request.prompt, MASSES).logprobs
+        sent = [
+            {
+                "token": character,
+                "logprob": top[character],
+                "top_logprobs": [{"token": t, "logprob": p} for t, p in top.items()],
+            }
+            for character, top in zip(reply, tokens)
+        ]
+        return Answer(chat(reply, logprobs=sent))
+
+    with Loopback(script) as server:
+        nlp = spacy.blank("en")
+        task = {"@llm_tasks": "llmjudge.Verify.v1", "labels": LABELS, "candidates_per_prompt": n}
+        model = {"@llm_models": "llmjudge.OpenAI.v1", "base_url": server.url, "model": "m", "top_logprobs": 5}
+        nlp.add_pipe("llm_judge", config={"task": task, "model": model})
+        found = [(c.verdict, c.support) for c in get_candidates(nlp(make_doc())) if c.source != "judge"]
+        assert len(server.requests) == 3 // n
+    expected = MASSES if n == 3 else MASSES[:1] * 3
+    assert [support for _, support in found] == pytest.approx([m["correct"] for m in expected])
+    assert [verdict for verdict, _ in found] == [max(m, key=m.get) for m in expected]
+
+
 def test_a_correction_takes_the_probability_of_its_option():
     task = make_verify_task(labels=LABELS)
     doc = NLP("roses")
@@ -480,10 +580,14 @@ def test_a_failing_prompt_costs_no_other_its_reply(module, monkeypatch):
         assert set(judge._model.calls.values()) == {1}, "nothing is asked twice"
 
 
-@pytest.mark.parametrize("name", ["verify_openai", "verify_vllm", "verify_transformers"])
+@pytest.mark.parametrize(
+    "name",
+    ["verify_openai", "verify_vllm", "verify_transformers", "verify_embedded", "verify_recorded"],
+)
 def test_a_shipped_config_loads(name, pytestconfig):
     path = pytestconfig.rootpath / "configs" / "judges" / f"{name}.cfg"
-    nlp = load_model_from_config(load_config(path), auto_fill=True)
+    given = {"paths.replies": "replies.jsonl"} if name == "verify_recorded" else {}
+    nlp = load_model_from_config(load_config(path, overrides=given), auto_fill=True)
     assert type(nlp.get_pipe("llm_judge").task).__name__ == "VerifyTask"
 
 
@@ -598,6 +702,43 @@ def test_the_recorded_verdicts_arrive(monkeypatch):
     print(figures)
     assert figures["Verify"] == (1.0, pytest.approx(0.975, abs=0.005))
     assert figures["Annotate"] == (1.0, pytest.approx(0.96, abs=0.01))
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("n", [1, 4])
+def test_the_recorded_verdicts_are_replayed_without_a_server(n, tmp_path):
+    from sklearn.metrics import roc_auc_score
+
+    folder = Path(os.environ["LLMJUDGE_DATA"]) / "mit_restaurant"
+
+    def rows(name):
+        return [json.loads(line) for line in (folder / name).open(encoding="utf8")]
+
+    pool, gold, recorded = rows("pool.jsonl"), rows("pool_gold.jsonl"), rows("recorded_llm_verify.jsonl")
+    config = Path(__file__).parents[2] / "configs" / "judges" / "verify_recorded.cfg"
+    overrides = {
+        "paths.replies": str(tmp_path / "replies.jsonl"),
+        "components.llm_judge.task.labels": ",".join(sorted({row["label"] for row in recorded})),
+        "components.llm_judge.task.candidates_per_prompt": n,
+    }
+    nlp = load_model_from_config(load_config(config, overrides=overrides), auto_fill=True)
+    docs, lines = {}, []
+    for row in recorded:
+        index = row["pool_index"]
+        doc = docs.setdefault(index, Doc(nlp.vocab, words=pool[index]["tokens"]))
+        span = doc[row["start"] : row["end"]]
+        said = {"label": row["label"], "verdict": row["verdict"], "confidence": row["p_correct"]}
+        said.update({"start": span.start_char, "end": span.end_char, "correction": row.get("correction")})
+        lines.append(json.dumps({"text": doc.text, "response": {"verdicts": [said]}}) + "\n")
+        set_candidates(doc, get_candidates(doc) + [Candidate(row["start"], row["end"], row["label"])])
+    (tmp_path / "replies.jsonl").write_text("".join(lines), encoding="utf8")
+    docs = dict(zip(docs, nlp.pipe(docs.values())))
+    found = {(i, *c.key): c for i, doc in docs.items() for c in get_candidates(doc)}
+    judged = [found[r["pool_index"], r["start"], r["end"], r["label"]] for r in recorded]
+    assert [c.verdict for c in judged] == [row["verdict"] for row in recorded]
+    truth = [[r["start"], r["end"], r["label"]] in gold[r["pool_index"]]["ents"] for r in recorded]
+    support = [0.0 if c.support is None else c.support for c in judged]
+    assert roc_auc_score(truth, support) == pytest.approx(0.975, abs=0.005)
 
 
 def assert_listed(judged, recorded, lists):

@@ -45,7 +45,8 @@ class Served:
 class Answer:
     """What to answer, and how badly.
 
-    fault (Optional[str]): "reset", "reset_body", "short_body", "drip_body", "drip_headers" or "hang".
+    fault (Optional[str]): "reset", "reset_body", "short_body", "drip_body", "drip_headers", "hang", or
+        "refuse": nobody listens for `delay` seconds, and this connection is reset.
     """
 
     body: Union[bytes, str, Dict[str, Any]] = b""
@@ -74,6 +75,13 @@ def chat(content: Optional[str] = EMPTY_ANNOTATION, **changes: Any) -> Dict[str,
     return {"object": "chat.completion", "choices": [choice], "usage": usage, **changes}
 
 
+def _bind(port: int) -> socket.socket:
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
+
+
 class Loopback:
     """The server, in a thread of its own."""
 
@@ -85,9 +93,9 @@ class Loopback:
         self.at_once = self.most_at_once = 0
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket = _bind(0)
         self.port = self._socket.getsockname()[1]
+        self._server: Any = None
         self._thread = threading.Thread(target=self.run, daemon=True)
 
     @property
@@ -107,16 +115,29 @@ class Loopback:
 
     def run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        start = asyncio.start_server(self._talk, sock=self._socket, backlog=512)
-        server = self._loop.run_until_complete(start)
+        self._loop.run_until_complete(self._listen())
         self._ready.set()
         self._loop.run_forever()
-        server.close()
+        if self._server is not None:
+            self._server.close()
         talks = asyncio.all_tasks(self._loop)
         for talk in talks:
             talk.cancel()
         self._loop.run_until_complete(asyncio.gather(*talks, return_exceptions=True))
         self._loop.close()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._talk, sock=self._socket, backlog=512)
+
+    async def _refuse(self, seconds: float) -> None:
+        """Let nobody in for a while; the connections that are open stay."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._server = None
+        await asyncio.sleep(seconds)
+        self._socket = _bind(self.port)
+        await self._listen()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -139,6 +160,10 @@ class Loopback:
         served = Served(len(self.requests), time.monotonic(), path, headers, raw)
         self.requests.append(served)
         answer = self.script(served)
+        if answer.fault == "refuse":
+            self._refusing = asyncio.create_task(self._refuse(answer.delay))
+            await asyncio.sleep(0)
+            return _break(writer)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:

@@ -1,11 +1,15 @@
 import json
 import random
 import string
+from pathlib import Path
 
 import numpy as np
 import pytest
+from spacy.util import load_config, load_model_from_config
+from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.models.embedded import make_embedded_model, make_reply
+from spacy_llmjudge.models.answers import Finding
+from spacy_llmjudge.models.embedded import find_verdict, make_embedded_model, make_reply
 from spacy_llmjudge.models.messages import Prompt
 from spacy_llmjudge.models.span_features import SpanEncoder, span_features
 from spacy_llmjudge.models.verifier import NONE, training_spans
@@ -167,6 +171,63 @@ def test_negatives_are_shifted_entities_and_unmarked_chunks():
     assert list(words.values()).count("PLANT") == 1
     far = [start for (start, _), label in spans.items() if start > 20]
     assert len(far) > 5
+
+
+def test_verdicts_are_the_likeliest_reading_over_the_cut():
+    text = "my red rose"
+    candidate = (7, 11, "PLANT")
+    likely = {candidate: 0.3, (7, 11, "PEST"): 0.1, (3, 11, "PLANT"): 0.2, (0, 2, "PLANT"): 0.9}
+    assert find_verdict(text, candidate, likely) == Finding("not_entity", 0.3)
+    assert find_verdict(text, candidate, {**likely, candidate: 0.5}) == Finding("correct", 0.5)
+    longer = find_verdict(text, candidate, {**likely, (3, 11, "PLANT"): 0.6})
+    assert longer == Finding("wrong_boundary", 0.3, "red rose")
+    other = find_verdict(text, candidate, {**likely, (7, 11, "PEST"): 0.65})
+    assert other == Finding("wrong_label", 0.3, "PEST")
+
+
+def judge_with(name, folder, encoder, demonstrations, **settings):
+    """The pipeline of a shipped config, and the verdicts that it gives."""
+    rows = [
+        {"text": row["text"], "spans": [{k: e[k] for k in ("start", "end", "label")} for e in row["entities"]]}
+        for row in demonstrations
+    ]
+    labelled = folder / "labelled.jsonl"
+    labelled.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = Path(__file__).parents[2] / "configs" / "judges" / f"{name}.cfg"
+    paths = {"paths.encoder": str(encoder), "paths.labelled": str(labelled)}
+    changes = {f"components.llm_judge.task.{key}": value for key, value in settings.items()}
+    nlp = load_model_from_config(load_config(config, overrides={**paths, **changes}), auto_fill=True)
+    docs = []
+    for text, candidates in (
+        ("my rose hates a slug", [(1, 2, "PLANT"), (1, 2, "PEST"), (0, 2, "PLANT"), (4, 5, "PEST")]),
+        ("the old fern", [(2, 3, "PLANT"), (1, 2, "PLANT")]),
+        ("nothing", []),
+    ):
+        docs.append(nlp.make_doc(text))
+        set_candidates(docs[-1], [Candidate(*key, posterior=0.5) for key in candidates])
+    found = {}
+    for doc in nlp.pipe(docs):
+        for c in get_candidates(doc):
+            found[doc.text, str(doc[c.start : c.end]), c.label] = c
+    return found, [get_status(doc)["state"] for doc in docs]
+
+
+@pytest.mark.parametrize("n", [1, 3, 8])
+def test_it_answers_the_verifying_task_as_it_answers_the_annotating_one(encoder, demonstrations, tmp_path, n):
+    listed, _ = judge_with("embedded", tmp_path, encoder, demonstrations)
+    found, states = judge_with(
+        "verify_embedded", tmp_path, encoder, demonstrations, candidates_per_prompt=n
+    )
+    assert states == ["judged", "judged", "not_sent"]
+    asked = {key: c for key, c in found.items() if c.source != "judge"}
+    assert asked.keys() == listed.keys()
+    for key, c in asked.items():
+        assert c.support == pytest.approx(listed[key].support, abs=1e-3)
+    rose, slug = ("my rose hates a slug", "rose", "PLANT"), ("my rose hates a slug", "slug", "PEST")
+    assert found[rose].verdict == found[slug].verdict == "correct"
+    wrong = found["my rose hates a slug", "rose", "PEST"]
+    assert wrong.verdict == "wrong_label" and wrong.support < 0.5
+    assert found["my rose hates a slug", "my rose", "PLANT"].verdict in ("wrong_boundary", "not_entity")
 
 
 def find_weights(pytestconfig):

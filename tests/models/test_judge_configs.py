@@ -1,3 +1,5 @@
+import datetime
+import json
 import socket
 from pathlib import Path
 
@@ -35,5 +37,7 @@ def test_the_price_of_the_model_in_the_config_is_in_the_table():
     config = load_config(FOLDER / "openai.cfg")
     model = config["components"]["llm_judge"]["model"]
     day, prices = read_prices(FOLDER.parents[1] / model["prices"])
-    assert len(day.split("-")) == 3
+    assert datetime.date.fromisoformat(day) < datetime.date.today()
+    note = json.loads((FOLDER / "prices.json").read_text())["note"]
+    assert "NOT VERIFIED" in note and "check each that you use with your provider" in note
     assert find_price(prices, model["model"]["model"]) is not None

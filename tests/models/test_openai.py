@@ -1,4 +1,3 @@
-import json
 import logging
 import pickle
 import socket
@@ -8,6 +7,7 @@ import traceback
 import warnings
 
 import pytest
+from faults import BAD_BODIES, FAULTS
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.errors import LLMJudgeError
@@ -218,21 +218,6 @@ def test_nobody_listens():
     assert (reply.state, reply.reason) == ("abstained", "refused")
 
 
-BAD_BODIES = {
-    "html": (b"<html>captive portal</html>", "not_json"),
-    "nan": (b'{"choices": [{"message": {"content": "A"}}], "x": NaN}', "not_a_number"),
-    "duplicate_keys": (b'{"choices": [], "choices": []}', "duplicate_keys"),
-    "empty_choices": (b'{"choices": []}', "no_choices"),
-    "no_message": (b'{"choices": [{}]}', "no_choices"),
-    "list": (b"[]", "not_an_object"),
-    "error": (b'{"error": {"message": "overloaded"}}', "error_in_body"),
-    "null_content": (json.dumps(chat(None)).encode(), "empty_reply"),
-    "cut": (json.dumps(chat("", finish_reason="length")).encode(), "truncated"),
-    "filtered": (json.dumps(chat("x", finish_reason="content_filter")).encode(), "content_filter"),
-    "not_utf8": (b"\xff\xfe\x00", "not_json"),
-}
-
-
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_a_bad_body_is_never_an_answer(name):
     body, reason = BAD_BODIES[name]
@@ -250,18 +235,6 @@ def test_a_server_that_is_down_is_not_asked_for_ever():
         ("abstained", "http_503"),
         ("not_sent", "server_down"),
     }
-
-
-FAULTS = {
-    **{f"http_{n}": Answer(b"x", n) for n in (408, 409, 425, 500, 502, 504)},
-    **{f"http_{n}": Answer(b"x", n, {"Retry-After-Ms": "5"}) for n in (429, 503, 529)},
-    **{
-        name: Answer(chat("x" * 300), fault=name)
-        for name in ("reset", "reset_body", "short_body", "drip_body", "drip_headers", "hang")
-    },
-    **{name: Answer(body) for name, (body, _) in BAD_BODIES.items()},
-    "oversized": Answer(b" " * 200_000),
-}
 
 
 def run_faulty(fault_of, n_prompts, **settings):
@@ -295,6 +268,8 @@ def test_mixed_faults_end_in_a_known_state():
 def test_each_fault_alone(fault):
     replies = run_faulty(lambda n: fault, 200, max_tries=2)
     assert not any(reply.state == "replied" for reply in replies)
+    if fault == "refused":
+        assert "refused" in {reply.reason for reply in replies}
 
 
 @pytest.mark.slow

@@ -58,3 +58,70 @@ def test_bad_lines_name_file_and_line(tmp_path, line, code):
     path = write(tmp_path / "replies.jsonl", '{"text": "a", "response": {}}', line)
     with pytest.raises(LLMJudgeError, match=code):
         make_recorded_model(path)([["x"]])
+
+
+LETTERS = {"A": "not_entity", "B": "correct", "C": "wrong_label", "D": "wrong_boundary"}
+TURNED = {"A": "wrong_boundary", "B": "not_entity", "C": "correct", "D": "wrong_label"}
+
+
+def about(text, *candidates):
+    return Prompt("?", text=text, candidates=candidates, verdicts=[LETTERS, TURNED][: len(candidates)])
+
+
+def test_recorded_verdicts_come_under_the_letters_of_the_prompt(tmp_path):
+    rows = [
+        {"start": 0, "end": 4, "label": "X", "verdict": "correct", "confidence": 58},
+        {"start": 5, "end": 9, "label": "X", "verdict": "wrong_label", "confidence": 0, "correction": "Y"},
+    ]
+    later = [{"start": 0, "end": 4, "label": "Y", "verdict": "wrong_boundary", "correction": "rose\nfern"}]
+    path = write(
+        tmp_path / "replies.jsonl",
+        json.dumps({"text": " rose\nfern", "response": {"verdicts": [shift(row) for row in rows]}}),
+        json.dumps({"text": "rose\nfern", "response": {"verdicts": later}}),
+        json.dumps({"text": "elm", "response": "B | 7"}),
+        json.dumps({"text": "oak", "response": {"entities": [], "alternatives": []}}),
+    )
+    prompts = [
+        about("rose\nfern", (0, 4, "X"), (5, 9, "X")),
+        about("\n rose\nfern", (2, 6, "Y"), (7, 11, "X")),
+        about("rose\nfern", (5, 9, "Y"), (0, 4, "X")),
+        about("rose\nfern", (5, 9, "Y")),
+        about("elm", (0, 3, "X")),
+        about("oak", (0, 3, "X")),
+        Prompt("?", text="rose\nfern"),
+    ]
+    (found,) = make_recorded_model(path)([prompts])
+    assert list(map(str, found)) == [
+        "1: B | 58\n2: D | 1 | Y",
+        "1: D |  | rose fern\n2: D | 1 | Y",
+        "2: C | 58",
+        "",
+        "B | 7",
+        "",
+        "",
+    ]
+    assert [reply.reason for reply in found if not reply] == ["no_recorded_reply"] * 3
+
+
+def shift(row):
+    """For a text with a blank in front."""
+    return {**row, "start": row["start"] + 1, "end": row["end"] + 1}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"start": 0, "end": 4, "label": "X"},
+        {"start": "0", "end": 4, "label": "X", "verdict": "correct"},
+        {"start": 0, "end": 4, "label": "X", "verdict": "maybe"},
+        {"start": 0, "end": 4, "label": "X", "verdict": "correct", "confidence": 101},
+        {"start": 0, "end": 4, "label": "X", "verdict": "correct", "confidence": "high"},
+        "correct",
+    ],
+)
+def test_bad_verdicts_name_file_and_line(row, tmp_path):
+    path = write(
+        tmp_path / "replies.jsonl", json.dumps({"text": "rose", "response": {"verdicts": [row]}})
+    )
+    with pytest.raises(LLMJudgeError, match=r"\[J304\].*replies.jsonl, line 1"):
+        make_recorded_model(path)([["x"]])

@@ -21,7 +21,7 @@ def fresh():
 
 def answer(rows):
     identity = ("text", "start", "end", "label")
-    return [{**row, "correct": tuple(row[k] for k in identity) in TRUTH} for row in rows]
+    return [{**row, "answer": "yes" if tuple(row[k] for k in identity) in TRUTH else "no"} for row in rows]
 
 
 def test_rows_can_be_read_by_a_person():
@@ -29,7 +29,8 @@ def test_rows_can_be_read_by_a_person():
     assert len(rows) == 5
     for row in rows:
         assert row["text"][row["start"] : row["end"]] == row["span"]
-        assert row["label"] in "AB" and row["correct"] is None
+        assert row["label"] in "AB" and row["answer"] == ""
+        assert f"[{row['span']}]" in row["context"]
 
 
 def test_the_draw_depends_on_the_seed_and_not_on_the_order():
@@ -37,7 +38,8 @@ def test_the_draw_depends_on_the_seed_and_not_on_the_order():
     rows = draw_audit(fresh(), [], [], selector, 20)
     assert draw_audit(fresh()[::-1], [], [], selector, 20) == rows
     assert draw_audit(fresh(), [], [], selector, 20, seed=1) != rows
-    assert draw_audit(fresh(), [], [], selector, 10) == rows[:10]
+    fewer = draw_audit(fresh(), [], [], selector, 10)
+    assert [row["span"] for row in fewer] == [row["span"] for row in rows[:10]]
 
 
 @pytest.mark.parametrize("selector", [make_conformal(0.15), make_certified(0.2, 0.1)])
@@ -60,7 +62,7 @@ def test_what_a_person_said_is_decided():
     }
     for row in audit:
         found = decision[(row["text"], row["start"], row["end"], row["label"])]
-        assert (found == "accepted") == row["correct"]
+        assert (found == "accepted") == (row["answer"] == "yes")
 
 
 def test_audited_candidates_are_not_in_the_pool_that_is_promised_about():
@@ -85,7 +87,7 @@ def test_the_promise_holds_whatever_the_held_out_gold_was():
 
 def test_a_row_without_an_answer_is_refused():
     rows = draw_audit(fresh(), [], [], make_conformal(0.1), 3)
-    with pytest.raises(LLMJudgeError, match=r"J405.*Row 1 of the audit has None"):
+    with pytest.raises(LLMJudgeError, match=r"J405.*Row 1 of the audit has ''"):
         select(fresh(), [], [], make_conformal(0.1), audit=rows)
 
 

@@ -62,7 +62,8 @@ def make_verify_task(
     n_demonstrations (int): How many worked questions about them a prompt shows. Models that learn from
         the labelled set get all of them, whatever is shown.
     candidates_per_prompt (int): 1 to 8. More cost less, but an answer then leans on those before it, and
-        a model that is asked for one token has no room for them.
+        a local model, which gives exact probabilities to the letters of one candidate, writes its reply
+        out and states its probabilities instead.
     n_samples (int): How often each question is asked, each time with its answers in another order. More
         than 1 needs a model with a temperature above 0 to be worth its price.
     min_confidence (float): Ask only about candidates that the student gives at least this much; its
@@ -118,7 +119,14 @@ class Question:
 
 
 class VerifyTask(JudgeTask):
-    """A few candidates a prompt; each is asked about blind, with four answers to choose from."""
+    """A few candidates a prompt; each is asked about blind, with four answers to choose from.
+
+    The support of a candidate is the first of these that the replies have: the probability of its
+    letter, from the log-probabilities at the very place where a reply says it, on whatever line of the
+    reply that is; the share of votes of several samples; the stated probability; none, for a bare
+    verdict. `llmjudge.OpenAI.v1` with `top_logprobs` returns log-probabilities for prompts with one and
+    with several candidates, `llmjudge.Transformers.v1` for prompts with one.
+    """
 
     file_name = "verify.json"
 
@@ -186,11 +194,12 @@ class VerifyTask(JudgeTask):
             }
             for start, end in places
         ]
-        rows = []
+        rows, verdicts = [], []
         for candidate, context in zip(question.candidates, contexts):
+            verdicts.append(dict(zip(LETTERS, _order(question, candidate))))
             answers = {
                 letter: ANSWERS[verdict].format(label=candidate.label)
-                for letter, verdict in zip(LETTERS, _order(question, candidate))
+                for letter, verdict in verdicts[-1].items()
             }
             rows.append({"context": context, "label": candidate.label, "answers": answers})
         # The words of a candidate are as hostile as the text: they stand in its block, and only there.
@@ -205,6 +214,7 @@ class VerifyTask(JudgeTask):
             labels=self._fixed["labels"],
             demonstrations=self._demonstrations,
             options=None if self._fixed["several"] else LETTERS,
+            verdicts=verdicts,
             sample=question.sample,
         )
 

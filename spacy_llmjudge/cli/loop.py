@@ -1,0 +1,116 @@
+"""`loop`: rounds of annotate, judge, filter and retrain, until more of them bring nothing."""
+from pathlib import Path
+from typing import Any, Dict, Optional, Tuple
+
+import typer
+
+from ..errors import Errors, LLMJudgeError
+from ._util import CONTEXT, Arg, Opt, msg, overrides_of, progress_bar, user_errors
+from .calibrate import NAMES
+from .judge import _paths_in
+
+
+@user_errors
+def loop_cli(
+    # fmt: off
+    ctx: typer.Context,  # settings of the three configs, with student., judge. or filter. in front
+    corpus: Path = Arg(..., help="Folder that `prepare` wrote; rounds go into round-1, round-2, ..."),
+    config: Path = Arg(..., help="spaCy training config of the students"),
+    judge: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges"),
+    training: Path = Opt(Path("training"), "--training", help="Folder of models, with the seed student in round-0/model-best; gets loop/model-best"),
+    metrics: Path = Opt(Path("metrics"), "--metrics", help="Folder for loop.json, and round-1/round.json, round-2/round.json, ..."),
+    filter_config: Path = Opt(Path("configs/filter.cfg"), "--filter", help="Config with [selector] and [silver]"),
+    assets: Optional[Path] = Opt(None, "--assets", help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the judge's config"),
+    max_rounds: int = Opt(3, "--rounds", help="At most so many rounds"),
+    stable: float = Opt(0.98, "--stable", help="Stop when this share of the accepted spans is that of the round before"),
+    patience: int = Opt(1, "--patience", help="Stop when so many rounds in a row did not raise F1 on the stopping part of dev"),
+    min_gain: float = Opt(0.0, "--min-gain", help="What does not count as a rise of F1, 0 to 1"),
+    stop_share: float = Opt(0.3, "--stop-share", help="Share of dev that is kept apart from the evidence for that; 0: stop by the other rules only"),
+    calibrator: str = Opt("auto", "--calibrator", help=f"auto, {', '.join(NAMES)}, or a registered name"),
+    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component of the seed student"),
+    candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
+    shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
+    gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    # fmt: on
+) -> None:
+    """Annotate with the last student, judge, filter, train the next one, and again.
+
+    It ends when the selection is stable, when F1 on a part of dev that is no evidence does not rise any
+    more, when the judge's budget is spent, or after --rounds. A loop that was stopped or killed goes on
+    where it was: start it again. Settings of the configs are given by their dotted names with the
+    config in front: --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.q 0.05.
+    """
+    from ..loop.run import LoopSettings, run_loop
+    from ..loop.stopping import StopRules
+
+    overrides = overrides_by_config(overrides_of(ctx), ("student", "judge", "filter"))
+    overrides["judge"] = {**_paths_in(assets), **overrides["judge"]}
+    settings = LoopSettings(
+        config=config,
+        judge=judge,
+        filter=filter_config,
+        corpus=corpus,
+        training=training,
+        metrics=metrics,
+        overrides=overrides,
+        rules=StopRules(max_rounds, stable, patience, min_gain),
+        stop_share=stop_share,
+        calibrator=None if calibrator == "auto" else NAMES.get(calibrator, calibrator),
+        ner_name=ner_name,
+        candidate_cut=candidate_cut,
+        shard_size=shard_size,
+        gpu_id=gpu_id,
+    )
+    result = run_loop(settings, watch=_show, bar=lambda text: progress_bar(None, text))
+    rows = [
+        (f"{row['round']}", *(_number(row[key]) for key in ("score", "overlap", "accepted")))
+        for row in result["rounds"]
+    ]
+    msg.divider("Rounds")
+    titles = ("round", "F1, stopping part", "same spans", "accepted")
+    msg.table(rows, header=titles, divider=True, aligns=tuple("rrrr"))
+    msg.info(result["stop"]["text"])
+    msg.good(
+        f"{training / 'loop' / 'model-best'}: the student of round {result['best']}, by {result['chosen_by']}"
+    )
+
+
+def overrides_by_config(
+    overrides: Dict[str, Any], configs: Tuple[str, ...]
+) -> Dict[str, Dict[str, Any]]:
+    """Deal out settings to the configs that stand in front of their names.
+
+    overrides (Dict[str, Any]): Settings by dotted names such as `judge.paths.ledger`.
+    configs (Tuple[str, ...]): What may stand in front.
+    RETURNS (Dict[str, Dict[str, Any]]): By config, without what stood in front.
+    """
+    dealt: Dict[str, Dict[str, Any]] = {name: {} for name in configs}
+    for key, value in overrides.items():
+        name, _, setting = key.partition(".")
+        if name not in dealt or "." not in setting:
+            example = f"{configs[0]}.training.max_steps 200"
+            prefixes = ", ".join(f"{config}." for config in configs)
+            raise LLMJudgeError(Errors.J822.format(name=f"--{key}", prefixes=prefixes, example=example))
+        dealt[name][setting] = value
+    return dealt
+
+
+def _show(number: int, stage: str, result: Optional[Dict[str, Any]]) -> None:
+    where = f"Round {number}" if number else "Seed student"
+    if result is None:
+        msg.text(f"{where}: {stage} ...")
+    elif stage == "filter":
+        msg.good(f"{where}: {result['documents']['silver']} silver documents, {result['decisions']['accepted']} spans")
+        msg.text(result["statement"])
+    elif stage == "score":
+        msg.good(f"{where}: F1 {100 * result['f']:.1f} on the stopping part of dev")
+
+
+def _number(value: Optional[float]) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{100 * value:.1f}"
+
+
+def register(app) -> None:
+    app.command("loop", context_settings=CONTEXT)(loop_cli)

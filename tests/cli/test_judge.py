@@ -1,0 +1,245 @@
+"""`judge` through the real command line and a server on loopback: what it shows, where it stops, how it goes on."""
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.cli._util import parse_config_overrides
+
+from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
+from spacy_llmjudge.cli.judge import raise_budget, set_option
+from spacy_llmjudge.storage import process_shards, read_docs
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "models"))
+from loopback import Answer, Loopback, chat  # noqa: E402
+
+MODEL = "components.llm_judge.model"
+KEY = "sk-canary-5Tq8Wn3KpB6yHs20"
+ANNOTATION = {"entities": [{"text": "roses", "label": "PLANT", "confidence": 91}], "alternatives": []}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run folder, with a space in its name, whose pool and dev are annotated."""
+    nlp = spacy.blank("en")
+    folder = tmp_path / "my run"
+    for split, numbers in (("pool", range(48)), ("dev", range(48, 60))):
+        docs = []
+        for i in numbers:
+            docs.append(nlp.make_doc(f"the roses of garden {i} have black spot"))
+            set_candidates(docs[-1], [Candidate(1, 2, "PLANT", 0.6)])
+        process_shards(docs, folder / "annotated" / split, list, fingerprint={}, shard_size=16)
+    table = {"as_of": "2026-01-31", "usd_per_million_tokens": {"tiny": {"input": 1.0, "output": 1.0}}}
+    (folder / "prices.json").write_text(json.dumps(table))
+    return folder
+
+
+def command(folder, server, **settings):
+    settings = {
+        "paths.ledger": folder / "ledger.sqlite",
+        "components.llm_judge.task.labels": "PLANT,DISEASE",
+        f"{MODEL}.max_cost": 5.0,
+        f"{MODEL}.prices": folder / "prices.json",
+        f"{MODEL}.model.base_url": server.url,
+        f"{MODEL}.model.model": "tiny",
+        f"{MODEL}.model.max_tokens": 200,
+        f"{MODEL}.model.concurrency": 4,
+        **{f"{MODEL}.{name}": value for name, value in settings.items()},
+    }
+    config = ROOT / "configs" / "judges" / "openai.cfg"
+    arguments = [folder / "annotated", folder / "judged", config, "--metrics", folder / "metrics"]
+    for name, value in settings.items():
+        arguments += [f"--{name}", value]
+    return [sys.executable, "-m", "spacy", "llmjudge", "judge", *map(str, arguments)]
+
+
+def start(arguments):
+    environment = {**os.environ, "OPENAI_API_KEY": KEY, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(arguments, text=True, env=environment, cwd=ROOT, **pipes)
+
+
+def run(arguments):
+    process = start(arguments)
+    out, err = process.communicate(timeout=300)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def bill(request):
+    """Tokens that a careful server counts: fewer than bytes, as many out as the reply has words."""
+    usage = {"prompt_tokens": len(request.raw) // 4, "completion_tokens": 40}
+    return Answer(chat(json.dumps(ANNOTATION), usage=usage))
+
+
+def resume_command(err):
+    """The command that is printed on a line of its own, for this interpreter."""
+    (line,) = [line for line in err.splitlines() if line.startswith("python -m spacy llmjudge judge")]
+    return [sys.executable, *shlex.split(line)[1:]]
+
+
+LINE = re.compile(
+    r"Judging (?P<split>\w+): (?P<done>\d+) of (?P<total>\d+) docs \| (?:abstained (?P<abstained>\d+)"
+    r" \((?P<reasons>[^)]*)\) \| )?tokens (?P<tokens_in>[\d,]+) in, (?P<tokens_out>[\d,]+) out \|"
+    r" (?P<cost>[\d.]+) of (?P<budget>[\d.]+) USD \| (?P<left>[\d:?]+) left"
+)
+
+
+def test_the_progress_shows_documents_reasons_tokens_money_and_time(folder):
+    def script(request):
+        answer = bill(request)
+        if request.number % 8 == 5:
+            answer.body = chat("I would rather not say.")
+        elif request.number % 8 == 6:
+            answer = Answer(b"busy", 503)
+        answer.delay = 0.3
+        return answer
+
+    with Loopback(script) as server:
+        code, out, err = run(command(folder, server, **{"model.max_tries": 1}))
+    assert code == 0, err
+    seen = [match.groupdict() for match in LINE.finditer(err)]
+    between = [s for s in seen if s["split"] == "pool" and 0 < int(s["done"]) < int(s["total"])]
+    assert len(between) >= 3
+    # It moves: while documents come home, all else comes with them.
+    for name in ("done", "tokens_in", "tokens_out", "cost"):
+        values = [float(s[name].replace(",", "")) for s in between]
+        assert values[-1] > values[0] > 0, name
+        # What requests under way could cost at most counts as spent until they are home.
+        assert values == sorted(values) or name == "cost"
+    last = [s for s in seen if s["split"] == "pool"][-1]
+    assert (last["done"], last["total"], last["budget"]) == ("48", "48", "5")
+    reasons = dict(reversed(part.split(" ")) for part in last["reasons"].split(", "))
+    assert reasons == {"not_json": "6", "http_503": "6"} and last["abstained"] == "12"
+    assert any(re.fullmatch(r"\d\d:\d\d", s["left"]) and s["left"] != "00:00" for s in between)
+    report = json.loads((folder / "metrics" / "judge.json").read_text())
+    assert report["pool"] == {"abstained: http_503": 6, "abstained: not_json": 6, "judged": 36}
+
+
+def test_the_budget_warns_stops_keeps_and_goes_on(folder):
+    cap = 0.02
+    with Loopback(bill) as server:
+        code, out, err = run(command(folder, server, max_cost=cap))
+        n_first = len(server.requests)
+        billed = sum(len(r.raw) // 4 + 40 for r in server.requests) * 1e-6
+        assert code == 1 and 10 < n_first < 60
+        # Not one request too many, and not many too few: each may cost this much at its worst.
+        worst = (max(len(r.raw) for r in server.requests) + 64 + 200) * 1e-6
+        assert cap - 2 * worst < billed <= cap
+        shown = " ".join((out + err).split())
+        percents = [int(found) for found in re.findall(r"\[JW310\] (\d+) % of the budget of 0.02 USD", shown)]
+        assert percents and 80 <= percents[0] < 100
+        assert f"The budget of {cap} USD is used up" in shown
+        assert f"{60 - n_first} documents are left. All replies are kept." in shown
+        again = resume_command(err)
+        assert again[-2] == f"--{MODEL}.max_cost" and float(again[-1]) >= 2 * cap
+        assert again[:-2] == [a for a in command(folder, server) if a not in (f"--{MODEL}.max_cost", "5.0")]
+        docs = [doc for split in ("pool", "dev") for doc in read_docs(folder / "judged" / split, spacy.blank("en").vocab)]
+        ends = Counter((get_status(doc)["state"], get_status(doc)["reason"]) for doc in docs)
+        assert ends == {("judged", None): n_first, ("not_sent", "budget"): 60 - n_first}
+        code, out, err = run(again)
+        assert code == 0, err
+        assert len(server.requests) == 60
+        assert max(Counter(r.digest for r in server.requests).values()) == 1, "nothing is paid twice"
+    docs = [doc for split in ("pool", "dev") for doc in read_docs(folder / "judged" / split, spacy.blank("en").vocab)]
+    assert {c.verdict for doc in docs for c in get_candidates(doc)} == {"correct"}
+
+
+def test_ctrl_c_prints_the_command_that_goes_on(folder):
+    def script(request):
+        return Answer(chat(json.dumps(ANNOTATION)), delay=1.0 if request.number else 0.0)
+
+    with Loopback(script) as server:
+        process = start(command(folder, server))
+        while len(server.requests) < 5 and process.poll() is None:
+            time.sleep(0.01)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        err = ""
+        while "python -m spacy" not in err and process.poll() is None:
+            err += process.stderr.readline()
+        assert time.monotonic() - began < 5
+        out, more = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err + more
+    assert resume_command(err) == command(folder, server)
+
+
+def test_a_wrong_key_is_one_request_and_one_line(folder):
+    with Loopback(lambda request: Answer({"error": {"message": f"no {KEY}"}}, 401)) as server:
+        code, out, err = run(command(folder, server))
+    assert code == 1 and len(server.requests) == 1
+    (line,) = [line for line in err.splitlines() if "[J" in line]
+    for part in ("[J315]", "401", "OPENAI_API_KEY", f"127.0.0.1:{server.port}", "tiny"):
+        assert part in line
+    assert KEY not in out + err
+
+
+@pytest.mark.slow
+def test_the_key_is_nowhere_in_the_run_and_its_package(folder, small_student, monkeypatch):
+    """A server that sends the key back in every way: in replies, in errors, in headers."""
+
+    def script(request):
+        header = request.headers["authorization"]
+        assert KEY in header
+        said = {**ANNOTATION, "note": header}
+        status = (200, 500, 200, 429)[request.number % 4]
+        return Answer(chat(json.dumps(said), note=header), status, {"X-Echo": header, "Retry-After-Ms": "1"})
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with Loopback(script) as server:
+        code, out, err = run(command(folder, server))
+        assert code == 0, err
+        save_pipeline(folder, parse_config_overrides(command(folder, server)[10:]))
+    package = [sys.executable, "-m", "spacy", "llmjudge", "package", str(small_student), str(folder / "packages")]
+    built, more, errors = run([*package, "--metrics", str(folder / "metrics")])
+    assert built == 0, errors
+    (wheel,) = folder.glob("packages/*/dist/*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "unpacked")
+    assert list(folder.glob("unpacked/*/meta.json"))
+    # What was not compressed, and what is read out of what was.
+    contents = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for split in ("pool", "dev"):
+        docs = list(read_docs(folder / "judged" / split, spacy.blank("en").vocab))
+        assert {get_status(doc)["state"] for doc in docs} == {"judged"}
+        text = json.dumps([[doc.text, repr(doc.user_data), repr(dict(doc.spans))] for doc in docs])
+        text += json.dumps([repr(get_candidates(doc)) for doc in docs])
+        contents[split] = text.encode()
+    assert len(contents) > 15
+    shown = {"printed": (out + err + more + errors).encode()}
+    secret = KEY.encode()
+    assert [str(path) for path, data in {**contents, **shown}.items() if secret in data] == []
+    assert any(b"[redacted]" in data for path, data in contents.items() if "ledger" in str(path))
+
+
+def save_pipeline(folder, overrides):
+    """Write the pipeline of the judge to disk, after it was used with the key."""
+    from spacy.util import load_config, load_model_from_config
+
+    config = load_config(ROOT / "configs" / "judges" / "openai.cfg", overrides=overrides)
+    nlp = load_model_from_config(config, auto_fill=True)
+    doc = nlp.make_doc("the roses of garden 99 have black spot")
+    set_candidates(doc, [Candidate(1, 2, "PLANT", 0.6)])
+    assert get_status(nlp(doc))["state"] == "judged"
+    nlp.to_disk(folder / "pipeline")
+
+
+def test_a_budget_is_raised_by_what_is_left():
+    assert raise_budget(5.0, 4.9, 1000, 990) == 590.0
+    assert raise_budget(0.001, 0.001, 100, 3) == 0.002
+    assert raise_budget(0.001, 0.0, 100, 100) == 0.002
+
+
+@pytest.mark.parametrize("given", [["--a.b", "1", "x"], ["--a.b=1", "x"], ["x"]])
+def test_an_option_is_set_once(given):
+    assert set_option(given, "--a.b", "2") == ["x", "--a.b", "2"]

@@ -1,0 +1,59 @@
+"""A workspace in which a loop can run in seconds."""
+import shutil
+from pathlib import Path
+
+from spacy.vocab import Vocab
+
+from spacy_llmjudge.loop.run import LoopSettings, run_loop
+from spacy_llmjudge.loop.stopping import StopRules
+from spacy_llmjudge.storage import read_docs, sha256_path, write_docs
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
+POOL = 40
+
+
+def make_workspace(folder, corpus, student, dataset):
+    """A folder with a small corpus, the seed student, and the files of the judge."""
+    for name, n in (("labelled", 60), ("dev", 50), ("pool", POOL), ("test", 20), ("pool_gold", POOL)):
+        docs = list(read_docs(corpus / f"{name}.spacy", Vocab()))[:n]
+        write_docs(folder / "corpus" / f"{name}.spacy", docs)
+    shutil.copytree(student, folder / "training" / "round-0" / "model-best")
+    shutil.copytree(dataset, folder / "assets")
+    shutil.copytree(CONFIGS, folder / "configs")
+    return folder
+
+
+def make_settings(folder, *, judge="recorded", overrides=None, **changes):
+    """Settings with relative paths, for a run inside of the folder."""
+    own = {
+        "student": {"training.max_steps": 12},
+        "judge": {"paths.rules": "assets/rules.txt", "paths.replies": "assets/responses.jsonl"},
+        "filter": {"selector.q": 0.2},
+    }
+    for name, settings in (overrides or {}).items():
+        own[name] = settings
+    defaults = {"rules": StopRules(max_rounds=2, stable=1.0, patience=9)}
+    return LoopSettings(
+        config=Path("configs/student_cpu.cfg"),
+        judge=Path(f"configs/judges/{judge}.cfg"),
+        filter=Path("configs/filter.cfg"),
+        overrides=own,
+        **{**defaults, **changes},
+    )
+
+
+def made_by(folder, rounds=2):
+    """Hashes of all that a loop is for."""
+    names = ["metrics/loop.json", "training/loop/model-best"]
+    for number in range(1, rounds + 1):
+        names += [
+            f"corpus/round-{number}/silver.spacy",
+            f"metrics/round-{number}/selection.json",
+            f"metrics/round-{number}/round.json",
+            f"training/round-{number}/model-best",
+        ]
+    return {name: sha256_path(folder / name) for name in names}
+
+
+__all__ = ["CONFIGS", "POOL", "ROOT", "StopRules", "made_by", "make_settings", "make_workspace", "run_loop"]
