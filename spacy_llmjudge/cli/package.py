@@ -20,7 +20,7 @@ def package_cli(
 ) -> None:
     """Make a wheel that loads with spacy.load where nobody has heard of this project or of an LLM."""
     from ..storage import read_json
-    from ..training.export import export_package
+    from ..training.package import export_package
 
     scores = {}
     if metrics is not None and (metrics / "judged.json").exists():

@@ -10,7 +10,7 @@ from .arrays import MISSING
 from .branches import choose_device, divergence
 from .linear import fit_scale
 from .neighbours import strengthen
-from .simplex import Denoiser, add_noise, make_schedule, reverse, to_simplex
+from .simplex_diffusion import Denoiser, add_noise, make_schedule, reverse, to_simplex
 
 STEPS = 200
 REVERSE_STEPS = 10

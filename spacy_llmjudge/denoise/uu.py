@@ -13,7 +13,7 @@ from ..errors import Errors, LLMJudgeError, Warnings
 from .arrays import MISSING, Denoised, Label, check_width, decode, prepare
 from .linear import make_folds
 from .pools import PoolStats, estimate_pools
-from .scorers import KINDS, Rates, fit_scorers, uu_coefficients
+from .uu_risk import KINDS, Rates, fit_scorers, uu_coefficients
 
 
 class _Round(NamedTuple):

@@ -16,7 +16,7 @@ from spacy_llmjudge.denoise.neighbours import (
     strengthen,
 )
 from spacy_llmjudge.denoise.sidyp import refine_sidyp
-from spacy_llmjudge.denoise.simplex import SIMPLEX, Denoiser, add_noise, make_schedule, reverse, to_simplex
+from spacy_llmjudge.denoise.simplex_diffusion import SIMPLEX, Denoiser, add_noise, make_schedule, reverse, to_simplex
 from spacy_llmjudge.errors import LLMJudgeError
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_llmjudge.denoise.linear import make_folds
-from spacy_llmjudge.denoise.scorers import Rates, fit_scorers, uu_coefficients, uu_risk
+from spacy_llmjudge.denoise.uu_risk import Rates, fit_scorers, uu_coefficients, uu_risk
 from spacy_llmjudge.denoise.uu import refine_uu
 from spacy_llmjudge.errors import LLMJudgeError
 
