@@ -215,6 +215,6 @@ def test_a_judge_that_knows_no_answer_is_one_line(small_corpus, small_dataset, t
         "judge": {"paths.replies": str(small_dataset / "responses.jsonl")},
     }
     settings = make_settings(tmp_path, small_corpus, judge=RECORDED, n_folds=2, overrides=overrides)
-    with pytest.raises(LLMJudgeError, match=r"\[J826\].*none of the 60.*no_recorded_reply"):
+    with pytest.raises(LLMJudgeError, match=r"\[J826\].*none of 60.*no_recorded_reply"):
         crossfit(settings)
     assert not (settings.output / "evidence").exists()

@@ -147,8 +147,8 @@ def centre_layers(vectors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
     RETURNS (Dict[str, np.ndarray]): By split, shape (texts, layers * width), rows of length 1.
 
     >>> both = centre_layers({"pool": np.array([[[1.0, 0.0]], [[0.0, 1.0]]])})
-    >>> both["pool"].round(2).tolist()
-    [[0.71, -0.71], [-0.71, 0.71]]
+    >>> (both["pool"] > 0).tolist()
+    [[True, False], [False, True]]
     """
     mean = vectors["pool"].mean(axis=0, keepdims=True)
     found = {}
@@ -172,7 +172,8 @@ def embed_words(texts: Dict[str, List[str]]) -> Dict[str, np.ndarray]:
 
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\S+")
     pool = vectorizer.fit_transform(texts["pool"])
-    width = max(1, min(TFIDF_WIDTH, min(pool.shape) - 1))
+    # with as many dimensions as texts, every text would be a direction of its own
+    width = max(1, min(TFIDF_WIDTH, min(pool.shape) // 4))
     svd = TruncatedSVD(width, random_state=0).fit(pool)
     return {
         split: normalize(svd.transform(vectorizer.transform(of_split))).astype("float32")
