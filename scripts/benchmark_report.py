@@ -46,7 +46,7 @@ def write_report(path: Path, order: Sequence[Tuple[str, Tuple[Any, ...]]], work:
     write_json(path, {"rows": rows, "missing": missing, "versions": _versions(), "runs": runs})
     text = HEAD.read_text(encoding="utf8") + _table(rows)
     if missing:
-        text += f"\nNot measured yet: {len(missing)} of {len(order)} rows ({', '.join(missing)}).\n"
+        text += f"\nNot measured yet: {len(missing)} of {len(order)} runs; `--plan` lists them.\n"
     versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
     write_bytes(path.with_suffix(".md"), f"{text}\nMeasured with {versions}.\n".encode("utf8"))
 
@@ -67,7 +67,8 @@ def _aggregate(key: Tuple[Any, ...], runs: List[Dict[str, Any]], work: Path) -> 
         "uses_evidence": runs[0]["uses_evidence"],
     }
     row["f_mean"], row["f_std"] = _spread([run["f"] for run in runs])
-    row["minutes"] = round(_spread([run["minutes"] for run in runs])[0], 2)
+    minutes = [run["minutes"] for run in runs if run["minutes"] is not None]
+    row["minutes"] = round(_spread(minutes)[0], 2) if minutes else None
     for source in ("precision", "recall", "wrong_share"):
         values = [run["silver"][source] for run in runs if "silver" in run]
         row[f"silver_{source}"] = round(_spread(values)[0], 4) if values else None
@@ -98,7 +99,7 @@ def _table(rows: List[Dict[str, Any]]) -> str:
         lines += [f"\n## {dataset}" + (f", {shots} sentences a label" if shots else ""), ""]
         if shots in (5, 20):
             lines += ["The LLM had seen the 80 sentences of the 10-shot set.", ""]
-        lines.append("| method | LLM calls | seeds | test F1 | minus LLM labels | silver P | silver R | minutes |")
+        lines.append("| method | LLM calls | seeds | test F1 | minus LLM labels | silver P | silver R | CPU minutes |")
         lines.append("|---|---|---|---|---|---|---|---|")
         for row in rows:
             if (row["dataset"], row["shots"]) == (dataset, shots):
@@ -117,7 +118,7 @@ def _line(row: Dict[str, Any]) -> str:
         "-" if gain is None else "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * gain[k] for k in ("difference", "low", "high"))),
         _share(row["silver_precision"]),
         _share(row["silver_recall"]),
-        f"{row['minutes']:.1f}",
+        "-" if row["minutes"] is None else f"{row['minutes']:.1f}",
     ]
     return f"| {' | '.join(cells)} |"
 
