@@ -66,7 +66,9 @@ def command(folder, server, **settings):
 def start(arguments):
     environment = {**os.environ, "OPENAI_API_KEY": KEY, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(arguments, text=True, env=environment, cwd=ROOT, **pipes)
+    # a test run in the background of a script ignores SIGINT, and so would its children
+    heed = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
+    return subprocess.Popen(arguments, text=True, env=environment, cwd=ROOT, preexec_fn=heed, **pipes)
 
 
 def run(arguments):

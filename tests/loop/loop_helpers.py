@@ -44,15 +44,16 @@ def make_settings(folder, *, judge="recorded", overrides=None, **changes):
 
 
 def made_by(folder, rounds=2):
-    """Hashes of all that a loop is for."""
-    names = ["metrics/loop.json", "training/loop/model-best"]
+    """Hashes of all that a loop is for: silver, reports, weights.
+
+    Not of manifests, which hash inputs whose last bits (1e-17) depend on the machine's moods, nor of
+    `meta.json`, where spaCy writes scores by label in the order of a set.
+    """
+    names = ["metrics/loop.json"]
     for number in range(1, rounds + 1):
-        names += [
-            f"corpus/round-{number}/silver.spacy",
-            f"metrics/round-{number}/selection.json",
-            f"metrics/round-{number}/round.json",
-            f"training/round-{number}/model-best",
-        ]
+        names += [f"corpus/round-{number}/silver.spacy", f"metrics/round-{number}/selection.json"]
+    models = [f"training/{name}/model-best" for name in ("loop", "round-1", "round-2")[: rounds + 1]]
+    names += [f"{model}/{pipe}/model" for model in models for pipe in ("tok2vec", "ner")]
     return {name: sha256_path(folder / name) for name in names}
 
 

@@ -32,6 +32,8 @@ def make_hook(point, nth):
 
 
 def main():
+    # a process that was started in the background of a script ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("ledger", type=Path)
