@@ -213,7 +213,8 @@ def test_the_key_is_nowhere_in_the_run_and_its_package(folder, small_student, mo
     contents = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for split in ("pool", "dev"):
         docs = list(read_docs(folder / "judged" / split, spacy.blank("en").vocab))
-        assert {get_status(doc)["state"] for doc in docs} == {"judged"}
+        # every second reply is an error, and by chance a document gets errors only
+        assert {"judged"} <= {get_status(doc)["state"] for doc in docs} <= {"judged", "abstained"}
         text = json.dumps([[doc.text, repr(doc.user_data), repr(dict(doc.spans))] for doc in docs])
         text += json.dumps([repr(get_candidates(doc)) for doc in docs])
         contents[split] = text.encode()
@@ -232,7 +233,7 @@ def save_pipeline(folder, overrides):
     nlp = load_model_from_config(config, auto_fill=True)
     doc = nlp.make_doc("the roses of garden 99 have black spot")
     set_candidates(doc, [Candidate(1, 2, "PLANT", 0.6)])
-    assert get_status(nlp(doc))["state"] == "judged"
+    assert get_status(nlp(doc))["state"] in ("judged", "abstained")
     nlp.to_disk(folder / "pipeline")
 
 
