@@ -11,6 +11,8 @@ from spacy_llmjudge.evaluation.significance import compare
 from spacy_llmjudge.storage import read_json, write_bytes, write_json
 
 HEAD = Path(__file__).with_name("benchmark_head.md")
+# what was tried and did not work
+FAILED = Path(__file__).with_name("benchmark_failed.md")
 PACKAGES = ("spacy", "spacy-transformers", "spacy-llm", "torch", "thinc")
 TITLES = {
     "seed": "seed student",
@@ -44,7 +46,7 @@ def write_report(path: Path, order: Sequence[Tuple[str, Tuple[Any, ...]]], work:
             row["minus_llm_labels"] = before[_key(row)]["minus_llm_labels"]
     missing = [name for name, _ in order if name not in runs]
     write_json(path, {"rows": rows, "missing": missing, "versions": _versions(), "runs": runs})
-    text = HEAD.read_text(encoding="utf8") + _table(rows)
+    text = HEAD.read_text(encoding="utf8") + _table(rows) + FAILED.read_text(encoding="utf8")
     if missing:
         text += f"\nNot measured yet: {len(missing)} of {len(order)} runs; `--plan` lists them.\n"
     versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
