@@ -13,6 +13,8 @@ from spacy_llmjudge.crossfit import CrossfitSettings, crossfit, split_folds
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import read_docs, read_json, sha256_path, write_docs
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
 RECORDED = CONFIGS / "judges" / "recorded.cfg"

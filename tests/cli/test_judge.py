@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "models"))
 from loopback import Answer, Loopback, chat  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 MODEL = "components.llm_judge.model"
 KEY = "sk-canary-5Tq8Wn3KpB6yHs20"
 ANNOTATION = {"entities": [{"text": "roses", "label": "PLANT", "confidence": 91}], "alternatives": []}

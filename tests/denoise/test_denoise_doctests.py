@@ -4,7 +4,7 @@ import importlib
 import pytest
 
 ROOM = "spacy_llmjudge.denoise"
-MODULES = ("linear", "pools", "prior", "stacking", "scorers", "uu", "neighbours", "simplex", "sidyp")
+MODULES = ("linear", "pools", "prior", "stacking", "uu_risk", "uu", "neighbours", "simplex_diffusion", "sidyp")
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -13,6 +13,8 @@ from spacy_llmjudge.errors import LLMJudgeError  # noqa: E402
 from spacy_llmjudge.rounds import NothingSelected  # noqa: E402
 from spacy_llmjudge.storage import read_docs, read_json, sha256_path  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def workspace(small_corpus, small_student, small_dataset, tmp_path_factory):
