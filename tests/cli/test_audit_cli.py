@@ -10,6 +10,8 @@ from spacy_llmjudge import rounds
 from spacy_llmjudge.cli import app
 from spacy_llmjudge.storage import read_docs, read_json
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
 

@@ -10,6 +10,8 @@ from spacy_llmjudge.storage import read_json
 
 from conftest import make_rows, write_rows  # noqa: I001
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
