@@ -3,7 +3,9 @@
 A process number would not do: after a restart of a container the next process has the same.
 """
 import sqlite3
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
 
 def presence_path(path: Path, run: str) -> Path:
@@ -21,6 +23,22 @@ def announce(path: Path) -> sqlite3.Connection:
     db = _open(path, timeout=60.0)
     db.execute("BEGIN EXCLUSIVE")
     return db
+
+
+@contextmanager
+def open_alone(path: Path) -> Iterator[None]:
+    """Keep other processes from opening a ledger in the meantime; they wait.
+
+    SQLite itself does not wait where two processes turn a new file into one with a write-ahead log: one
+    of them fails at once. And a file that another process is just making looks like one that was cut.
+
+    path (Path): The ledger.
+    """
+    db = announce(path.with_name(f".{path.name}.opening"))
+    try:
+        yield
+    finally:
+        db.close()
 
 
 def is_alive(path: Path) -> bool:

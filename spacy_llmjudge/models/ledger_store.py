@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
-from .ledger_presence import announce, is_alive, presence_path, remove_dead
+from .ledger_presence import announce, is_alive, open_alone, presence_path, remove_dead
 from .ledger_rescue import is_cut, move_away, read_remains, write_remains
 
 LAYOUT = 1
@@ -95,12 +95,13 @@ class LedgerStore:
         self._presence = self._reader = self._writer = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if is_cut(path):
-                self.rescued = _rescue(path)
-            self._writer = _open(path)
-            _prepare(self._writer, path)
-            self.lost = self._begin()
-            self._reader = _open(path)
+            with open_alone(path):
+                if is_cut(path):
+                    self.rescued = _rescue(path)
+                self._writer = _open(path)
+                _prepare(self._writer, path)
+                self.lost = self._begin()
+                self._reader = _open(path)
         except (sqlite3.Error, OSError) as error:
             self._close_connections()
             raise LLMJudgeError(_explain(path, error)) from None

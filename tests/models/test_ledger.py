@@ -1,5 +1,6 @@
 import json
 import logging
+import multiprocessing
 import os
 import pickle
 import random
@@ -19,6 +20,7 @@ from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.models.ledger import LedgerModel, make_ledger_model
+from spacy_llmjudge.models.ledger_store import LedgerStore
 from spacy_llmjudge.models.messages import Prompt
 from spacy_llmjudge.models.openai import make_openai_model
 
@@ -405,6 +407,28 @@ def test_two_processes_send_nothing_twice(tmp_path):
     assert rows(tmp_path, "PRAGMA integrity_check") == [("ok",)]
 
 
+def open_new_ledgers(folder, barrier, problems):
+    for number in range(40):
+        barrier.wait(60)
+        try:
+            LedgerStore(folder / f"{number}.sqlite").close()
+        except LLMJudgeError as error:
+            problems.put(str(error))
+
+
+def test_processes_that_make_a_ledger_at_the_same_moment(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier, problems = context.Barrier(4), context.Queue()
+    arguments = (tmp_path, barrier, problems)
+    processes = [context.Process(target=open_new_ledgers, args=arguments) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert problems.empty(), problems.get()
+
+
 def test_a_full_disk_stops_before_the_next_request(tmp_path):
     with Loopback(lambda r: Answer(chat("x" * 2000), delay=0.005)) as server:
         limit = ["--prompts", "500", "--workers", "4", "--largest-file", "200000"]
@@ -516,7 +540,7 @@ def test_no_file_log_or_trace_holds_the_key(tmp_path, monkeypatch, caplog):
     assert all("redacted" in reply for reply in replies)
     model.close()
     files = [file_ for file_ in tmp_path.rglob("*") if file_.is_file()]
-    assert len(files) == 1
+    assert sorted(file_.name for file_ in files) == [".ledger.db.opening", "ledger.db"]
     contents = [file_.read_bytes() for file_ in files]
     contents += [text.encode() for text in (shown, caplog.text, repr(model), repr(vars(model)))]
     assert not any(KEY.encode() in content for content in contents)
