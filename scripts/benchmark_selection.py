@@ -1,0 +1,175 @@
+"""Does selection keep its word on real text? The realised share of wrong spans against q, and calibration.
+
+    python scripts/benchmark_selection.py --data DIR --work DIR
+
+DIR of --data holds `mit_restaurant/`; --work is that of `benchmark.py`, whose seed students and
+recorded replies are used again. The evidence are 200 dev sentences with recorded replies; what is
+selected are the candidates of the 1,500 pool sentences that the LLM answered for, and the pool's
+hidden gold says which of them are wrong. Writes docs/selection.json and docs/selection.md.
+"""
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+import typer
+from benchmark import Cell, seed_annotated
+from benchmark_data import ROOT
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+from spacy_llmjudge.candidates import get_status
+from spacy_llmjudge.confidence.reliability import reliability
+from spacy_llmjudge.selection.decide import ACCEPTED, decide
+from spacy_llmjudge.selection.inputs import make_tables
+from spacy_llmjudge.selection.selectors import make_conformal
+from spacy_llmjudge.selection.silver import SilverPolicy
+from spacy_llmjudge.selection.table import CandidateTable
+from spacy_llmjudge.storage import read_docs, write_bytes, write_json
+
+CALLS = 1500
+DIALS = (0.05, 0.1, 0.2)
+SEEDS = (0, 1, 2)
+
+
+def read_tables(cell: Cell) -> Tuple[CandidateTable, CandidateTable]:
+    """RETURNS (Tuple[CandidateTable, CandidateTable]): Candidates of the answered part of the pool, with
+    `correct` from its hidden gold, and of the evidence.
+    """
+    judged, vocab = cell.judge(seed_annotated(cell), CALLS), Vocab()
+    docs = [d for d in read_docs(judged / "pool", vocab) if get_status(d)["state"] == "judged"]
+    evidence = list(read_docs(judged / "dev", vocab))
+    hidden = match(docs, list(read_docs(cell.corpus / "pool_gold.spacy", vocab)))
+    gold = match(evidence, list(read_docs(cell.corpus / "dev.spacy", vocab)))
+    settings = (make_conformal(0.1), SilverPolicy(), True)
+    tables = make_tables(docs, evidence, gold, *settings)
+    truth = make_tables(evidence, docs, hidden, *settings).evidence
+    pool = tables.pool.relabel(truth.labels)
+    for column in ("document", "start", "end", "label"):
+        assert (getattr(pool, column) == getattr(truth, column)).all(), column
+    return pool.replace(correct=truth.correct), tables.evidence
+
+
+def match(docs: Sequence[Doc], gold: Sequence[Doc]) -> List[Doc]:
+    by_text = {doc.text: doc for doc in gold}
+    return [by_text[doc.text] for doc in docs]
+
+
+def measure(cell: Cell) -> Dict[str, Any]:
+    pool, evidence = read_tables(cell)
+    by_q = {}
+    for q in DIALS:
+        decisions = decide(pool, evidence, make_conformal(q))
+        accepted = decisions.decision == ACCEPTED
+        by_q[f"{q:g}"] = {
+            **count(pool, accepted),
+            "by_label": {
+                label: count(pool, accepted & (pool.label == code))
+                for code, label in enumerate(pool.labels)
+            },
+        }
+    return {"seed": cell.seed, "q": by_q, "calibration": calibration(pool, decisions)}
+
+
+def count(pool: CandidateTable, accepted: np.ndarray) -> Dict[str, Any]:
+    n, wrong = int(accepted.sum()), int((~pool.correct[accepted]).sum())
+    return {"accepted": n, "wrong": wrong, "wrong_share": wrong / n if n else None}
+
+
+def calibration(pool: CandidateTable, decisions: Any) -> Dict[str, Any]:
+    """Each source on the candidates that were predicted or proposed."""
+    rows = pool.predicted | pool.proposed
+    sources = {
+        "student": pool.confidence,
+        "judge": decisions.fusion.support(pool),
+        "fused": decisions.probability,
+    }
+    figures: Dict[str, Any] = {}
+    for name, probability in sources.items():
+        known = rows & ~np.isnan(probability)
+        found = reliability(probability[known], pool.correct[known])
+        figures[name] = {key: found[key] for key in ("n", "ece", "brier", "log_loss", "auroc")}
+    # the sources where both have a number, so that they can be compared
+    both = rows & ~np.isnan(pool.confidence)
+    figures["on_the_same"] = {
+        name: reliability(probability[both], pool.correct[both])["log_loss"]
+        for name, probability in sources.items()
+    }
+    return figures
+
+
+def render(results: List[Dict[str, Any]]) -> str:
+    lines = [
+        "# Does selection keep its word?",
+        "",
+        "MIT Restaurant, 10-shot, students of three seeds, the recorded LLM. Evidence: 200 dev sentences. Selected: candidates of the",
+        "1,500 pool sentences that the LLM answered for; the pool's hidden gold says which are wrong.",
+        "",
+        "```",
+        "python scripts/benchmark_selection.py --data DIR --work DIR",
+        "```",
+        "",
+        "## Share of wrong spans among the accepted (`llmjudge.Conformal.v1`)",
+        "",
+        "| q | " + " | ".join(f"seed {r['seed']}" for r in results) + " | mean | accepted (mean) |",
+        "|---|" + "---|" * (len(results) + 2),
+    ]
+    for q in DIALS:
+        cells = [r["q"][f"{q:g}"] for r in results]
+        shares = [c["wrong_share"] for c in cells]
+        lines.append(
+            f"| {q:g} | "
+            + " | ".join(shown(s) for s in shares)
+            + f" | {shown(mean(shares))} | {np.mean([c['accepted'] for c in cells]):.0f} |"
+        )
+    lines += ["", "By label, mean over the seeds: share of wrong (accepted). The promise is about all labels together.", ""]
+    lines += ["| label | " + " | ".join(f"q = {q:g}" for q in DIALS) + " |", "|---|" + "---|" * len(DIALS)]
+    for label in results[0]["q"][f"{DIALS[0]:g}"]["by_label"]:
+        row = []
+        for q in DIALS:
+            cells = [r["q"][f"{q:g}"]["by_label"][label] for r in results]
+            row.append(f"{shown(mean([c['wrong_share'] for c in cells]))} ({np.mean([c['accepted'] for c in cells]):.0f})")
+        lines.append(f"| {label} | " + " | ".join(row) + " |")
+    lines += [
+        "",
+        "## Calibration on the same candidates of the pool (predicted or proposed), mean over the seeds",
+        "",
+        "ECE with ten bins of equal mass. The student gives no number for what only the judge saw; the last column has log-loss",
+        "where both have one.",
+        "",
+        "| source | n | ECE | Brier | log-loss | AUROC | log-loss, both |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in ("student", "judge", "fused"):
+        figures = [r["calibration"][name] for r in results]
+        row = [f"{np.mean([f['n'] for f in figures]):.0f}"]
+        row += [f"{np.mean([f[k] for f in figures]):.3f}" for k in ("ece", "brier", "log_loss", "auroc")]
+        row.append(f"{np.mean([r['calibration']['on_the_same'][name] for r in results]):.3f}")
+        lines.append(f"| {name} | " + " | ".join(row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def mean(values: List[Any]) -> Any:
+    known = [v for v in values if v is not None]
+    return float(np.mean(known)) if known else None
+
+
+def shown(value: Any) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def main(
+    # fmt: off
+    data: Path = typer.Option(..., help="Folder with mit_restaurant/"),
+    work: Path = typer.Option(Path(".benchmark"), help="Folder for corpora and models"),
+    output: Path = typer.Option(ROOT / "docs" / "selection", help="Where selection.json and selection.md go, without the suffix"),
+    # fmt: on
+) -> None:
+    results = [measure(Cell("mit_restaurant", 10, seed, work, data)) for seed in SEEDS]
+    write_json(output.with_suffix(".json"), {"seeds": results})
+    text = render(results)
+    write_bytes(output.with_suffix(".md"), text.encode("utf8"))
+    print(text)
+
+
+if __name__ == "__main__":
+    typer.run(main)
