@@ -4,9 +4,9 @@ from typing import Any, Dict, Optional, Sequence
 
 from spacy.tokens import Span
 
-from .candidates import get_candidates, get_status
+from .candidates import copy_tokens, get_candidates, get_status
 from .errors import Errors, LLMJudgeError
-from .rounds import NothingSelected, filter_candidates, unlabelled_copy
+from .rounds import NothingSelected, filter_candidates
 from .storage import read_docs, write_docs, write_json
 
 
@@ -24,7 +24,7 @@ def label_with_judge(judged: Path, silver: Path) -> Dict[str, Any]:
     for doc in read_docs(judged, Vocab()):
         if get_status(doc)["state"] == "judged":
             listed = [c for c in get_candidates(doc) if c.verdict == "correct"]
-            plain = unlabelled_copy(doc)
+            plain = copy_tokens(doc)
             spans = [Span(plain, c.start, c.end, label=c.label) for c in listed]
             plain.set_ents(filter_spans(spans), default="outside")
             docs.append(plain)

@@ -4,10 +4,12 @@ Candidates are a SpanGroup, `doc.spans["llmjudge"]`, whose `attrs` hold lists th
 the spans (the convention of `spancat`), so they survive DocBin, `to_bytes` and `to_disk`. Values in
 `Span._` would collide for two labels on the same offsets (spaCy#9706).
 """
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span, SpanGroup
+from spacy.vocab import Vocab
 
 from .errors import Errors, LLMJudgeError
 
@@ -135,6 +137,29 @@ def set_status(
     if key not in doc.spans:
         set_candidates(doc, [], key)
     doc.spans[key].attrs["status"] = {"state": state, "reason": reason}
+
+
+def count_statuses(docs: Iterable[Doc], key: str = KEY) -> Dict[str, int]:
+    """RETURNS (Dict[str, int]): How many documents have a status, such as "judged" or "not_sent: budget";
+    "not_asked" where nobody asked."""
+    states: Counter = Counter()
+    for doc in docs:
+        status = get_status(doc, key)
+        state = status["state"] or "not_asked"
+        states[f"{state}: {status['reason']}" if status["reason"] else state] += 1
+    return dict(sorted(states.items()))
+
+
+def copy_tokens(doc: Doc, vocab: Optional[Vocab] = None) -> Doc:
+    """Copy words and spaces: a document without anything that anybody thinks of it.
+
+    doc (Doc): The document.
+    vocab (Optional[Vocab]): The vocabulary of the copy; None takes that of the document.
+    RETURNS (Doc): A new document.
+    """
+    words = [token.text for token in doc]
+    spaces = [bool(token.whitespace_) for token in doc]
+    return Doc(doc.vocab if vocab is None else vocab, words=words, spaces=spaces)
 
 
 def copy_candidates(source: Doc, target: Doc, key: str = KEY) -> None:

@@ -5,10 +5,13 @@ it and annotates it, and the judge is asked about it with demonstrations that le
 takes dev's place for `calibrate` and `filter`, but it promises nothing: the students that scored it are
 not the one that annotates the pool, and a few labelled documents are no random sample of the pool.
 """
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Optional, Tuple
+
+from spacy.vocab import Vocab
 
 from . import rounds
 from .errors import Errors, LLMJudgeError
@@ -17,6 +20,7 @@ from .storage import (
     fold_of,
     process_shards,
     read_docs,
+    require_file,
     sha256_path,
     write_docs,
     write_json,
@@ -82,7 +86,7 @@ def crossfit(settings: CrossfitSettings, *, bar: Optional[Bar] = None) -> Dict[s
     bar = bar or (lambda text: nullcontext())
     folds = split_folds(settings)
     _require_blind_judge(settings, folds[0])
-    labels = sorted(rounds.labels_of(settings.labelled, _new_vocab()))
+    labels = sorted(rounds.labels_of(settings.labelled, Vocab()))
     for fold in folds:
         _train(settings, fold)
     calibration = _calibrate(settings, folds)
@@ -137,7 +141,7 @@ def split_folds(settings: CrossfitSettings) -> List[Fold]:
     n_folds = settings.n_folds
     if n_folds < 2:
         raise LLMJudgeError(Errors.J112.format(n_folds=n_folds))
-    docs = [doc for doc in read_docs(settings.labelled, _new_vocab()) if len(doc)]
+    docs = [doc for doc in read_docs(settings.labelled, Vocab()) if len(doc)]
     numbers = [fold_of(doc.text, n_folds) for doc in docs]
     used = sorted(set(numbers))
     parts: List[Tuple[int, List[Any], List[Any]]] = []
@@ -159,17 +163,9 @@ def split_folds(settings: CrossfitSettings) -> List[Fold]:
     return folds
 
 
-def _new_vocab() -> Any:
-    from spacy.vocab import Vocab
-
-    return Vocab()
-
-
 def _require_blind_judge(settings: CrossfitSettings, fold: Fold) -> None:
     """A judge that is shown the gold of what it judges would be evidence of nothing."""
     from spacy.util import load_config
-
-    from .storage import require_file
 
     config = require_file(settings.judge, "The configs of judges are in configs/judges/.")
     overrides = {**settings.of("judge"), "paths.labelled": str(fold.rest)}
@@ -223,17 +219,14 @@ def _gather(
 
     RETURNS (int): How many documents.
     """
-    states: Dict[str, int] = {}
-    for found in judged.values():
-        for state, n in found["states"].items():
-            states[state] = states.get(state, 0) + n
+    states = sum((Counter(found["states"]) for found in judged.values()), Counter())
     left = left_by_reason(states)
     reasons = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
     if left:
         raise LLMJudgeError(Errors.J820.format(n=sum(left.values()), reasons=reasons))
     require_answers(states)
     folders = [settings.output / "judged" / name for name in judged]
-    vocab = _new_vocab()
+    vocab = Vocab()
     docs = [doc for folder in folders for doc in read_docs(folder, vocab)]
     process_shards(
         docs,

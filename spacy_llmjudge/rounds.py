@@ -2,13 +2,12 @@
 
 `cli/` gives them to a terminal, `project.yml` puts them in order.
 """
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
 
 from spacy.tokens import Doc
 
-from .candidates import get_candidates, get_status, set_candidates
+from .candidates import copy_tokens, count_statuses, get_candidates, get_status, set_candidates
 from .errors import Errors, LLMJudgeError
 from .storage import (
     MANIFEST,
@@ -131,7 +130,7 @@ def annotate(
     component.calibration = Calibration.from_dict(read_json(calibration))
     component.out_of_fold = out_of_fold
     known = labels_of(labels, nlp.vocab) if labels else None
-    docs = [unlabelled_copy(doc) for doc in read_docs(source, nlp.vocab)]
+    docs = [copy_tokens(doc) for doc in read_docs(source, nlp.vocab)]
     fingerprint = {
         "model": sha256_path(Path(model)) if Path(model).exists() else model,
         "calibration": sha256_path(calibration),
@@ -192,11 +191,6 @@ def judge(
         is_complete=_is_asked,
         on_shard=progress,
     )
-    states: Counter = Counter()
-    for doc in read_docs(output, nlp.vocab):
-        status = get_status(doc)
-        state = status["state"] or "not_asked"
-        states[f"{state}: {status['reason']}" if status["reason"] else state] += 1
     usage = [
         pipe.model.usage()
         for _, pipe in nlp.pipeline
@@ -204,7 +198,7 @@ def judge(
     ]
     return {
         **manifest,
-        "states": dict(sorted(states.items())),
+        "states": count_statuses(read_docs(output, nlp.vocab)),
         "usage": usage[0] if usage else None,
     }
 
@@ -224,14 +218,20 @@ def judge_inputs(
     require_file(source / MANIFEST, "Run the step `annotate` first.")
     config = require_file(config, "The configs of judges are in configs/judges/.")
     loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
-    # the ledger grows with every reply: it is what the judge remembers, not what it depends on
-    named = {**loaded.get("paths", {}), "ledger": None}
-    paths = [str(path) for path in named.values() if path]
     return loaded, {
         "source": sha256_path(source / MANIFEST),
         "config": sha256_bytes(loaded.to_bytes()),
-        "inputs": {path: sha256_path(path) for path in paths if Path(path).exists()},
+        "inputs": hash_paths(loaded),
     }
+
+
+def hash_paths(config: "Config") -> Dict[str, str]:
+    """RETURNS (Dict[str, str]): The files and folders that a judge's config names under [paths], and
+    the hash of each. The ledger grows with every reply: it is what the judge remembers, not what it
+    depends on."""
+    named = {**config.get("paths", {}), "ledger": None}
+    paths = [str(path) for path in named.values() if path]
+    return {path: sha256_path(path) for path in paths if Path(path).exists()}
 
 
 def filter_candidates(
@@ -276,10 +276,11 @@ def filter_candidates(
         random_sample=not inputs.is_crossfit,
         audit=rows,
     )
-    report["evidence"] = "crossfit" if inputs.is_crossfit else "held-out"
+    report["evidence"] = "held-out"
     if rows is not None:
         report["evidence"] = "audit"
     elif inputs.is_crossfit:
+        report["evidence"] = "crossfit"
         report["statement"] = f"{CROSSFIT_NOTE} {report['statement']}"
     if not docs:
         raise NothingSelected(Errors.J802.format(statement=report["statement"]))
@@ -374,12 +375,6 @@ def _is_asked(docs: List[Doc]) -> bool:
         and (status["state"] != "not_sent" or status["reason"] in NOTHING_TO_ASK)
         for status in statuses
     )
-
-
-def unlabelled_copy(doc: Doc) -> Doc:
-    words = [token.text for token in doc]
-    spaces = [bool(token.whitespace_) for token in doc]
-    return Doc(doc.vocab, words=words, spaces=spaces)
 
 
 def _keep_labels(doc: Doc, labels: Set[str]) -> None:

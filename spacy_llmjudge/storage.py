@@ -6,7 +6,9 @@ with the shards that are missing.
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Union
 
@@ -40,6 +42,44 @@ def write_bytes(path: PathLike, data: bytes) -> None:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
         raise LLMJudgeError(Errors.J003.format(path=path, error=error)) from error
+
+
+@contextmanager
+def staged(folder: PathLike, names: Sequence[str]) -> Iterator[Path]:
+    """Make the files of a folder: at the end of the block all of them appear, or none.
+
+    folder (PathLike): Where they belong; it is left alone where the block fails.
+    names (Sequence[str]): The files, in the order in which they appear. One that was not made goes.
+    YIELDS (Path): The folder to make them in.
+    """
+    folder = Path(folder)
+    stage = folder / ".prepare"
+    shutil.rmtree(stage, ignore_errors=True)
+    try:
+        yield stage
+        _publish(stage, folder, names)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _publish(stage: Path, folder: Path, names: Sequence[str]) -> None:
+    """Move staged files into place, after those of an earlier run went; if that fails these come back."""
+    before = stage / "before"
+    try:
+        before.mkdir()
+        _move(names, folder, before)
+        _move(names, stage, folder)
+    except OSError as error:
+        _move(names, before, folder)
+        raise LLMJudgeError(Errors.J003.format(path=folder, error=error)) from error
+
+
+def _move(names: Sequence[str], source: Path, target: Path) -> None:
+    for name in names:
+        if (source / name).exists():
+            os.replace(source / name, target / name)
 
 
 def write_json(path: PathLike, data: Any) -> None:

@@ -6,6 +6,8 @@ from spacy_llmjudge.candidates import (
     KEY,
     Candidate,
     copy_candidates,
+    copy_tokens,
+    count_statuses,
     get_candidates,
     get_outside,
     get_status,
@@ -67,6 +69,27 @@ def test_candidates_are_copied_with_all_that_the_group_holds(doc):
     copy_candidates(doc, target)
     assert get_candidates(target) == get_candidates(doc)
     assert get_outside(target) == [0.0, 0.0, 1.0, 0.5]
+
+
+def test_tokens_are_copied_and_nothing_else(doc):
+    doc = Doc(doc.vocab, words=["it", "'s", "ivy"], spaces=[False, True, False], ents=["O", "O", "B-PLANT"])
+    set_status(doc, "judged")
+    doc.cats = {"PLANT": 1.0}
+    copy = copy_tokens(doc)
+    assert copy.text == doc.text == "it's ivy" and [t.text for t in copy] == [t.text for t in doc]
+    assert copy.vocab is doc.vocab
+    assert not copy.has_annotation("ENT_IOB") and KEY not in copy.spans and not copy.cats
+    other = spacy.blank("en").vocab
+    assert copy_tokens(doc, other).vocab is other and copy_tokens(doc, other).text == doc.text
+    assert len(copy_tokens(Doc(doc.vocab, words=[]))) == 0
+
+
+def test_states_are_counted(doc):
+    docs = [doc, *(copy_tokens(doc) for _ in range(3))]
+    set_status(docs[0], "not_sent", "budget")
+    set_status(docs[1], "judged")
+    set_status(docs[2], "judged")
+    assert count_statuses(docs) == {"judged": 2, "not_asked": 1, "not_sent: budget": 1}
 
 
 def test_getters_read_the_group(doc):

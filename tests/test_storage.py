@@ -23,6 +23,27 @@ def test_documents_come_back_as_they_were(tmp_path):
     assert texts(tmp_path / "a" / "x.spacy") == ["document 0 ", "document 1 ", "document 2 "]
 
 
+def test_staged_files_appear_together_and_those_of_an_earlier_run_go(tmp_path):
+    folder = tmp_path / "corpus"
+    with storage.staged(folder, ("a.json", "b.json")) as stage:
+        storage.write_json(stage / "a.json", 1)
+        storage.write_json(stage / "b.json", 1)
+        assert [path.name for path in folder.iterdir()] == [stage.name]
+    (folder / "mine").write_text("kept")
+    with storage.staged(folder, ("a.json", "b.json")) as stage:
+        storage.write_json(stage / "a.json", 2)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.json", "mine"]
+    assert storage.read_json(folder / "a.json") == 2
+
+
+def test_a_stage_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(KeyError):
+        with storage.staged(tmp_path / "corpus", ("a.json",)) as stage:
+            storage.write_json(stage / "a.json", 1)
+            raise KeyError
+    assert not (tmp_path / "corpus").exists()
+
+
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(LLMJudgeError, match=r"\[J001\] File not found: .*nope.spacy"):
         texts(tmp_path / "nope.spacy")

@@ -1,6 +1,6 @@
-"""Loading the judge of a config; nothing is asked and no network is used for it."""
+"""What the verbs with a judge share: the settings of its config, and loading it without asking it anything."""
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
 
@@ -8,6 +8,13 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
     from ..judge.component import LLMJudge
+
+
+def paths_in(assets: Optional[Path]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): The settings of a judge's config that name what a folder of assets has."""
+    names = {"paths.rules": "rules.txt", "paths.replies": "responses.jsonl"}
+    files = {key: (assets or Path()) / name for key, name in names.items()}
+    return {key: str(file_) for key, file_ in files.items() if assets and file_.exists()}
 
 
 def load_judge(

@@ -80,6 +80,26 @@ def overrides_of(ctx: Any) -> Dict[str, Any]:
     return parse_config_overrides(ctx.args, env_var=None)
 
 
+def overrides_by_config(
+    overrides: Dict[str, Any], configs: Tuple[str, ...]
+) -> Dict[str, Dict[str, Any]]:
+    """Deal out settings to the configs that stand in front of their names.
+
+    overrides (Dict[str, Any]): Settings by dotted names such as `judge.paths.ledger`.
+    configs (Tuple[str, ...]): What may stand in front.
+    RETURNS (Dict[str, Dict[str, Any]]): By config, without what stood in front.
+    """
+    dealt: Dict[str, Dict[str, Any]] = {name: {} for name in configs}
+    for key, value in overrides.items():
+        name, _, setting = key.partition(".")
+        if name not in dealt or "." not in setting:
+            example = f"{configs[0]}.training.max_steps 200"
+            prefixes = ", ".join(f"{config}." for config in configs)
+            raise LLMJudgeError(Errors.J822.format(name=f"--{key}", prefixes=prefixes, example=example))
+        dealt[name][setting] = value
+    return dealt
+
+
 def splits_of(only: Optional[str]) -> Tuple[str, ...]:
     """RETURNS (Tuple[str, ...]): The sets that a verb works on: pool and dev, or one of them."""
     if only not in (None, "pool", "dev"):
@@ -112,12 +132,15 @@ def spinner(text: str) -> Iterator[None]:
 @contextmanager
 def timed(step: str, metrics: Optional[Path]) -> Iterator[None]:
     """Add the seconds that a step took to `seconds.json` in the folder of metrics."""
-    from ..storage import read_json, write_json
+    from ..evaluation.summary import add_seconds
 
     start = time.perf_counter()
     yield
     if metrics is not None:
-        path = metrics / "seconds.json"
-        seconds = read_json(path) if path.exists() else {}
-        seconds[step] = round(time.perf_counter() - start, 2)
-        write_json(path, seconds)
+        add_seconds(metrics, step, time.perf_counter() - start)
+
+
+def show_seconds(seconds: Dict[str, float]) -> None:
+    """Print how long each step took, and all of them together."""
+    steps = ", ".join(f"{step} {s:.0f}" for step, s in seconds.items())
+    msg.info(f"Seconds: {steps}; together {sum(seconds.values()):.0f}")

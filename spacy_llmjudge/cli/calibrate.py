@@ -1,6 +1,6 @@
 """`calibrate`: fit temperature and calibrator of a student on held-out gold."""
 from pathlib import Path
-from typing import Optional
+from typing import Any, Dict, Optional
 
 from ._util import Arg, Opt, msg, spinner, timed, user_errors
 
@@ -29,24 +29,32 @@ def calibrate_cli(
     """Fit temperature and calibrator of a student on held-out gold, and say how well it knows itself."""
     from ..rounds import calibrate
 
-    chosen = None if calibrator == "auto" else NAMES.get(calibrator, calibrator)
     with timed("calibrate", metrics), spinner("Fitting temperature and calibrator..."):
         fitted = calibrate(
             model,
             gold,
             output,
-            calibrator=chosen,
+            calibrator=calibrator_of(calibrator),
             n_folds=n_folds,
             ner_name=ner_name,
             gpu_id=gpu_id,
         )
     msg.good(f"{output}: temperature {fitted['temperature']:.2f}, {fitted['n_spans']} held-out candidates")
     for when, figures in fitted["reliability"]["entities"].items():
-        text = ", ".join(
-            f"{name} {'-' if figures[key] is None else format(figures[key], '.3f')}"
-            for name, key in (("ECE", "ece"), ("Brier", "brier"), ("AUROC", "auroc"))
-        )
-        msg.info(f"Predicted entities, out of fold, {when} calibration: {text}")
+        msg.info(f"Predicted entities, out of fold, {when} calibration: {describe_figures(figures)}")
+
+
+def calibrator_of(name: str) -> Optional[str]:
+    """RETURNS (Optional[str]): The registered name of a calibrator; None for "auto"."""
+    return None if name == "auto" else NAMES.get(name, name)
+
+
+def describe_figures(figures: Dict[str, Any]) -> str:
+    """RETURNS (str): The figures of a reliability in one line."""
+    return ", ".join(
+        f"{name} {'-' if figures[key] is None else format(figures[key], '.3f')}"
+        for name, key in (("ECE", "ece"), ("Brier", "brier"), ("AUROC", "auroc"))
+    )
 
 
 def register(app) -> None:

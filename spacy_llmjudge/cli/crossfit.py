@@ -4,10 +4,19 @@ from typing import Optional
 
 import typer
 
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, progress_bar, timed, user_errors
-from .calibrate import NAMES
-from .judge import _paths_in
-from .loop import overrides_by_config
+from ._judges import paths_in
+from ._util import (
+    CONTEXT,
+    Arg,
+    Opt,
+    msg,
+    overrides_by_config,
+    overrides_of,
+    progress_bar,
+    timed,
+    user_errors,
+)
+from .calibrate import NAMES, calibrator_of, describe_figures
 
 
 @user_errors
@@ -38,7 +47,7 @@ def crossfit_cli(
     from ..crossfit import CrossfitSettings, crossfit
 
     overrides = overrides_by_config(overrides_of(ctx), ("student", "judge"))
-    overrides["judge"] = {**_paths_in(assets), **overrides["judge"]}
+    overrides["judge"] = {**paths_in(assets), **overrides["judge"]}
     settings = CrossfitSettings(
         labelled=labelled,
         config=config,
@@ -48,7 +57,7 @@ def crossfit_cli(
         calibration=calibration,
         overrides=overrides,
         n_folds=n_folds,
-        calibrator=None if calibrator == "auto" else NAMES.get(calibrator, calibrator),
+        calibrator=calibrator_of(calibrator),
         candidate_cut=candidate_cut,
         gpu_id=gpu_id,
     )
@@ -56,11 +65,7 @@ def crossfit_cli(
         result = crossfit(settings, bar=lambda text: progress_bar(None, text))
     msg.good(f"{output / 'evidence'}: {result['documents']} documents in {result['folds']} folds")
     msg.good(f"{calibration}: temperature {result['temperature']:.2f}, {result['n_spans']} candidates")
-    figures = result["reliability"]["entities"]["after"]
-    shown = ", ".join(
-        f"{name} {'-' if figures[key] is None else format(figures[key], '.3f')}"
-        for name, key in (("ECE", "ece"), ("Brier", "brier"), ("AUROC", "auroc"))
-    )
+    shown = describe_figures(result["reliability"]["entities"]["after"])
     msg.info(f"Entities that the students of the folds predicted: {shown}")
     msg.text(result["note"])
 

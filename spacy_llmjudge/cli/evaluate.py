@@ -1,8 +1,9 @@
 """`evaluate`: score models on the test set. `summary`: the closing table."""
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
-from ._util import Arg, Opt, msg, progress_bar, timed, user_errors
+from ..errors import Errors, LLMJudgeError
+from ._util import Arg, Opt, msg, progress_bar, show_seconds, timed, user_errors
 
 
 @user_errors
@@ -19,7 +20,7 @@ def evaluate_cli(
     """Score models with spaCy's scorer and seqeval, with 95 % bootstrap intervals and paired tests."""
     from ..rounds import evaluate
 
-    chosen = _parse_models(models)
+    chosen = parse_models(models, required=("seed", "judged"))
     with timed("evaluate", metrics):
         with progress_bar(len(chosen), "Evaluating", unit="model") as progress:
             evaluate(
@@ -34,15 +35,19 @@ def evaluate_cli(
     msg.good(f"{metrics / 'summary.json'}: {', '.join(chosen)}")
 
 
-def _parse_models(models: List[str]) -> Dict[str, str]:
-    from ..errors import Errors, LLMJudgeError
+def parse_models(models: List[str], required: Sequence[str] = ()) -> Dict[str, str]:
+    """Read NAME=PIPELINE.
 
+    models (List[str]): The arguments. A pipeline that is not there is left out.
+    required (Sequence[str]): Names that are never left out.
+    RETURNS (Dict[str, str]): Name to pipeline.
+    """
     chosen = {}
     for model in models:
         name, separator, path = model.partition("=")
         if not (separator and name and path):
             raise LLMJudgeError(Errors.J809.format(model=model))
-        if name in ("seed", "judged") or Path(path).exists():
+        if name in required or Path(path).exists():
             chosen[name] = path
     return chosen
 
@@ -59,14 +64,16 @@ def summary_cli(
         calibration_rows,
         header,
         model_rows,
+        read_seconds,
         silver_rows,
     )
     from ..storage import read_json, write_json
 
     summary = read_json(metrics / "summary.json", "Run the step `evaluate` first.")
-    if (metrics / "seconds.json").exists():
+    seconds = read_seconds(metrics)
+    if seconds:
         # steps that came after `evaluate` count as well
-        summary["seconds"] = read_json(metrics / "seconds.json")
+        summary["seconds"] = seconds
         write_json(metrics / "summary.json", summary)
     rows = model_rows(summary)
     msg.divider("Students on the test set (entity level, %)")
@@ -83,10 +90,8 @@ def summary_cli(
         msg.divider("Confidence on held-out candidates, out of fold")
         titles = ("source", "ECE", "Brier", "AUROC")
         msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
-    seconds = summary["seconds"]
-    if seconds:
-        steps = ", ".join(f"{step} {s:.0f}" for step, s in seconds.items())
-        msg.info(f"Seconds: {steps}; together {sum(seconds.values()):.0f}")
+    if summary["seconds"]:
+        show_seconds(summary["seconds"])
     wheels = sorted((packages or Path()).glob("*/dist/*.whl")) if packages else []
     if wheels:
         newest = max(wheels, key=lambda wheel: wheel.stat().st_mtime)

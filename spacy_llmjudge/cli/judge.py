@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional
 
 import typer
 
+from ._judges import paths_in
 from ._util import (
     CONTEXT,
     Arg,
@@ -44,7 +45,7 @@ def judge_cli(
     from ..storage import read_json, write_json
     from ._meter import Meter, live
 
-    overrides = {**_paths_in(assets), **overrides_of(ctx)}
+    overrides = {**paths_in(assets), **overrides_of(ctx)}
     found: Dict[str, Dict[str, Any]] = {}
     with timed("judge", metrics):
         for split in splits_of(only):
@@ -130,12 +131,6 @@ def set_option(arguments: List[str], option: str, value: str) -> List[str]:
         elif not word.startswith(f"{option}="):
             kept.append(word)
     return [*kept, option, value]
-
-
-def _paths_in(assets: Optional[Path]) -> Dict[str, Any]:
-    names = {"paths.rules": "rules.txt", "paths.replies": "responses.jsonl"}
-    files = {key: (assets or Path()) / name for key, name in names.items()}
-    return {key: str(file_) for key, file_ in files.items() if assets and file_.exists()}
 
 
 def register(app) -> None:

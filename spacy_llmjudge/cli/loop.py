@@ -1,13 +1,21 @@
 """`loop`: rounds of annotate, judge, filter and retrain, until more of them bring nothing."""
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Optional
 
 import typer
 
-from ..errors import Errors, LLMJudgeError
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, progress_bar, user_errors
-from .calibrate import NAMES
-from .judge import _paths_in
+from ._judges import paths_in
+from ._util import (
+    CONTEXT,
+    Arg,
+    Opt,
+    msg,
+    overrides_by_config,
+    overrides_of,
+    progress_bar,
+    user_errors,
+)
+from .calibrate import NAMES, calibrator_of
 
 
 @user_errors
@@ -44,7 +52,7 @@ def loop_cli(
     from ..loop.stopping import StopRules
 
     overrides = overrides_by_config(overrides_of(ctx), ("student", "judge", "filter"))
-    overrides["judge"] = {**_paths_in(assets), **overrides["judge"]}
+    overrides["judge"] = {**paths_in(assets), **overrides["judge"]}
     settings = LoopSettings(
         config=config,
         judge=judge,
@@ -55,7 +63,7 @@ def loop_cli(
         overrides=overrides,
         rules=StopRules(max_rounds, stable, patience, min_gain),
         stop_share=stop_share,
-        calibrator=None if calibrator == "auto" else NAMES.get(calibrator, calibrator),
+        calibrator=calibrator_of(calibrator),
         ner_name=ner_name,
         candidate_cut=candidate_cut,
         shard_size=shard_size,
@@ -73,26 +81,6 @@ def loop_cli(
     msg.good(
         f"{training / 'loop' / 'model-best'}: the student of round {result['best']}, by {result['chosen_by']}"
     )
-
-
-def overrides_by_config(
-    overrides: Dict[str, Any], configs: Tuple[str, ...]
-) -> Dict[str, Dict[str, Any]]:
-    """Deal out settings to the configs that stand in front of their names.
-
-    overrides (Dict[str, Any]): Settings by dotted names such as `judge.paths.ledger`.
-    configs (Tuple[str, ...]): What may stand in front.
-    RETURNS (Dict[str, Dict[str, Any]]): By config, without what stood in front.
-    """
-    dealt: Dict[str, Dict[str, Any]] = {name: {} for name in configs}
-    for key, value in overrides.items():
-        name, _, setting = key.partition(".")
-        if name not in dealt or "." not in setting:
-            example = f"{configs[0]}.training.max_steps 200"
-            prefixes = ", ".join(f"{config}." for config in configs)
-            raise LLMJudgeError(Errors.J822.format(name=f"--{key}", prefixes=prefixes, example=example))
-        dealt[name][setting] = value
-    return dealt
 
 
 def _show(number: int, stage: str, result: Optional[Dict[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 """`package`: a wheel with the standard components only."""
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from ._util import Arg, Opt, msg, spinner, timed, user_errors
 
@@ -20,25 +20,35 @@ def package_cli(
 ) -> None:
     """Make a wheel that loads with spacy.load where nobody has heard of this project or of an LLM."""
     from ..storage import read_json
-    from ..training.package import export_package
 
     scores = {}
     if metrics is not None and (metrics / "judged.json").exists():
         result = read_json(metrics / "judged.json")["spacy"]
         scores = {f"ents_{key}": result[key] for key in ("p", "r", "f")}
         scores["ents_per_type"] = result["per_type"]
+    build_wheel(
+        model,
+        output,
+        metrics,
+        encoder,
+        name=name,
+        version=version,
+        description="Named entity recognition, trained on pseudo-labels that an LLM judged",
+        scores=scores,
+        calibration=with_confidence,
+        ner_name=ner_name,
+    )
+
+
+def build_wheel(
+    model: Path, output: Path, metrics: Optional[Path], encoder: Optional[Path], **settings: Any
+) -> None:
+    """Build a wheel and say where it is; for the settings see `export_package`."""
+    from ..training.package import export_package
+
     with timed("package", metrics), spinner("Building the wheel..."):
-        wheel = export_package(
-            model,
-            output,
-            name=name,
-            version=version,
-            description="Named entity recognition, trained on pseudo-labels that an LLM judged",
-            scores=scores,
-            calibration=with_confidence,
-            encoder=encoder / "encoder.json" if encoder else None,
-            ner_name=ner_name,
-        )
+        record = encoder / "encoder.json" if encoder else None
+        wheel = export_package(model, output, encoder=record, **settings)
     msg.good(f"{wheel} ({wheel.stat().st_size / 1e6:.0f} MB)")
 
 

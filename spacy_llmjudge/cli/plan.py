@@ -5,8 +5,8 @@ from typing import Any, Dict, Optional
 import typer
 
 from ..errors import Errors, LLMJudgeError
+from ._judges import load_judge, paths_in
 from ._util import CONTEXT, Arg, Opt, msg, overrides_of, user_errors
-from .judge import _paths_in
 
 
 @user_errors
@@ -29,7 +29,7 @@ def plan_cli(
     """
     from ..storage import write_json
 
-    overrides = {**_paths_in(assets), **overrides_of(ctx)}
+    overrides = {**paths_in(assets), **overrides_of(ctx)}
     plan = make_plan(annotated, config, overrides, concurrency, seconds)
     if prompt:
         msg.divider("The first prompt")
@@ -66,7 +66,6 @@ def make_plan(
     from ..judge.planning import plan_judging
     from ..models.prices import read_prices
     from ..storage import read_docs, require_file
-    from ._judges import load_judge
 
     require_file(annotated, "Run the step `annotate` first.")
     nlp, judge, block = load_judge(config, overrides)

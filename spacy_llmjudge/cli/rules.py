@@ -4,6 +4,7 @@ from pathlib import Path
 import typer
 
 from ..errors import Errors, LLMJudgeError
+from ._judges import load_judge
 from ._util import CONTEXT, Arg, Opt, msg, overrides_of, user_errors
 
 
@@ -25,7 +26,6 @@ def rules_cli(
     """
     from ..judge.tasks.rules import make_rules_task, mine_rules
     from ..storage import read_docs, require_file
-    from ._judges import load_judge
 
     require_file(labelled, "It should hold the labelled documents; `prepare` writes them.")
     if output.exists() and not force:

@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Optional
 
 import typer
 
+from ..errors import Errors, LLMJudgeError
 from ._util import (
     CONTEXT,
     Arg,
@@ -12,10 +13,14 @@ from ._util import (
     msg,
     overrides_of,
     progress_bar,
+    show_command,
+    show_seconds,
     spinner,
     timed,
     user_errors,
 )
+from .evaluate import parse_models
+from .package import build_wheel
 
 textcat_app = typer.Typer(
     name="textcat",
@@ -52,7 +57,7 @@ def prepare_cli(
             gold=gold,
             seed=seed,
             lang=lang,
-            labels=[x.strip() for x in labels.split(",") if x.strip()] if labels else None,
+            labels=_split(labels) if labels else None,
             label_column=label_column,
             split_column=split_column,
         )
@@ -77,7 +82,7 @@ def features_cli(
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
 ) -> None:
-    """Compute a vector for each document: the encoder's last layer, averaged. Kept until texts or encoder change."""
+    """Compute a vector for each document: the encoder's middle and last layer, averaged. Kept until texts or encoder change."""
     from ..textcat.features import make_features
 
     with timed("features", metrics), progress_bar(0, "Embedding") as progress:
@@ -107,7 +112,7 @@ def judge_cli(
     Settings of the config can be given by their dotted names, as in `spacy train`. A run that was
     stopped goes on with the shards that are missing.
     """
-    from ..errors import Errors, LLMJudgeError
+    from ..judging import count_states
     from ..storage import write_json
     from ..textcat.judge import judge_texts
 
@@ -138,11 +143,11 @@ def judge_cli(
     for split in splits:
         shown = ", ".join(f"{n} {state}" for state, n in report[split].items())
         msg.good(f"{output / split}: {shown}")
-        not_sent += sum(n for state, n in report[split].items() if state.startswith("not_sent"))
+        not_sent += count_states(report[split], "not_sent")
     msg.info(", ".join(f"{label} {n}" for label, n in report["labels"].items()))
     if not_sent:
-        command = " ".join(["python -m spacy", *sys.argv[1:]])
-        msg.warn(f"{not_sent} documents were not asked about. All replies are kept; go on with: {command}")
+        msg.warn(f"{not_sent} documents were not asked about. All replies are kept; go on with:")
+        show_command(sys.argv[1:])
         sys.exit(1)
 
 
@@ -165,7 +170,7 @@ def denoise_cli(
     """Refine the LLM's labels with the gold evidence: labels and probabilities for every document of the pool."""
     from ..textcat.steps import denoise_texts
 
-    methods = [x.strip() for x in method.split(",") if x.strip()]
+    methods = _split(method)
     with timed(f"denoise {name or ''}".strip(), metrics):
         with progress_bar(len(methods), "Denoising", unit="method") as progress:
             reports = denoise_texts(
@@ -283,25 +288,12 @@ def evaluate_cli(
     """Measure the LLM, the denoisers' classifiers and students on the test set: accuracy and macro-F1 with intervals."""
     from ..textcat.evaluate import evaluate_texts
 
-    chosen = _parse_students(students or [])
+    chosen = {f"{name} (spaCy)": path for name, path in parse_models(students or []).items()}
     with timed("evaluate", metrics), progress_bar(len(chosen), "Evaluating", unit="model") as progress:
         evaluate_texts(
             corpus, judged, denoised, metrics, students=chosen, gpu_id=gpu_id, progress=progress
         )
     msg.good(f"{metrics / 'summary.json'}")
-
-
-def _parse_students(students: List[str]) -> Dict[str, str]:
-    from ..errors import Errors, LLMJudgeError
-
-    chosen = {}
-    for student in students:
-        name, separator, path = student.partition("=")
-        if not (separator and name and path):
-            raise LLMJudgeError(Errors.J809.format(model=student))
-        if Path(path).exists():
-            chosen[f"{name} (spaCy)"] = path
-    return chosen
 
 
 @user_errors
@@ -317,7 +309,6 @@ def package_cli(
 ) -> None:
     """Make a wheel that loads with spacy.load where nobody has heard of this project or of an LLM."""
     from ..storage import read_json
-    from ..training.package import export_package
 
     scores = {}
     if metrics is not None and (metrics / "summary.json").exists():
@@ -326,17 +317,16 @@ def package_cli(
             if Path(path) == model:
                 test = summary["rows"][student]["test"]
                 scores = {"cats_acc": test["accuracy"]["value"], "cats_macro_f": test["macro_f1"]["value"]}
-    with timed("package", metrics), spinner("Building the wheel..."):
-        wheel = export_package(
-            model,
-            output,
-            name=name,
-            version=version,
-            description="Text classification, trained on labels of an LLM that were denoised",
-            scores=scores,
-            encoder=encoder / "encoder.json" if encoder else None,
-        )
-    msg.good(f"{wheel} ({wheel.stat().st_size / 1e6:.0f} MB)")
+    build_wheel(
+        model,
+        output,
+        metrics,
+        encoder,
+        name=name,
+        version=version,
+        description="Text classification, trained on labels of an LLM that were denoised",
+        scores=scores,
+    )
 
 
 @user_errors
@@ -347,6 +337,7 @@ def summary_cli(
     # fmt: on
 ) -> None:
     """Print what a run came to: the LLM, the denoisers, the students, and the time it took."""
+    from ..evaluation.summary import read_seconds
     from ..storage import read_json
     from ..textcat.evaluate import header, table_rows
 
@@ -359,13 +350,16 @@ def summary_cli(
         "The rows of methods are classifiers on frozen vectors, trained on the labels of the method; "
         f"a student is a spaCy pipeline. Gold evidence: {documents['evidence']} documents.\n"
     )
-    if (metrics / "seconds.json").exists():
-        seconds = read_json(metrics / "seconds.json")
-        steps = ", ".join(f"{step} {s:.0f}" for step, s in seconds.items())
-        msg.info(f"Seconds: {steps}; together {sum(seconds.values()):.0f}")
+    seconds = read_seconds(metrics)
+    if seconds:
+        show_seconds(seconds)
     wheels = sorted((packages or Path()).glob("dist/*.whl")) if packages else []
     if wheels:
         msg.good(f'pip install {wheels[-1]}, then spacy.load("{wheels[-1].name.split("-")[0]}")')
+
+
+def _split(names: str) -> List[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def register(app) -> None:

@@ -12,8 +12,9 @@ from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, read_docs, require_file
+from .duplicates import normalise
 from .sampling import count_labels
-from .splits import GOLD, SPLITS, normalise
+from .splits import GOLD, SPLITS
 
 FEW_MENTIONS = 5
 MANY_EMPTY = 0.2

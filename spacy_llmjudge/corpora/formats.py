@@ -11,6 +11,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import get_words_and_spaces
 
+from ..candidates import copy_tokens
 from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, read_docs, require_file
 from .columns import has_columns, make_doc_from_words, read_columns
@@ -65,11 +66,7 @@ def plain_copy(doc: Doc, entities: bool = True) -> Doc:
     entities (bool): False leaves the entities of the copy unset.
     RETURNS (Doc): A new document over the same vocabulary.
     """
-    copy = Doc(
-        doc.vocab,
-        words=doc.to_array("ORTH"),
-        spaces=doc.to_array("SPACY").astype(bool),
-    )
+    copy = copy_tokens(doc)
     if entities and doc.has_annotation("ENT_IOB"):
         copy.from_array(_ENTITY_ATTRS, doc.to_array(_ENTITY_ATTRS))
     return copy

@@ -3,28 +3,27 @@
 `labelled.spacy`, `dev.spacy`, `test.spacy` and `pool.spacy`; the pool without labels, and what gold
 there is for it apart in `pool_gold.spacy`, for measuring only. All of them appear, or none.
 """
-import os
 import random
-import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import spacy
 from spacy.tokens import Doc, DocBin
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import PathLike, require_file, write_bytes, write_docs, write_json
+from ..storage import PathLike, require_file, staged, write_bytes, write_docs, write_json
+from .duplicates import leave_out, texts_of
 from .formats import plain_copy
 from .sampling import (
     count_labels,
     sample_mentions_per_label,
     sample_sentences_per_label,
 )
-from .splits import GOLD, SPLITS, Reader, expected_names, find_file, normalise
+from .splits import GOLD, SPLITS, Reader, expected_names, find_file
 
 REPORT = "prepare.json"
-_STAGE = ".prepare"
+_FILES = (*(f"{name}.spacy" for name in (*SPLITS, GOLD)), REPORT)
 
 Files = Dict[str, Optional[Path]]
 
@@ -79,9 +78,7 @@ def prepare(
     pool_docs = iter(rest)
     if files["pool"] is not None:
         pool_docs = reader.read_pool(files["pool"], files[GOLD])
-    stage = out / _STAGE
-    shutil.rmtree(stage, ignore_errors=True)
-    try:
+    with staged(out, _FILES) as stage:
         for split, split_docs in docs.items():
             write_docs(stage / f"{split}.spacy", split_docs)
         found = _write_pool(stage, pool_docs, docs, reader.dropped["pool"])
@@ -91,9 +88,6 @@ def prepare(
         names = {split: str(path) for split, path in files.items() if path is not None}
         report["settings"] = {"files": names, "lang": lang, **sampling}
         write_json(stage / REPORT, report)
-        _publish(stage, out)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
     return report
 
 
@@ -143,14 +137,12 @@ def _remove_duplicates(
     docs: Dict[str, List[Doc]], files: Files, reader: Reader
 ) -> None:
     """Remove documents of the labelled set from dev and test."""
-    labelled = {normalise(doc.text) for doc in docs["labelled"]}
+    labelled = texts_of(docs["labelled"])
     for split in ("dev", "test"):
         if split not in docs:
             continue
-        kept = [doc for doc in docs[split] if normalise(doc.text) not in labelled]
-        reader.dropped[split]["duplicates"] = len(docs[split]) - len(kept)
-        docs[split] = kept
-        if not kept:
+        docs[split] = list(leave_out(docs[split], labelled, reader.dropped[split]))
+        if not docs[split]:
             raise reader.empty_error(files[split] or files["labelled"], split)
 
 
@@ -173,18 +165,14 @@ def _write_pool(
 
     RETURNS (Dict[str, Dict[str, Any]]): For "pool" and "pool_gold": `documents` and `labels`.
     """
-    known: Set[str] = {normalise(doc.text) for split in docs.values() for doc in split}
+    known = texts_of(doc for split in docs.values() for doc in split)
     gold = DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=False)
     labels: Counter = Counter()
     n_gold = 0
 
     def strip() -> Iterator[Doc]:
         nonlocal n_gold
-        for doc in pool:
-            text = normalise(doc.text)
-            if not text or text in known:
-                dropped["duplicates" if text else "empty"] += 1
-                continue
+        for doc in leave_out(pool, known, dropped):
             n_gold += doc.has_annotation("ENT_IOB")
             labels.update(count_labels([doc]))
             gold.add(doc)
@@ -224,22 +212,3 @@ def _make_report(
         },
         "repaired_tags": {split: n for split, n in repaired.items() if n},
     }
-
-
-def _publish(stage: Path, out: Path) -> None:
-    """Move the staged files into place, the report last, after those of an earlier corpus went."""
-    names = [f"{name}.spacy" for name in (*SPLITS, GOLD)] + [REPORT]
-    before = stage / "before"
-    try:
-        before.mkdir()
-        _move(names, out, before)
-        _move(names, stage, out)
-    except OSError as error:
-        _move(names, before, out)
-        raise LLMJudgeError(Errors.J003.format(path=out, error=error)) from error
-
-
-def _move(names: List[str], source: Path, target: Path) -> None:
-    for name in names:
-        if (source / name).exists():
-            os.replace(source / name, target / name)

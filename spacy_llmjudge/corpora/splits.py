@@ -1,5 +1,4 @@
 """Find the files of a dataset, and read each as what it is for: gold, or a pool with hidden gold."""
-import unicodedata
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -48,11 +47,6 @@ def expected_names(split: str) -> str:
     """RETURNS (str): The names that a file of a split may have, for messages."""
     names = " or ".join(_FILE_NAMES.get(split, (split,)))
     return f"{names} with one of the suffixes {', '.join(SUFFIXES)}"
-
-
-def normalise(text: str) -> str:
-    """RETURNS (str): The text without differences of case, white space and Unicode's spelling."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 class Reader:

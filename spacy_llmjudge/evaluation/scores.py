@@ -11,7 +11,7 @@ from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..candidates import get_candidates
+from ..candidates import copy_tokens, get_candidates
 from ..errors import Errors, LLMJudgeError
 
 TOLERANCE = 1e-9
@@ -29,14 +29,7 @@ def evaluate_model(
     batch_size (int): How many documents at a time.
     RETURNS (List[Doc]): The predicted documents, in the same order.
     """
-    copies = (
-        Doc(
-            nlp.vocab,
-            words=[token.text for token in doc],
-            spaces=[bool(token.whitespace_) for token in doc],
-        )
-        for doc in gold
-    )
+    copies = (copy_tokens(doc, nlp.vocab) for doc in gold)
     predicted = []
     for doc in nlp.pipe(copies, batch_size=batch_size):
         # A transformer leaves its output on every document: much memory, and of no use here.

@@ -2,7 +2,7 @@
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ..storage import read_json
+from ..storage import read_json, write_json
 
 TITLES = {
     "seed": "seed student (labelled set only)",
@@ -44,8 +44,18 @@ def make_summary(
         for source, figures in (selection.get("reliability") or {}).items()
     }
     summary["judge"] = _read(metrics / "judge.json")
-    summary["seconds"] = _read(metrics / "seconds.json")
+    summary["seconds"] = read_seconds(metrics)
     return summary
+
+
+def read_seconds(metrics: Path) -> Dict[str, float]:
+    """RETURNS (Dict[str, float]): How long each step took, as far as a folder of metrics knows."""
+    return _read(metrics / "seconds.json")
+
+
+def add_seconds(metrics: Path, step: str, seconds: float) -> None:
+    """Add to a folder of metrics how long a step took."""
+    write_json(metrics / "seconds.json", {**read_seconds(metrics), step: round(seconds, 2)})
 
 
 def _describe_silver(

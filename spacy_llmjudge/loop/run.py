@@ -147,6 +147,7 @@ class _Round:
         self.labelled = settings.corpus / "labelled.spacy"
         self.stages = Stages(self.metrics, number, watch)
         self.judged: Dict[str, Any] = {}
+        self.report: Dict[str, Any] = {}
         self.selected: Dict[str, Any] = {}
 
     def run(self) -> Outcome:
@@ -156,7 +157,8 @@ class _Round:
             self._annotate(name)
         for name in SETS:
             self._judge(name)
-        write_json(self.metrics / "judge.json", make_judge_report(self.judged))
+        self.report = make_judge_report(self.judged)
+        write_json(self.metrics / "judge.json", self.report)
         self._filter()
         self._retrain()
         score = _score(self.settings, self.stages, self.stopping)
@@ -170,14 +172,13 @@ class _Round:
 
     def finish(self, outcome: Outcome, stop: Optional[Dict[str, str]]) -> int:
         """Write the manifest. RETURNS (int): How many spans were accepted."""
-        report = make_judge_report(self.judged)
         test = None
         if (self.settings.corpus / "test.spacy").exists():
             test = read_json(self.metrics / "judged.json")["spacy"]["f"]
         self.stages.finish(
             {
                 "counts": {**self.selected["decisions"], **self.selected["documents"]},
-                "judge": {key: report[key] for key in ("requests", "abstained", "cost")},
+                "judge": {key: self.report[key] for key in ("requests", "abstained", "cost")},
                 "scores": {"stopping": outcome.score, "test": test},
                 "overlap": outcome.overlap,
                 "stop": stop,

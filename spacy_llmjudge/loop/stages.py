@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Sequence
 
+from ..evaluation.summary import add_seconds
 from ..storage import read_json, sha256_path, write_json
 
 ROUND = "round.json"
@@ -59,7 +60,7 @@ class Stages:
             made = {str(path): sha256_path(path) for path in outputs}
             before, known = known, {"inputs": found, "outputs": made, "result": result}
             if known != before:
-                self._add_seconds(name, time.perf_counter() - start)
+                add_seconds(self.folder, name, time.perf_counter() - start)
         self._done[name] = known
         self.write({})
         if self._watch is not None:
@@ -82,11 +83,6 @@ class Stages:
         self._known = {}
         self.write(facts)
         return read_json(self.folder / ROUND)
-
-    def _add_seconds(self, name: str, seconds: float) -> None:
-        path = self.folder / "seconds.json"
-        known = read_json(path) if path.exists() else {}
-        write_json(path, {**known, name: round(seconds, 2)})
 
 
 def _by_content(value: Any) -> Any:

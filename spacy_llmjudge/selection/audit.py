@@ -208,13 +208,17 @@ def _mark(row: Row) -> str:
 
 
 def _answer_of(row: Row, rows: Sequence[Row]) -> bool:
-    answer = str(row.get("answer")).strip().lower()
-    if answer not in ANSWERS:
-        open_rows = [r for r in rows if str(r.get("answer")).strip().lower() not in ANSWERS]
-        found = {"n": len(open_rows), "of": len(rows), "found": row.get("answer")}
+    answer = _read_answer(row)
+    if answer is None:
+        n = sum(_read_answer(r) is None for r in rows)
         i = next(i for i, r in enumerate(rows, 1) if r is row)
+        found = {"n": n, "of": len(rows), "found": row.get("answer")}
         raise LLMJudgeError(Errors.J405.format(i=i, **found))
-    return ANSWERS[answer]
+    return answer
+
+
+def _read_answer(row: Row) -> Optional[bool]:
+    return ANSWERS.get(str(row.get("answer")).strip().lower())
 
 
 def _describe(docs: Sequence[Doc], table: CandidateTable, row: int) -> Row:

@@ -28,15 +28,14 @@ from ..errors import Errors, LLMJudgeError, Warnings
 from .features import CandidateFeatures, Vectors
 from .fusion import (
     DECIMALS,
-    LEAST_SUPPORT,
     MIN_CLASS,
     MIN_FIT,
     PRECISION_INTERCEPT,
     PRECISION_WEIGHT,
     cross_fit_fusion,
     fit_fusion,
-    logit,
     maximise,
+    safe_logit,
     sigmoid,
 )
 from .selectors import Scores, Selector, make_conformal
@@ -237,7 +236,7 @@ def score_denoised(
         items = join_tables(pool, evidence, n_folds)
         learned = learn(denoise, items, n_folds, reads_gold)
         scores, weights = combine(pool, evidence, items, learned, n_folds)
-        report = {"fallback": None, "weights": weights, "fits": len(list(_pairs(n_folds))) if reads_gold else 1}
+        report = {"fallback": None, "weights": weights, "fits": len(_pairs(n_folds)) if reads_gold else 1}
         pools = estimate_verdicts(evidence).to_dict()
         report["pools"] = {key: value for key, value in pools.items() if key != "by_label"}
         return Scores(scores[: len(pool)], scores[len(pool) :], report)
@@ -337,8 +336,7 @@ def combine(
 
 
 def _design(fused: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    clipped = np.clip(fused, LEAST_SUPPORT, 1 - LEAST_SUPPORT)
-    return np.column_stack([logit(clipped), learned, np.ones(len(fused))])
+    return np.column_stack([safe_logit(fused), learned, np.ones(len(fused))])
 
 
 def _run(denoise: Denoise, items: Items, rows: np.ndarray) -> Denoised:
@@ -359,7 +357,7 @@ def _run(denoise: Denoise, items: Items, rows: np.ndarray) -> Denoised:
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:
     """RETURNS (np.ndarray): (n,) of the second class, which is True."""
-    return logit(np.clip(probabilities[:, 1], LEAST_SUPPORT, 1 - LEAST_SUPPORT))
+    return safe_logit(probabilities[:, 1])
 
 
 def _pairs(n_folds: int) -> List[Tuple[int, int]]:

@@ -60,10 +60,8 @@ def read_selection(
     loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
     selector = registry.resolve({"selector": loaded["selector"]})["selector"]
     policy = SilverPolicy(**loaded.get("silver", {}))
-    manifests = {}
-    for folder in (judged, evidence):
-        require_file(folder / MANIFEST, "Run the step `judge` first.")
-        manifests[folder] = read_json(folder / MANIFEST)
+    hint = "Run the step `judge` first."
+    manifests = {folder: read_json(folder / MANIFEST, hint) for folder in (judged, evidence)}
     vocab = Vocab()
     held_out = list(read_docs(evidence, vocab))
     gold = _match_gold(held_out, list(read_docs(evidence_gold, vocab)), evidence_gold)

@@ -191,6 +191,11 @@ def logit(p: np.ndarray) -> np.ndarray:
     return np.log(p) - np.log1p(-p)
 
 
+def safe_logit(p: np.ndarray) -> np.ndarray:
+    """RETURNS (np.ndarray): The logit, of what is too near to 0 or 1 as of LEAST_SUPPORT from there."""
+    return logit(np.clip(p, LEAST_SUPPORT, 1 - LEAST_SUPPORT))
+
+
 def sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * x))
 

@@ -85,11 +85,6 @@ class Selector:
     score_both: Optional[Callable[[CandidateTable, CandidateTable, int], Scores]] = None
     features: Optional[Callable[..., Tuple[CandidateTable, CandidateTable]]] = None
 
-    @property
-    def needs_features(self) -> bool:
-        """Whether candidates must be embedded before."""
-        return self.features is not None
-
     def __call__(self, pool: CandidateTable, evidence: CandidateTable) -> Selection:
         return self.select(pool, evidence)
 

@@ -13,9 +13,11 @@ from ..candidates import (
     INCORRECT_KEY,
     KEY,
     Candidate,
+    copy_tokens,
     get_candidates,
     get_outside,
     get_status,
+    set_status,
 )
 from .guarantees import clopper_pearson_upper
 
@@ -68,16 +70,15 @@ def make_silver(
     if missing and not accepted and not _is_judged(doc, policy, key):
         # All it could teach is what the student thinks already: that there is little to find.
         return None
-    silver = Doc(
-        doc.vocab,
-        words=[token.text for token in doc],
-        spaces=[bool(token.whitespace_) for token in doc],
-    )
+    silver = copy_tokens(doc)
     silver.set_ents(
         [Span(silver, c.start, c.end, label=c.label) for c in accepted],
         missing=[Span(silver, start, end) for start, end in _runs(missing)],
         default="outside",
     )
+    if get_status(doc, key)["state"] == "judged":
+        # the reader that mixes the training documents asks for this
+        set_status(silver, "judged", None)
     if policy.negatives:
         silver.spans[INCORRECT_KEY] = [
             Span(silver, c.start, c.end, label=c.label)

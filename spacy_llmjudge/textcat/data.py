@@ -6,16 +6,19 @@ group: a candidate for each label that was said, over the whole document.
 """
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
 from ..candidates import Candidate, get_candidates, set_candidates, set_status
-from ..storage import read_json, write_json
+from ..errors import Errors, LLMJudgeError
+from ..storage import PathLike, read_docs, read_json, write_json
 
 LABELS = "labels.json"
 HINT = "Run `textcat prepare` first."
+SPLITS = ("pool", "test")
 
 # the labels of a document; None where nobody knows them
 Choice = Optional[Tuple[str, ...]]
@@ -70,6 +73,20 @@ def get_choice(doc: Doc, task: Task) -> Choice:
     return tuple(label for label, value in values.items() if value >= 0.5)
 
 
+def read_parallel(path: PathLike, texts: Sequence[str]) -> List[Doc]:
+    """Read what a step made of the documents of another file.
+
+    path (PathLike): A `.spacy` file or a folder of shards.
+    texts (Sequence[str]): The texts of the other file.
+    RETURNS (List[Doc]): Documents with these texts, in their order.
+    RAISES (LLMJudgeError): J908 where they are others.
+    """
+    docs = list(read_docs(path, Vocab()))
+    if [doc.text for doc in docs] != list(texts):
+        raise LLMJudgeError(Errors.J908.format(path=path, rows=len(docs), n=len(texts)))
+    return docs
+
+
 def to_matrix(choices: Sequence[Choice], task: Task) -> np.ndarray:
     """RETURNS (np.ndarray): Whether a document has a label, shape (documents, labels), bool; a row of
     False where nobody knows."""
@@ -84,6 +101,11 @@ def to_matrix(choices: Sequence[Choice], task: Task) -> np.ndarray:
 def to_choices(matrix: np.ndarray, task: Task) -> List[Choice]:
     """RETURNS (List[Choice]): The labels of each row of a matrix, shape (documents, labels)."""
     return [tuple(x for x, has in zip(task.labels, row) if has) for row in matrix]
+
+
+def read_cats(docs: Iterable[Doc], task: Task) -> np.ndarray:
+    """RETURNS (np.ndarray): `doc.cats` in the order of the task's labels, shape (documents, labels)."""
+    return np.array([[doc.cats.get(label, 0.0) for label in task.labels] for doc in docs])
 
 
 def choose(probabilities: np.ndarray, task: Task) -> np.ndarray:

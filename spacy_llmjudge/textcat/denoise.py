@@ -13,7 +13,8 @@ from ..denoise.sidyp import refine_sidyp
 from ..denoise.stacking import NOISY_REGULARISATION, stack
 from ..denoise.uu import refine_uu
 from ..errors import Errors, LLMJudgeError, Warnings
-from .data import Choice, Task, choose, to_matrix
+from ..selection.fusion import logit
+from .data import Choice, Task, to_matrix
 
 # the penalty that stacking has on gold as well
 GOLD_REGULARISATION = 10.0
@@ -40,7 +41,7 @@ class Refined:
     report: Dict[str, Any] = field(default_factory=dict)
 
 
-def keep_labels(features: Any, labels: Sequence[Any], **settings: Any) -> Denoised:
+def keep_labels(features: Any, labels: Sequence[Any]) -> Denoised:
     """The baseline "none": the labels as they are, and a classifier that is trained on them.
 
     features (array-like): Shape (n, d).
@@ -91,20 +92,16 @@ def _sidyp(features: Any, labels: Sequence[Any], gold: Any, **settings: Any) -> 
     return found
 
 
-def _stack(features: Any, labels: Sequence[Any], gold: Any, *, scores: Any, **settings: Any) -> Denoised:
-    return stack(features, labels, gold, scores=scores, **settings)
-
-
 def _without_scores(method: Callable[..., Denoised]) -> Callable[..., Denoised]:
     return lambda *args, scores=None, **settings: method(*args, **settings)
 
 
 METHODS: Dict[str, Callable[..., Denoised]] = {
     "none": lambda features, labels, gold, **settings: keep_labels(features, labels),
-    "gold": _without_scores(learn_gold),
+    "gold": learn_gold,
     "confident_learning": _confident,
     "prior_correction": _without_scores(correct_prior),
-    "stacking": _stack,
+    "stacking": stack,
     "uu": _without_scores(refine_uu),
     "sidyp": _sidyp,
 }
@@ -142,16 +139,15 @@ def refine_texts(
         raise LLMJudgeError(Errors.J916.format(method=method, known=", ".join(METHODS)))
     if method in WITH_GOLD and not allow_missing:
         _check_gold(noisy, gold, task)
-    settings = {"scores": scores, "groups": groups, "seed": seed}
+    settings: Dict[str, Any] = {"scores": scores, "groups": groups, "seed": seed}
     if method in WITH_GOLD:
         settings["allow_missing"] = True
     with warnings.catch_warnings():
         if method in WITH_GOLD:
             # checked above, for all labels at once
             warnings.filterwarnings("ignore", message=r"\[JW501\]")
-        if task.exclusive:
-            return _refine_exclusive(method, features, noisy, gold, task, settings)
-        return _refine_each(method, features, noisy, gold, task, settings)
+        refine = _refine_exclusive if task.exclusive else _refine_each
+        return refine(method, features, noisy, gold, task, settings)
 
 
 def _check_gold(noisy: Sequence[Choice], gold: Sequence[Choice], task: Task) -> None:
@@ -270,10 +266,4 @@ def make_scores(support: Optional[np.ndarray], cats: Optional[np.ndarray]) -> Op
 
 
 def _log_odds(p: np.ndarray) -> np.ndarray:
-    clipped = np.clip(p, 0.01, 0.99)
-    return np.log(clipped) - np.log1p(-clipped)
-
-
-def pick(refined: Refined, new: np.ndarray, task: Task) -> np.ndarray:
-    """RETURNS (np.ndarray): The labels of other documents by their features, shape (m, C), bool."""
-    return choose(refined.predict(new), task)
+    return logit(np.clip(p, 0.01, 0.99))

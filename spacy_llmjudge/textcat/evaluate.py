@@ -9,7 +9,7 @@ from spacy.vocab import Vocab
 from ..errors import Errors, LLMJudgeError
 from ..rounds import load_student
 from ..storage import PathLike, read_docs, require_file, write_json
-from .data import HINT, Choice, Task, get_choice, read_task, to_matrix
+from .data import HINT, Choice, Task, get_choice, read_parallel, read_task, to_matrix
 from .scores import METRICS, bootstrap_scores, score_matrices
 
 TITLES = {
@@ -53,12 +53,13 @@ def evaluate_texts(
     corpus, judged, denoised = Path(corpus), Path(judged), Path(denoised)
     task, vocab = read_task(corpus), Vocab()
     test = list(read_docs(require_file(corpus / "test.spacy", HINT), vocab))
+    texts = [doc.text for doc in test]
     gold = to_matrix([get_choice(doc, task) for doc in test], task)
     predicted: Dict[str, np.ndarray] = {}
     if (judged / "test").exists():
-        predicted["llm"] = _read_matrix(judged / "test", test, task)
+        predicted["llm"] = _read_matrix(judged / "test", texts, task)
     for folder in sorted(path.parent for path in denoised.glob("*/test.spacy")):
-        predicted[folder.name] = _read_matrix(folder / "test.spacy", test, task)
+        predicted[folder.name] = _read_matrix(folder / "test.spacy", texts, task)
     for name, model in (students or {}).items():
         predicted[name] = predict_texts(model, test, task, gpu_id)
         if progress is not None:
@@ -67,7 +68,8 @@ def evaluate_texts(
         name: {"test": bootstrap_scores(gold, found, n_resamples=n_resamples)}
         for name, found in predicted.items()
     }
-    for name, scores in _score_pool(corpus, judged, denoised, task).items():
+    evidence = [doc.text for doc in read_docs(corpus / "evidence.spacy", vocab)]
+    for name, scores in _score_pool(corpus, judged, denoised, task, evidence).items():
         rows.setdefault(name, {})["pool"] = scores
     compared = {
         name: {
@@ -80,7 +82,7 @@ def evaluate_texts(
     summary = {
         "rows": rows,
         "comparisons": compared,
-        "documents": {"test": len(test), "evidence": _count(corpus / "evidence.spacy")},
+        "documents": {"test": len(test), "evidence": len(evidence)},
         "labels": list(task.labels),
         "exclusive": task.exclusive,
         "students": dict(students or {}),
@@ -98,23 +100,21 @@ def predict_texts(model: str, docs: Sequence[Doc], task: Task, gpu_id: int = -1)
     return to_matrix([get_choice(doc, task) for doc in nlp.pipe(copies)], task)
 
 
-def _read_matrix(path: Path, docs: Sequence[Doc], task: Task) -> np.ndarray:
-    found = list(read_docs(path, Vocab()))
-    if [doc.text for doc in found] != [doc.text for doc in docs]:
-        raise LLMJudgeError(Errors.J908.format(path=path, rows=len(found), n=len(docs)))
-    return to_matrix([get_choice(doc, task) for doc in found], task)
+def _read_matrix(path: Path, texts: Sequence[str], task: Task) -> np.ndarray:
+    return to_matrix([get_choice(doc, task) for doc in read_parallel(path, texts)], task)
 
 
-def _score_pool(corpus: Path, judged: Path, denoised: Path, task: Task) -> Dict[str, Dict[str, Any]]:
+def _score_pool(
+    corpus: Path, judged: Path, denoised: Path, task: Task, evidence: Sequence[str]
+) -> Dict[str, Dict[str, Any]]:
     """Accuracy and macro-F1 of the labels that each method gives to the pool without the evidence.
 
     A document that has no label counts as wrong, and `labelled` says how many have one.
     """
-    vocab = Vocab()
-    hidden = list(read_docs(require_file(corpus / "pool_gold.spacy", HINT), vocab))
-    evidence = {doc.text for doc in read_docs(corpus / "evidence.spacy", vocab)}
+    hidden = list(read_docs(require_file(corpus / "pool_gold.spacy", HINT), Vocab()))
+    texts, seen = [doc.text for doc in hidden], set(evidence)
     truth: List[Choice] = [get_choice(doc, task) for doc in hidden]
-    kept = [i for i, doc in enumerate(hidden) if truth[i] is not None and doc.text not in evidence]
+    kept = [i for i, text in enumerate(texts) if truth[i] is not None and text not in seen]
     if not kept:
         return {}
     gold = to_matrix([truth[i] for i in kept], task)
@@ -125,9 +125,7 @@ def _score_pool(corpus: Path, judged: Path, denoised: Path, task: Task) -> Dict[
         files["llm"] = judged / "pool"
     scores = {}
     for name, path in files.items():
-        docs = list(read_docs(path, Vocab()))
-        if [doc.text for doc in docs] != [doc.text for doc in hidden]:
-            raise LLMJudgeError(Errors.J908.format(path=path, rows=len(docs), n=len(hidden)))
+        docs = read_parallel(path, texts)
         found = [get_choice(docs[i], task) for i in kept]
         labelled = np.array([choice is not None for choice in found])
         matrix = to_matrix(found, task)
@@ -138,10 +136,6 @@ def _score_pool(corpus: Path, judged: Path, denoised: Path, task: Task) -> Dict[
             "wrong_share": float((gold != matrix).any(axis=1)[labelled].mean()) if labelled.any() else None,
         }
     return scores
-
-
-def _count(path: Path) -> int:
-    return sum(1 for _ in read_docs(path, Vocab())) if path.exists() else 0
 
 
 def table_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:

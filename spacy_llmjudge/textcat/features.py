@@ -22,13 +22,12 @@ from ..storage import (
     write_bytes,
 )
 from ..training.encoder import NONE, RECORD, verify_encoder
-from .data import HINT
+from .data import HINT, SPLITS
 
 MAX_PIECES = 256
 BATCH = 32
 # without an encoder: words and pairs of words, reduced to this width
 TFIDF_WIDTH = 200
-SPLITS = ("pool", "test")
 
 
 def make_features(
@@ -61,9 +60,11 @@ def make_features(
     verify_encoder(encoder)
     mark = sha256_json([record["name"], record["sha256"], texts])
     files = {split: output / f"{split}.npz" for split in texts}
-    if all(_mark_of(path) == mark for path in files.values()):
-        width = np.load(files["pool"], allow_pickle=False)["features"].shape[1]
-        return {"documents": {s: len(t) for s, t in texts.items()}, "width": width, "computed": False}
+    documents = {split: len(of_split) for split, of_split in texts.items()}
+    kept = {split: _load(path) for split, path in files.items()}
+    if all(one is not None and str(one.get("mark")) == mark for one in kept.values()):
+        width = kept["pool"]["features"].shape[1]
+        return {"documents": documents, "width": width, "computed": False}
     if record["name"] == NONE:
         found = embed_words(texts)
     else:
@@ -73,11 +74,7 @@ def make_features(
         stream = io.BytesIO()
         np.savez(stream, features=found[split], mark=np.array(mark))
         write_bytes(path, stream.getvalue())
-    return {
-        "documents": {s: len(t) for s, t in texts.items()},
-        "width": int(found["pool"].shape[1]),
-        "computed": True,
-    }
+    return {"documents": documents, "width": int(found["pool"].shape[1]), "computed": True}
 
 
 def read_features(path: PathLike, n: int) -> np.ndarray:
@@ -187,8 +184,3 @@ def _load(path: Path) -> Optional[Dict[str, np.ndarray]]:
             return {name: file_[name] for name in file_.files}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
-
-
-def _mark_of(path: Path) -> Optional[str]:
-    found = _load(path) if path.exists() else None
-    return None if found is None or "mark" not in found else str(found["mark"])

@@ -9,8 +9,10 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from spacy.tokens import Doc
 
+from ..candidates import count_statuses, get_status
 from ..corpora.rows import read_rows
 from ..errors import Errors, LLMJudgeError
+from ..rounds import hash_paths
 from ..storage import PathLike, process_shards, read_docs, require_file, sha256_bytes, sha256_path
 from .data import HINT, LABELS, Choice, Task, read_task, set_judged
 from .rows import read_choice, require_column
@@ -86,9 +88,10 @@ def judge_texts(
             is_complete=_is_asked,
             on_shard=progress,
         )
-        report[split] = _count_states(read_docs(output / split, Vocab()))
+        report[split] = count_statuses(read_docs(output / split, Vocab()))
     pool = list(read_docs(output / "pool", Vocab())) if "pool" in splits else []
-    if pool and not any(doc.cats for doc in pool) and not _count(report["pool"], "not_sent"):
+    all_sent = not any(state.startswith("not_sent") for state in report.get("pool", ()))
+    if pool and all_sent and not any(doc.cats for doc in pool):
         raise LLMJudgeError(Errors.J911.format(path=output / "pool", n=len(pool)))
     labels = Counter(x for doc in pool for x, value in doc.cats.items() if value)
     return {**report, "labels": dict(labels.most_common())}
@@ -192,11 +195,7 @@ def load_llm(config: PathLike, task: Task, overrides: Dict[str, Any]) -> Any:
     nlp = load_model_from_config(loaded, auto_fill=True)
     component = nlp.get_pipe(name)
     watched = component._model = _Watched(component._model)
-    files = {**loaded.get("paths", {}), "ledger": None}
-    inputs = {
-        "config": sha256_bytes(loaded.to_bytes()),
-        "files": {str(p): sha256_path(p) for p in files.values() if p and Path(str(p)).exists()},
-    }
+    inputs = {"config": sha256_bytes(loaded.to_bytes()), "files": hash_paths(loaded)}
 
     def ask(docs: List[Doc]) -> List[Opinion]:
         watched.states = []
@@ -228,20 +227,4 @@ def _read_answer(doc: Doc, state: Any, task: Task) -> Opinion:
 
 
 def _is_asked(docs: List[Doc]) -> bool:
-    from ..candidates import get_status
-
     return all(get_status(doc)["state"] != "not_sent" for doc in docs)
-
-
-def _count_states(docs: Iterable[Doc]) -> Dict[str, int]:
-    from ..candidates import get_status
-
-    states: Counter = Counter()
-    for doc in docs:
-        status = get_status(doc)
-        states[f"{status['state']}: {status['reason']}" if status["reason"] else status["state"]] += 1
-    return dict(sorted(states.items()))
-
-
-def _count(states: Dict[str, int], prefix: str) -> int:
-    return sum(n for state, n in states.items() if state.startswith(prefix))

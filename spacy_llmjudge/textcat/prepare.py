@@ -3,9 +3,7 @@
 `pool.spacy` without labels, `evidence.spacy` (the gold of a random sample of the pool), `test.spacy`,
 `pool_gold.spacy` (what else is known of the pool, for measuring only) and `labels.json`.
 """
-import os
 import random
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
@@ -13,15 +11,14 @@ from typing import Any, Dict, List, Optional, Sequence
 import spacy
 from spacy.tokens import Doc
 
-from ..corpora.splits import normalise
+from ..corpora.duplicates import leave_out, normalise, texts_of
 from ..errors import Errors, LLMJudgeError
-from ..storage import PathLike, write_docs, write_json
+from ..storage import PathLike, staged, write_docs, write_json
 from .data import LABELS, Task, set_choice, write_task
 from .rows import Item, find_kind, read_source
 
 REPORT = "prepare.json"
 FILES = ("pool.spacy", "evidence.spacy", "test.spacy", "pool_gold.spacy", LABELS, REPORT)
-_STAGE = ".prepare"
 
 
 def prepare_texts(
@@ -57,8 +54,8 @@ def prepare_texts(
     items, left_out = read_source(source, label=label_column, split=split_column)
     task = _find_task([*items["pool"], *items["test"]], labels, label_column, source)
     dropped: Dict[str, Counter] = {split: Counter() for split in items}
-    test = _keep(items["test"], set(), dropped["test"])
-    pool = _keep(items["pool"], {normalise(item.text) for item in test}, dropped["pool"])
+    test = list(leave_out(items["test"], (), dropped["test"]))
+    pool = list(leave_out(items["pool"], texts_of(test), dropped["pool"]))
     if not pool:
         reason = f"all {len(items['pool'])} rows are empty, or in the test set as well"
         raise LLMJudgeError(Errors.J905.format(path=source, reason=reason))
@@ -99,18 +96,6 @@ def _find_task(
     return Task(names, exclusive)
 
 
-def _keep(items: List[Item], known: set, dropped: Counter) -> List[Item]:
-    """Leave out empty texts, and those that are in another set."""
-    kept = []
-    for item in items:
-        text = normalise(item.text)
-        if not text or text in known:
-            dropped["duplicates" if text else "empty"] += 1
-        else:
-            kept.append(item)
-    return kept
-
-
 def _draw(pool: List[Item], size: int, seed: int, source: PathLike) -> List[Item]:
     """A random sample of the rows with a label, none of them twice."""
     first = {normalise(item.text): item for item in reversed(pool) if item.choice is not None}
@@ -130,21 +115,8 @@ def _write(
         set_choice(doc, item.choice if labelled else None, task)
         return doc
 
-    stage = out / _STAGE
-    shutil.rmtree(stage, ignore_errors=True)
-    try:
+    with staged(out, FILES) as stage:
         for name, part in parts.items():
             write_docs(stage / f"{name}.spacy", (make(item, name != "pool") for item in part))
         write_task(stage, task)
         write_json(stage / REPORT, report)
-        for name in FILES:
-            if (stage / name).exists():
-                os.replace(stage / name, out / name)
-            else:
-                (out / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise LLMJudgeError(Errors.J003.format(path=out, error=error)) from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if out.is_dir() and not any(out.iterdir()):
-            out.rmdir()

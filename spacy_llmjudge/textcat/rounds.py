@@ -12,7 +12,7 @@ from ..errors import Errors, LLMJudgeError
 from ..rounds import load_student
 from ..selection.guarantees import conformal_cut, conformal_needed
 from ..storage import PathLike, fold_of, read_docs, require_file, write_docs, write_json
-from .data import HINT, Task, get_choice, read_task, set_refined, to_matrix
+from .data import HINT, Task, get_choice, read_cats, read_task, set_refined, to_choices, to_matrix, write_task
 from .steps import REPORT, Pool, train_texts
 
 
@@ -51,12 +51,11 @@ def annotate_texts(
     with tempfile.TemporaryDirectory() as temporary:
         for fold in range(n_folds):
             inside = [doc for doc, of_doc in zip(gold, folds) if of_doc != fold]
-            name = f"fold-{fold}"
-            part = Path(temporary) / name
+            part = Path(temporary) / f"fold-{fold}"
             write_docs(part / "evidence.spacy", inside)
-            (part / "labels.json").write_bytes((corpus / "labels.json").read_bytes())
+            write_task(part, task)
             train_texts(config, part, part / "student", overrides=overrides, gpu_id=gpu_id)
-            cats[fold] = _read_cats(str(part / "student" / "model-best"), pool, task, gpu_id)
+            cats[fold] = _predict(str(part / "student" / "model-best"), pool, task, gpu_id)
             if progress is not None:
                 progress(1)
     mean = cats.mean(axis=0)
@@ -74,10 +73,9 @@ def _check_folds(gold: List[Doc], folds: List[int], n_folds: int, task: Task) ->
             raise LLMJudgeError(Errors.J921.format(n=len(gold), folds=n_folds))
 
 
-def _read_cats(model: str, docs: List[Doc], task: Task, gpu_id: int) -> np.ndarray:
+def _predict(model: str, docs: List[Doc], task: Task, gpu_id: int) -> np.ndarray:
     nlp = load_student(model, gpu_id)
-    answered = nlp.pipe([nlp.make_doc(doc.text) for doc in docs])
-    return np.array([[doc.cats.get(label, 0.0) for label in task.labels] for doc in answered])
+    return read_cats(nlp.pipe([nlp.make_doc(doc.text) for doc in docs]), task)
 
 
 def select_texts(
@@ -118,10 +116,10 @@ def select_texts(
     rest, n = scores[~known], int(known.sum())
     cut = conformal_cut(rest, scores[known][wrong], n, q)
     accepted = ~known & (scores >= (-np.inf if cut is None else cut))
-    rows = zip(pool.docs, refined.chosen, refined.probabilities, accepted)
-    for doc, row, p, keep in rows:
-        choice = tuple(x for x, has in zip(pool.task.labels, row) if has) if keep else None
-        set_refined(doc, choice, p, pool.task, "accepted" if keep else "undecided")
+    choices = to_choices(refined.chosen, pool.task)
+    for doc, choice, p, keep in zip(pool.docs, choices, refined.probabilities, accepted):
+        decision = "accepted" if keep else "undecided"
+        set_refined(doc, choice if keep else None, p, pool.task, decision)
     report = {
         "accepted": int(accepted.sum()),
         "documents": len(rest),

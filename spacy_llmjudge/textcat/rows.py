@@ -6,9 +6,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 from ..corpora.rows import read_rows, require_string, show
 from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, require_file
-from .data import Choice
-
-SPLITS = ("pool", "test")
+from .data import SPLITS, Choice
 
 
 @dataclass(frozen=True)

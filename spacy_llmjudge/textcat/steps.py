@@ -8,7 +8,8 @@ import numpy as np
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from ..corpora.splits import normalise
+from ..candidates import copy_tokens
+from ..corpora.duplicates import normalise, texts_of
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..storage import PathLike, read_docs, require_file, write_docs, write_json
 from .data import (
@@ -18,9 +19,12 @@ from .data import (
     choose,
     get_choice,
     get_support,
+    read_cats,
+    read_parallel,
     read_task,
     set_choice,
     set_refined,
+    to_choices,
 )
 from .denoise import Refined, make_scores, refine_texts
 from .features import read_features
@@ -62,7 +66,10 @@ class Pool:
         self.gold = self._match(evidence, vocab)
         self.features = read_features(features / "pool.npz", len(self.docs))
         support = np.array([get_support(doc, self.task) for doc in self.docs])
-        self.scores = make_scores(support, None if cats is None else self._read_cats(cats, vocab))
+        said = None
+        if cats is not None:
+            said = read_cats(read_parallel(cats, [doc.text for doc in self.docs]), self.task)
+        self.scores = make_scores(support, said)
         self.groups = [normalise(doc.text) for doc in self.docs]
 
     def _match(self, path: Path, vocab: Vocab) -> List[Choice]:
@@ -74,15 +81,10 @@ class Pool:
         for doc in read_docs(require_file(path, HINT), vocab):
             if doc.text not in first:
                 raise LLMJudgeError(Errors.J918.format(path=path, text=doc.text[:60]))
-            if get_choice(doc, self.task) is not None:
-                gold[first[doc.text]] = get_choice(doc, self.task)
+            choice = get_choice(doc, self.task)
+            if choice is not None:
+                gold[first[doc.text]] = choice
         return gold
-
-    def _read_cats(self, path: PathLike, vocab: Vocab) -> np.ndarray:
-        docs = list(read_docs(path, vocab))
-        if [doc.text for doc in docs] != [doc.text for doc in self.docs]:
-            raise LLMJudgeError(Errors.J908.format(path=path, rows=len(docs), n=len(self.docs)))
-        return np.array([[doc.cats.get(x, 0.0) for x in self.task.labels] for doc in docs])
 
     def refine(self, method: str, allow_missing: bool, seed: int) -> Refined:
         return refine_texts(
@@ -143,9 +145,9 @@ def denoise_texts(
             warnings.warn(Warnings.JW901.format(method=method, error=error), stacklevel=2)
             continue
         folder = Path(output) / (name or method)
-        for doc, row, known, p in zip(pool.docs, refined.chosen, refined.known, refined.probabilities):
-            choice = tuple(x for x, has in zip(pool.task.labels, row) if has) if known else None
-            set_refined(doc, choice, p, pool.task)
+        choices = to_choices(refined.chosen, pool.task)
+        for doc, choice, known, p in zip(pool.docs, choices, refined.known, refined.probabilities):
+            set_refined(doc, choice if known else None, p, pool.task)
         write_docs(folder / "pool.spacy", pool.docs)
         if test is not None:
             write_docs(folder / "test.spacy", _predict(refined, *test, pool.task))
@@ -165,15 +167,15 @@ def _read_test(corpus: Path, features: Path) -> Optional[Tuple[List[Doc], np.nda
 
 def _predict(refined: Refined, docs: List[Doc], features: np.ndarray, task: Task) -> List[Doc]:
     probabilities = refined.predict(features)
-    for doc, row, p in zip(docs, choose(probabilities, task), probabilities):
-        set_refined(doc, tuple(x for x, has in zip(task.labels, row) if has), p, task)
+    for doc, choice, p in zip(docs, to_choices(choose(probabilities, task), task), probabilities):
+        set_refined(doc, choice, p, task)
     return docs
 
 
 def _describe(method: str, pool: Pool, refined: Refined, seconds: float) -> Dict[str, Any]:
     task = pool.task
     said = [() if choice is None else choice for choice in pool.noisy]
-    found = [tuple(x for x, has in zip(task.labels, row) if has) for row in refined.chosen]
+    found = to_choices(refined.chosen, task)
     judged = [i for i, choice in enumerate(pool.noisy) if choice is not None]
     changed = sum(set(said[i]) != set(found[i]) for i in judged if refined.known[i])
     return {
@@ -203,7 +205,7 @@ def gather_training(
     corpus, vocab = Path(corpus), Vocab()
     task = read_task(corpus)
     gold = list(read_docs(require_file(corpus / "evidence.spacy", HINT), vocab))
-    known = {normalise(doc.text) for doc in gold}
+    known = texts_of(gold)
     rest = []
     if labels is not None:
         hint = "Run `textcat denoise` first."
@@ -212,13 +214,13 @@ def gather_training(
             for doc in read_docs(require_file(labels, hint), vocab)
             if doc.cats and normalise(doc.text) not in known
         ]
-    docs = []
+    docs, classes = [], set()
     for doc in [*gold, *rest]:
         choice = get_choice(doc, task)
-        plain = Doc(vocab, words=[t.text for t in doc], spaces=[bool(t.whitespace_) for t in doc])
+        plain = copy_tokens(doc)
         set_choice(plain, choice, task)
         docs.append(plain)
-    classes = {get_choice(doc, task) for doc in docs}
+        classes.add(choice)
     if task.exclusive and len(classes) < 2:
         found = ", ".join(x for choice in classes for x in choice or ()) or "none"
         raise LLMJudgeError(Errors.J904.format(path=labels or corpus, column="cats", found=found))
@@ -239,7 +241,8 @@ def train_texts(
 
     config (PathLike): A training config with a component `textcat`. Its factory and its kind are set.
     corpus (PathLike): The folder that `prepare` wrote.
-    output (PathLike): Gets `train.spacy` beside it and `model-best` inside.
+    output (PathLike): Gets `model-best`. What it is trained on is in `training` in the corpus, under
+        the name of this folder.
     labels (Optional[PathLike]): See `gather_training`.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
     RETURNS (Dict[str, Any]): What `train_student` returns, with `documents`.

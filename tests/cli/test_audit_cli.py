@@ -3,27 +3,16 @@ import json
 from pathlib import Path
 
 import pytest
+from cli_helpers import error_line, run
 from spacy.vocab import Vocab
-from typer.testing import CliRunner
 
 from spacy_llmjudge import rounds
-from spacy_llmjudge.cli import app
 from spacy_llmjudge.storage import read_docs, read_json
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
-
-
-def run(*args):
-    return CliRunner().invoke(app, [str(arg) for arg in args])
-
-
-def error_line(result):
-    assert result.exit_code == 1, result.output
-    (line,) = [line for line in result.stderr.splitlines() if "[J" in line]
-    return line
 
 
 @pytest.fixture(scope="module")

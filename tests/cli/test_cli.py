@@ -6,24 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from cli_helpers import error_line, run
 
 from spacy_llmjudge.cli import app
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
-
-
-def run(*args):
-    return CliRunner().invoke(app, [str(arg) for arg in args])
-
-
-def error_line(result):
-    """The one line of an error."""
-    assert result.exit_code == 1, result.output
-    lines = [line for line in result.stderr.splitlines() if "[J" in line]
-    assert len(lines) == 1 and "Traceback" not in result.output
-    return lines[0]
 
 
 def test_every_verb_has_help():

@@ -2,10 +2,9 @@
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from cli_helpers import error_line, run
 
-from spacy_llmjudge.cli import app
-from spacy_llmjudge.cli.loop import overrides_by_config
+from spacy_llmjudge.cli._util import overrides_by_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LOOP = ["loop", "nope", CONFIGS / "student_cpu.cfg", CONFIGS / "judges" / "recorded.cfg"]
@@ -27,10 +26,8 @@ CROSSFIT = ["crossfit", "nope.spacy", CONFIGS / "student_cpu.cfg", CONFIGS / "ju
 )
 def test_a_user_error_is_one_line(code, args, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, [str(arg) for arg in args])
-    assert result.exit_code == 1, result.output
-    assert [line for line in result.stderr.splitlines() if f"[{code}]" in line], result.stderr
-    assert "Traceback" not in result.output and not any(tmp_path.iterdir())
+    assert f"[{code}]" in error_line(run(*args))
+    assert not any(tmp_path.iterdir())
 
 
 def test_settings_go_to_the_config_in_front_of_them():

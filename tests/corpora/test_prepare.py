@@ -10,7 +10,6 @@ from spacy.tokens import DocBin
 from spacy_llmjudge import storage
 from spacy_llmjudge.corpora.formats import read_examples
 from spacy_llmjudge.corpora.prepare import prepare
-from spacy_llmjudge.corpora.splits import normalise
 from spacy_llmjudge.errors import LLMJudgeError
 
 GARDEN = Path(__file__).parents[2] / "assets" / "garden"
@@ -497,11 +496,6 @@ def test_large_pool_is_quick_apart_from_tokenisation(source, out):
     start = time.process_time()
     prepare(source, out)
     assert time.process_time() - start < 10
-
-
-def test_normalise_sees_through_case_space_and_spelling():
-    assert normalise(" Caf\u00e9\u00a0 ROSE\n") == normalise("cafe\u0301 rose")
-    assert normalise("rose") != normalise("roses")
 
 
 @pytest.mark.data

@@ -191,10 +191,10 @@ def test_features_are_made_once_and_only_where_they_are_asked_for(corpus):
         return word_vectors(texts, spans)
 
     plain = make_conformal()
-    assert not plain.needs_features
+    assert plain.features is None
     assert tables_of(plain, pool, evidence, gold)[0].features is None
     selector = make_stacking(vectors=counted)
-    assert selector.needs_features
+    assert selector.features is not None
     first = tables_of(selector, pool, evidence, gold)[0].features
     made = next(calls)
     second = tables_of(selector, pool, evidence, gold)[0].features
@@ -369,7 +369,7 @@ def test_each_config_asks_for_the_encoder_of_the_project(name):
     block = load_config(f"{ROOT}/configs/filter_{name}.cfg", interpolate=True)["selector"]
     assert block["vectors"] == {"@misc": "llmjudge.SpanVectors.v1", "encoder": "assets/encoder"}
     selector = registry.resolve({"selector": block})["selector"]
-    assert selector.name == FILES[name] and selector.needs_features
+    assert selector.name == FILES[name] and selector.features is not None
 
 
 def test_an_encoder_that_is_missing_is_a_coded_error(corpus, tmp_path):

@@ -1,14 +1,18 @@
 """The verbs of `textcat`: a whole run in a few seconds a student, and user errors as one line."""
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 import spacy
-from typer.testing import CliRunner
+from textcat_helpers import make_rows, write_rows
 
 from spacy_llmjudge.cli.textcat import textcat_app
 from spacy_llmjudge.storage import read_json
 
-from conftest import make_rows, write_rows  # noqa: I001
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
+import cli_helpers  # noqa: E402
+from cli_helpers import error_line  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -16,19 +20,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def run(*args):
-    import typer
-
-    from spacy_llmjudge.cli import app
-
-    assert isinstance(app, typer.Typer)
-    return CliRunner().invoke(app, ["textcat", *map(str, args)])
-
-
-def error_line(result):
-    assert result.exit_code == 1, result.output
-    lines = [line for line in result.stderr.splitlines() if "[J" in line]
-    assert len(lines) == 1 and "Traceback" not in result.output
-    return lines[0]
+    return cli_helpers.run("textcat", *args)
 
 
 def test_every_verb_has_help():
@@ -58,6 +50,16 @@ def test_a_missing_input_is_one_line(args, tmp_path, monkeypatch):
 
 def test_labels_come_from_one_place(corpus, tmp_path):
     assert "[J920]" in error_line(run("judge", corpus, tmp_path / "j"))
+
+
+def test_the_command_that_goes_on_can_be_copied(corpus, tmp_path, monkeypatch):
+    report = {"pool": {"judged": 3, "not_sent: budget": 2}, "labels": {"PEST": 3}}
+    monkeypatch.setattr("spacy_llmjudge.textcat.judge.judge_texts", lambda *args, **kwargs: report)
+    arguments = ["llmjudge", "textcat", "judge", "my corpus", "out", "--from", "x.jsonl"]
+    monkeypatch.setattr(sys, "argv", ["spacy", *arguments])
+    result = run("judge", corpus, tmp_path / "j", "--from", "x.jsonl")
+    assert result.exit_code == 1 and "2 documents were not asked about" in result.output
+    assert shlex.split(result.stderr.splitlines()[-1]) == ["python", "-m", "spacy", *arguments]
 
 
 def test_a_broken_line_leaves_nothing(tmp_path):

@@ -5,6 +5,7 @@ from typing import Iterable
 import pytest
 import spacy
 from spacy_llm.registry import registry
+from textcat_helpers import NAMES, WORDS, make_rows, write_rows
 
 from spacy_llmjudge.candidates import get_candidates, get_status
 from spacy_llmjudge.errors import LLMJudgeError
@@ -13,8 +14,6 @@ from spacy_llmjudge.storage import read_docs
 from spacy_llmjudge.textcat.data import get_choice, read_task
 from spacy_llmjudge.textcat.judge import judge_texts
 from spacy_llmjudge.textcat.replies import make_confident_template
-
-from conftest import NAMES, WORDS, make_rows, write_rows  # noqa: I001
 
 CONFIG = """
 [nlp]

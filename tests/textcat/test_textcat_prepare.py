@@ -1,13 +1,12 @@
 """Rows become a corpus whose pool has no labels, or one line says what is wrong with them."""
 import pytest
 import spacy
+from textcat_helpers import make_rows, write_rows
 
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import read_docs, read_json
 from spacy_llmjudge.textcat.data import get_choice, read_task
 from spacy_llmjudge.textcat.prepare import prepare_texts
-
-from conftest import make_rows, write_rows  # noqa: I001
 
 
 def read(path):
