@@ -60,6 +60,7 @@ class Errors(metaclass=_WithCodes):
     J653 = "The encoder '{name}' has no config.json or no weights (one of {files}). Give the name of a transformers model, or a folder that holds one."
     J655 = "{path} is not a spaCy pipeline with a component '{ner_name}' (found: {found}). Give a pipeline with NER, or name its component."
     J656 = "The component '{name}' cannot be taught the entities of '{text}': no sequence of its actions gives them. Look for labels that it does not have and for entities that begin or end with a space."
+    J657 = "judged_share = {share} is no share. Give the least share of the silver documents that the judge has read: a number from 0 to 1."
 
     # Corpora
     J600 = "{path} has a suffix that cannot be read. Known are {suffixes}; rename or convert the file."
@@ -114,6 +115,7 @@ class Errors(metaclass=_WithCodes):
     J323 = "There is no price for model {model!r} in {path}, so max_cost = {max_cost} cannot be kept. Add the price, or set allow_unpriced = true to count its tokens as free."
     J324 = "{path} is not a table of prices: {error}. Expected {{\"as_of\": \"2026-01-31\", \"usd_per_million_tokens\": {{\"name of the model\": {{\"input\": 0.5, \"output\": 1.5}}}}}}."
     J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."
+    J326 = "The ledger {path} is locked ({error}). Wait for the other process or end it, then run the same command again; all that is kept is still there. If there is no other process, the file system has no locks, as some network drives: keep the ledger on a disk of this machine."
     J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
     # Denoising
     J500 = "The features ({found}) are not a matrix of numbers with one row for each of {n}. Give an array of shape (items, width)."

@@ -1,14 +1,14 @@
 """A corpus reader that mixes gold and silver documents in fixed shares."""
 import random
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, List, Optional
+from typing import Callable, Iterable, Iterator, List, Optional, Tuple
 
 from spacy.language import Language
 from spacy.pipeline import EntityRecognizer
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..candidates import INCORRECT_KEY
+from ..candidates import INCORRECT_KEY, get_status
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_docs
 
@@ -59,6 +59,7 @@ def make_mixed_corpus(
     silver: Optional[Path] = None,
     gold_per_batch: int = 6,
     silver_per_batch: int = 18,
+    judged_share: float = 0.0,
     seed: int = 0,
 ) -> Reader:
     """Make the reader `llmjudge.MixedCorpus.v1`: an endless stream for `max_epochs = -1`.
@@ -68,9 +69,14 @@ def make_mixed_corpus(
     gold_per_batch (int): So many gold documents are followed by
     silver_per_batch (int): so many silver ones. A batcher of the sum of both (or, without silver,
         of any size) makes batches that hold each in the same share.
-    seed (int): Of the order. Every document is seen once before any is seen again.
+    judged_share (float): At least this share of the silver documents, 0 to 1, are ones that the judge
+        has read, however few they are: the many that only a student has labelled would drown them.
+    seed (int): Of the order. Every document is of a kind is seen once before any
+        of it is seen again.
     RETURNS (Reader): From `nlp` to examples.
     """
+    if not 0 <= judged_share <= 1:
+        raise LLMJudgeError(Errors.J657.format(share=judged_share))
 
     def read(nlp: Language) -> Iterator[Example]:
         gold_docs = _annotated(read_docs(gold, nlp.vocab))
@@ -86,14 +92,15 @@ def make_mixed_corpus(
         yield from (make(nlp) for make in cover)
         if not silver_docs:
             yield from (make(nlp) for make in golds)
-        silvers = _cycle(
-            [_ExampleMaker(doc) for doc in silver_docs], random.Random(seed + 1)
-        )
+        streams = [(golds, gold_per_batch)]
+        parts = _deal_silver(silver_docs, silver_per_batch, judged_share)
+        for offset, (docs, per_batch) in enumerate(parts, 1):
+            makers = [_ExampleMaker(doc) for doc in docs]
+            streams.append((_cycle(makers, random.Random(seed + offset)), per_batch))
         while True:
-            for _ in range(gold_per_batch):
-                yield next(golds)(nlp)
-            for _ in range(silver_per_batch):
-                yield next(silvers)(nlp)
+            for stream, per_batch in streams:
+                for _ in range(per_batch):
+                    yield next(stream)(nlp)
 
     return read
 
@@ -126,6 +133,19 @@ def _has_gold_path(parser: EntityRecognizer, example: Example) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _deal_silver(
+    docs: List[Doc], per_batch: int, judged_share: float
+) -> List[Tuple[List[Doc], int]]:
+    """RETURNS (List[Tuple[List[Doc], int]]): Documents, and how many of them a batch has: all alike, or
+    where the judged ones are too few by nature, those apart from the others."""
+    judged = [doc for doc in docs if get_status(doc)["state"] == "judged"]
+    n_judged = round(per_batch * judged_share)
+    if not judged or len(judged) >= judged_share * len(docs) or not n_judged:
+        return [(docs, per_batch)]
+    others = [doc for doc in docs if get_status(doc)["state"] != "judged"]
+    return [(judged, n_judged), (others, per_batch - n_judged)]
 
 
 def _annotated(docs: Iterable[Doc]) -> List[Doc]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
-from spacy_llmjudge.candidates import INCORRECT_KEY, KEY, Candidate
+from spacy_llmjudge.candidates import INCORRECT_KEY, KEY, Candidate, get_candidates, get_status
 from spacy_llmjudge.selection.silver import (
     SilverPolicy,
     make_silver,
@@ -45,7 +45,12 @@ def test_it_is_a_fresh_document_with_the_same_text():
     doc = make_doc(TEXT, [PEST], outside=SURE, ents=[(0, 1, "OLD")])
     silver = make_silver(doc)
     assert silver is not doc and silver.text == doc.text
-    assert KEY not in silver.spans and entities(doc) == [(0, 1, "OLD")]
+    assert get_candidates(silver) == [] and entities(doc) == [(0, 1, "OLD")]
+
+
+def test_it_says_whether_the_judge_read_it():
+    assert get_status(silver_of(PEST))["state"] == "judged"
+    assert KEY not in silver_of(PEST, state=None).spans
 
 
 def test_undecided_is_missing():

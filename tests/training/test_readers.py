@@ -5,7 +5,7 @@ import spacy
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from spacy_llmjudge.candidates import INCORRECT_KEY
+from spacy_llmjudge.candidates import INCORRECT_KEY, set_status
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import write_docs
 from spacy_llmjudge.training.readers import make_mixed_corpus
@@ -36,6 +36,42 @@ def test_gold_and_silver_come_in_fixed_shares(nlp, tmp_path):
     kinds = take(reader, nlp, 51)[1:]
     for start in range(0, 50, 5):
         assert kinds[start : start + 5] == ["gold"] * 2 + ["silver"] * 3
+
+
+def write_silver(nlp, path, n_judged, n_others):
+    judged = make_docs(nlp, "judged", n_judged)
+    for doc in judged:
+        set_status(doc, "judged")
+    write_docs(path, [*make_docs(nlp, "other", n_others), *judged])
+
+
+@pytest.mark.parametrize("share,n_judged", [(0.5, 2), (0.75, 3), (1.0, 4)])
+def test_few_judged_documents_are_not_drowned(nlp, tmp_path, share, n_judged):
+    write_docs(tmp_path / "gold.spacy", make_docs(nlp, "gold", 5))
+    write_silver(nlp, tmp_path / "silver.spacy", 3, 40)
+    paths = (tmp_path / "gold.spacy", tmp_path / "silver.spacy")
+    kinds = take(make_mixed_corpus(*paths, 1, 4, judged_share=share), nlp, 51)[1:]
+    for start in range(0, 50, 5):
+        expected = ["gold"] + ["judged"] * n_judged + ["other"] * (4 - n_judged)
+        assert kinds[start : start + 5] == expected
+
+
+@pytest.mark.parametrize("n_judged,n_others", [(30, 10), (0, 40), (40, 0)])
+def test_documents_that_are_no_minority_are_seen_once_before_any_is_seen_again(
+    nlp, tmp_path, n_judged, n_others
+):
+    write_docs(tmp_path / "gold.spacy", make_docs(nlp, "gold", 1))
+    write_silver(nlp, tmp_path / "silver.spacy", n_judged, n_others)
+    paths = (tmp_path / "gold.spacy", tmp_path / "silver.spacy")
+    reader = make_mixed_corpus(*paths, 1, 4, judged_share=0.5)
+    texts = [eg.text for eg in islice(reader(nlp), 1, 51) if eg.reference[0].text != "gold"]
+    assert len(texts) == len(set(texts)) == 40
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_share_that_is_none_is_one_line(nlp, tmp_path, share):
+    with pytest.raises(LLMJudgeError, match="J657.*judged_share"):
+        make_mixed_corpus(tmp_path / "gold.spacy", judged_share=share)
 
 
 def test_every_document_is_seen_before_any_is_seen_again(nlp, tmp_path):
