@@ -126,9 +126,14 @@ def read_usage(data: Any) -> Dict[str, int]:
     if not isinstance(usage, dict):
         return {}
     counts = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not all(type(count) is int and count >= 0 for count in counts):
+    if not all(is_count(count) for count in counts):
         return {}
     return {"tokens_in": counts[0], "tokens_out": counts[1]}
+
+
+def is_count(value: Any) -> bool:
+    """Whether a value can be a number of tokens; no reply has a billion, and no row room for more."""
+    return type(value) is int and 0 <= value < 1_000_000_000
 
 
 def _read_logprobs(logprobs: Any) -> Optional[List[Dict[str, float]]]:

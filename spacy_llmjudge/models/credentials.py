@@ -125,8 +125,10 @@ def known_secrets(variable: Optional[str] = None) -> List[str]:
 def redact(text: str, secrets: List[str]) -> str:
     """Take secrets out of a text, such as a reply that repeats the header it was asked with."""
     for secret in secrets:
-        if secret in text:
-            text = text.replace(secret, REDACTED)
+        # JSON may write a slash with a backslash before it.
+        for written in (secret, secret.replace("/", "\\/")):
+            if written in text:
+                text = text.replace(written, REDACTED)
     return text
 
 

@@ -4,6 +4,7 @@ import time
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..errors import LLMJudgeError
+from .chat import is_count
 from .credentials import known_secrets, redact, refuse_keys
 from .messages import Prompt, Reply
 from .retry import Attempt, RetryPolicy
@@ -115,8 +116,9 @@ class ForeignModel:
         """RETURNS (Tuple[Optional[int], Optional[int]]): Tokens in and out, None where unknown."""
         kept = json.loads(raw)
         usage = kept["usage"]
+        counts = usage.get("tokens_in"), usage.get("tokens_out")
         if usage:
-            return usage.get("tokens_in"), usage.get("tokens_out")
+            return counts if all(is_count(count) for count in counts) else (None, None)
         return tuple(kept.get("bound", (None, None)))
 
 

@@ -18,6 +18,8 @@ from .credentials import is_loopback
 UNPROVED = "CERTIFICATE_VERIFY_FAILED"
 _BLOCK = 1 << 16
 _TICK = 0.05
+# Ticks without a request after which the watchman goes home.
+_IDLE = 40
 
 
 @dataclass
@@ -174,7 +176,6 @@ class _Watchman:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: Dict[int, Tuple[float, Optional[socket.socket]]] = {}
-        self._wake = threading.Event()
         self._thread: Optional[threading.Thread] = None
 
     def start(self, seconds: float) -> None:
@@ -186,8 +187,6 @@ class _Watchman:
                     target=self._patrol, name="llmjudge-watchman", daemon=True
                 )
                 self._thread.start()
-        if not self._wake.is_set():
-            self._wake.set()
 
     def watch(self, connection: Any) -> None:
         with self._lock:
@@ -203,13 +202,16 @@ class _Watchman:
             del self._running[threading.get_ident()]
 
     def _patrol(self) -> None:
+        n_idle = 0
         while True:
-            self._wake.wait()
             time.sleep(_TICK)
             now = time.monotonic()
             with self._lock:
-                if not self._running:
-                    self._wake.clear()
+                n_idle = 0 if self._running else n_idle + 1
+                if n_idle == _IDLE:
+                    # The next request starts another; a thread for each model that was ever used is a leak.
+                    self._thread = None
+                    return
                 for deadline, sock in self._running.values():
                     if sock is not None and now >= deadline:
                         _cut(sock)

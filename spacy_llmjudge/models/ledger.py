@@ -198,8 +198,12 @@ class LedgerModel:
                 return self._store
             self._price = self._require_price()
             store = LedgerStore(self.path)
-            store.add_model(self._model_id, self._settings)
             weakref.finalize(self, LedgerStore.close, store)
+            try:
+                store.add_model(self._model_id, self._settings)
+            except LLMJudgeError:
+                store.close()
+                raise
             self._store, self._process = store, os.getpid()
             self._spent = store.spent()
         if store.lost:
@@ -285,6 +289,9 @@ class LedgerModel:
         outcome = Attempt("failed", reason="internal")
         try:
             outcome = self._model.send(question.prompt, question.request)
+            if outcome.pause_all and outcome.wait:
+                # Before the commit: nobody may leave while this is on its way to the disk.
+                self._limits.pause(outcome.wait)
             self._pass("received")
         finally:
             self._settle(claim.row, outcome)

@@ -2,10 +2,22 @@
 
 A process number would not do: after a restart of a container the next process has the same.
 """
+import os
 import sqlite3
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator
+
+from ..errors import Errors, LLMJudgeError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_PATIENCE = 60.0
+_TICK = 0.01
 
 
 def presence_path(path: Path, run: str) -> Path:
@@ -20,25 +32,54 @@ def announce(path: Path) -> sqlite3.Connection:
     RETURNS (sqlite3.Connection): Holds the lock until it is closed.
     """
     # Another run may just be looking whether it is locked.
-    db = _open(path, timeout=60.0)
+    db = _open(path, timeout=_PATIENCE)
     db.execute("BEGIN EXCLUSIVE")
     return db
 
 
 @contextmanager
 def open_alone(path: Path) -> Iterator[None]:
-    """Keep other processes from opening a ledger in the meantime; they wait.
+    """Keep other threads and processes from opening a ledger in the meantime; they wait.
 
     SQLite itself does not wait where two processes turn a new file into one with a write-ahead log: one
     of them fails at once. And a file that another process is just making looks like one that was cut.
+    The lock is on the folder, so that nothing is left behind; it ends with its process.
 
     path (Path): The ledger.
     """
-    db = announce(path.with_name(f".{path.name}.opening"))
+    if fcntl is None:
+        lock = path.with_name(f".{path.name}.opening")
+        db = announce(lock)
+        try:
+            yield
+        finally:
+            db.close()
+            with suppress(OSError):
+                lock.unlink()  # Windows leaves it where somebody else has it open
+        return
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
+        _lock(folder, path)
         yield
     finally:
-        db.close()
+        with suppress(OSError):
+            # A process that was forked meanwhile has the folder open, too.
+            fcntl.flock(folder, fcntl.LOCK_UN)
+        os.close(folder)
+
+
+def _lock(folder: int, path: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                error = f"another process has been opening it for {_PATIENCE:.0f} seconds"
+                raise LLMJudgeError(Errors.J326.format(path=path, error=error)) from None
+            time.sleep(_TICK)
+        except OSError:
+            return  # a file system without such locks; SQLite has its own
 
 
 def is_alive(path: Path) -> bool:

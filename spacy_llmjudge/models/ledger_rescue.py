@@ -22,11 +22,18 @@ def is_cut(path: Path) -> bool:
     path (Path): The file.
     RETURNS (bool): False where there is no file, or where a write-ahead log may hold the rest.
     """
-    log = path.with_name(path.name + "-wal")
-    if not path.exists() or (log.exists() and log.stat().st_size):
+    if not path.exists() or _has_log(path):
         return False
     page_size, n_pages = _read_header(path)
-    return path.stat().st_size < page_size * n_pages
+    # Looked at again: whoever writes the log into the file begins with the header.
+    return path.stat().st_size < page_size * n_pages and not _has_log(path)
+
+
+def _has_log(path: Path) -> bool:
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False  # or another process has just closed the ledger
 
 
 def _read_header(path: Path) -> Tuple[int, int]:

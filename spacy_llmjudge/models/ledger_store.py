@@ -9,52 +9,25 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
+from .ledger_file import PATIENCE, explain, hold, let_go, open_file, rescue_if_cut, use_tables
 from .ledger_presence import announce, is_alive, open_alone, presence_path, remove_dead
-from .ledger_rescue import is_cut, move_away, read_remains, write_remains
 
-LAYOUT = 1
 NANO = 1_000_000_000
 _GROUP = 256
-_LOCK_SECONDS = 60.0
 # Space that must be free for each reply under way, before another request is sent.
 _ROOM_PER_REPLY = 16_384
 
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE models (id TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY,
-    key TEXT NOT NULL,
-    model TEXT NOT NULL,
-    run TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('reserved', 'replied', 'failed', 'lost')),
-    reason TEXT,
-    status INTEGER,
-    charge INTEGER NOT NULL,
-    tokens_in INTEGER,
-    tokens_out INTEGER,
-    started TEXT NOT NULL,
-    finished TEXT,
-    reply TEXT
-);
-CREATE INDEX attempts_by_key ON attempts (key, state);
-CREATE INDEX attempts_open ON attempts (run) WHERE state = 'reserved';
-CREATE TABLE totals (charge INTEGER NOT NULL);
-INSERT INTO totals VALUES (0);
-CREATE TRIGGER charge_first AFTER INSERT ON attempts
-    BEGIN UPDATE totals SET charge = charge + new.charge; END;
-CREATE TRIGGER charge_again AFTER UPDATE OF charge ON attempts
-    BEGIN UPDATE totals SET charge = charge + new.charge - old.charge; END;
-"""
-
 # Connections that a forked child inherited. Closing one there would touch the parent's locks.
 _inherited: List[Any] = []
+# Errors of one row's values, which are no reason to refuse the rows beside it.
+_BAD_VALUES = (OverflowError, TypeError, ValueError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
 
 @dataclass
@@ -87,24 +60,26 @@ class LedgerStore:
         self.path = path
         self.run = secrets.token_hex(8)
         self.open_rows = 0
-        self.rescued: Optional[Tuple[Path, str, int]] = None
         self._closed = False
         self._process = os.getpid()
         self._jobs: "SimpleQueue[Optional[Tuple[Callable, Future]]]" = SimpleQueue()
         self._lock = threading.Lock()
-        self._presence = self._reader = self._writer = None
+        self._gate = threading.Lock()
+        self._presence = self._reader = self._writer = self._held = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open_alone(path):
-                if is_cut(path):
-                    self.rescued = _rescue(path)
-                self._writer = _open(path)
-                _prepare(self._writer, path)
+                self.rescued = rescue_if_cut(path)
+                self._writer = open_file(path)
+                use_tables(self._writer, path)
+                self._held = hold(path)
                 self.lost = self._begin()
-                self._reader = _open(path)
-        except (sqlite3.Error, OSError) as error:
+                self._reader = open_file(path)
+        except (sqlite3.Error, OSError, LLMJudgeError) as error:
             self._close_connections()
-            raise LLMJudgeError(_explain(path, error)) from None
+            with suppress(OSError):
+                presence_path(path, self.run).unlink()
+            raise LLMJudgeError(explain(path, error)) from None
         self._thread = threading.Thread(target=self._write, name="llmjudge-ledger", daemon=True)
         self._thread.start()
 
@@ -244,16 +219,23 @@ class LedgerStore:
         """Stop before a request whose reply would find the disk full."""
         if not hasattr(os, "statvfs"):
             return
-        disk = os.statvfs(self.path.parent)
-        if disk.f_bavail * disk.f_frsize < _ROOM_PER_REPLY * (self.open_rows + 1):
+        try:
+            disk = os.statvfs(self.path.parent)
+        except OSError as error:
+            raise LLMJudgeError(explain(self.path, error)) from None
+        free = disk.f_bavail * disk.f_frsize
+        # Some network drives tell no size at all.
+        if disk.f_blocks and free < _ROOM_PER_REPLY * (self.open_rows + 1):
             text = Errors.J322.format(path=self.path, error="the disk is full")
             raise LLMJudgeError(text)
 
     def _commit(self, job: Callable[[sqlite3.Connection], Any]) -> Any:
-        if self._closed:
-            raise LLMJudgeError(Errors.J322.format(path=self.path, error="it was closed"))
         done: "Future[Any]" = Future()
-        self._jobs.put((job, done))
+        with self._gate:
+            # Behind the end of the queue it would wait for ever.
+            if self._closed:
+                raise LLMJudgeError(Errors.J322.format(path=self.path, error="it was closed"))
+            self._jobs.put((job, done))
         return done.result()
 
     def _write(self) -> None:
@@ -270,12 +252,17 @@ class LedgerStore:
 
     def _write_group(self, group: List[Tuple[Callable, Future]]) -> None:
         db = self._writer
+        answers: List[Any] = []
         try:
             db.execute("BEGIN IMMEDIATE")
-            answers = [job(db) for job, _ in group]
+            for job, _ in group:
+                try:
+                    answers.append(job(db))
+                except _BAD_VALUES as error:
+                    answers.append(error)
             db.execute("COMMIT")
         except Exception as error:
-            failure = LLMJudgeError(_explain(self.path, error))
+            failure = LLMJudgeError(explain(self.path, error))
             try:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
@@ -285,76 +272,33 @@ class LedgerStore:
                 done.set_exception(failure)
             return
         for (_, done), answer in zip(group, answers):
-            done.set_result(answer)
+            if isinstance(answer, Exception):
+                done.set_exception(LLMJudgeError(explain(self.path, answer)))
+            else:
+                done.set_result(answer)
 
     def close(self) -> None:
         """Write what waits, and close the file. What is still under way stays open as a reservation."""
         if self._process != os.getpid():
             _inherited.append((self._writer, self._reader, self._presence))
             return
-        if self._closed:
-            return
-        self._closed = True
-        self._jobs.put(None)
-        self._thread.join(_LOCK_SECONDS)
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
+        self._thread.join(PATIENCE)
         self._close_connections()
         presence_path(self.path, self.run).unlink(missing_ok=True)
 
     def _close_connections(self) -> None:
-        for connection in (self._reader, self._writer, self._presence):
-            if connection is not None:
-                connection.close()
-
-
-def _open(path: Path, **settings: Any) -> sqlite3.Connection:
-    settings = {"timeout": _LOCK_SECONDS, "isolation_level": None, **settings}
-    return sqlite3.connect(path, check_same_thread=False, **settings)
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        found = db.execute("PRAGMA user_version").fetchone()[0]
-        tables = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-        if found == 0 and tables:
-            raise sqlite3.DatabaseError("it holds the tables of another program")
-        if found > LAYOUT:
-            raise LLMJudgeError(Errors.J321.format(path=path, found=found, known=LAYOUT))
-        if found == 0:
-            for statement in _statements(_SCHEMA):
-                db.execute(statement)
-            db.execute("INSERT INTO meta VALUES ('salt', ?)", (secrets.token_hex(16),))
-            db.execute(f"PRAGMA user_version = {LAYOUT}")
-        db.execute("COMMIT")
-    except BaseException:
-        db.execute("ROLLBACK")
-        db.close()
-        raise
-
-
-def _rescue(path: Path) -> Tuple[Path, str, int]:
-    """Make a new ledger of what a damaged one still holds; the damaged one is kept."""
-    found, problem = read_remains(path)
-    kept = move_away(path)
-    db = _open(path)
-    try:
-        _prepare(db, path)
-        return kept, problem, write_remains(db, found)
-    finally:
-        db.close()
-
-
-def _statements(script: str) -> List[str]:
-    """Cut a script into statements; `executescript` would commit the transaction that is open."""
-    found, text = [], ""
-    for line in script.splitlines(keepends=True):
-        text += line
-        if sqlite3.complete_statement(text):
-            found.append(text)
-            text = ""
-    return found
+        with self._lock:
+            for connection in (self._reader, self._writer, self._presence):
+                if connection is not None:
+                    connection.close()
+            if self._held is not None:
+                let_go(self._held)
+                self._held = None
 
 
 def _find(db: sqlite3.Connection, key: str) -> Optional[str]:
@@ -367,13 +311,3 @@ def _find(db: sqlite3.Connection, key: str) -> Optional[str]:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _explain(path: Path, error: Exception) -> str:
-    if isinstance(error, LLMJudgeError):
-        return str(error)
-    damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
-        error, sqlite3.OperationalError
-    )
-    message = Errors.J320 if damaged else Errors.J322
-    return message.format(path=path, error=error)

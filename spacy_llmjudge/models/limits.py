@@ -92,9 +92,14 @@ class Limits:
             while not self._proved and self._probing and not stop.is_set():
                 # Short steps: whoever stops the run knows nothing of this condition.
                 self._condition.wait(_STEP)
-            if not stop.is_set() and not self._proved:
-                self._probing = True
-        return self.wait_open(stop)
+            is_probe = not stop.is_set() and not self._proved
+            self._probing = self._probing or is_probe
+        if self.wait_open(stop):
+            return True
+        if is_probe:
+            # It never left, and whoever comes in the next run would wait for it.
+            self.leave(proved=False)
+        return False
 
     def wait_open(self, stop: threading.Event) -> bool:
         """Wait while everybody is paused.

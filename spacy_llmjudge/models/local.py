@@ -1,22 +1,27 @@
 """The model `llmjudge.Transformers.v1`: a causal language model on this machine, through transformers.
 
 For a prompt with options it returns exact probabilities: one forward pass, the model's own
-distribution over its whole vocabulary, nothing sampled and nothing cut at the most likely few.
+distribution over its whole vocabulary, nothing sampled and nothing cut at the most likely few. For a
+prompt with several questions it writes its reply out, and returns them at every letter that it says.
 """
 import inspect
 import threading
 import warnings
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Deque, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError, Warnings
+from .letters import LetterScores, decode, find_letter_tokens
 from .messages import Prompt, Reply
 
 _AHEAD = 8
 Job = Tuple[str, "Future[Reply]"]
+# The options of a prompt, or else the letters that its reply will say.
+Kind = Tuple[Tuple[str, ...], Tuple[str, ...]]
 
 
 def make_transformers_model(
@@ -80,11 +85,12 @@ class Transformers:
 
     def _forget(self) -> None:
         self._loaded: Optional[Tuple[Any, Any]] = None
+        self._letter_tokens: Dict[Tuple[str, ...], Dict[int, str]] = {}
         self._queue: Deque[Job] = deque()
         self._lock = threading.Lock()
 
     def __getstate__(self) -> Dict[str, Any]:
-        alive = ("_loaded", "_queue", "_lock")
+        alive = ("_loaded", "_letter_tokens", "_queue", "_lock")
         return {name: value for name, value in vars(self).items() if name not in alive}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
@@ -103,7 +109,8 @@ class Transformers:
 
         prompts (Iterable[Iterable[str]]): The prompts of each document.
         YIELDS (Iterable[str]): The replies of each document. For a prompt with options the reply is the
-            most likely one, and `logprobs` holds the log-probability of each.
+            most likely one, and `logprobs` holds the log-probability of each; for one with `verdicts`
+            they stand wherever the reply says a letter.
         """
         groups = iter(prompts)
         while True:
@@ -117,19 +124,26 @@ class Transformers:
     def _answer(self, prompts: List[str]) -> List[Reply]:
         jobs: List[Job] = [(prompt, Future()) for prompt in prompts]
         # Alike in kind and length, so that little is padded.
-        self._queue.extend(sorted(jobs, key=lambda job: (_options(job[0]), len(job[0]))))
-        for _, future in jobs:
-            while not future.done():
-                with self._lock:
-                    # Whoever has the model takes along what other threads wait for.
-                    if not future.done():
-                        self._run(self._take_batch())
-        return [future.result() for _, future in jobs]
+        self._queue.extend(sorted(jobs, key=lambda job: (_kind(job[0]), len(job[0]))))
+        try:
+            for _, future in jobs:
+                while not future.done():
+                    with self._lock:
+                        # Whoever has the model takes along what other threads wait for.
+                        if not future.done():
+                            self._run(self._take_batch())
+            return [future.result() for _, future in jobs]
+        finally:
+            for job in jobs:
+                if not job[1].done():
+                    # Nobody waits for it any more.
+                    with suppress(ValueError):
+                        self._queue.remove(job)
 
     def _take_batch(self) -> List[Job]:
         batch: List[Job] = []
         while self._queue and len(batch) < self._batch_size:
-            if batch and _options(self._queue[0][0]) != _options(batch[0][0]):
+            if batch and _kind(self._queue[0][0]) != _kind(batch[0][0]):
                 break
             batch.append(self._queue.popleft())
         return batch
@@ -138,29 +152,34 @@ class Transformers:
         try:
             replies = self._compute([prompt for prompt, _ in jobs])
         except LLMJudgeError as error:
-            for _, future in jobs:
-                future.set_exception(error)
+            return _fail(jobs, error)
         except Exception as error:
-            if len(jobs) > 1:
-                # Too much for the memory, or one bad prompt: find out by halves.
-                middle = len(jobs) // 2
-                self._run(jobs[:middle])
-                self._run(jobs[middle:])
-                return
-            # Out of memory comes in several classes, one for each kind of device.
-            reason = "out_of_memory" if "out of memory" in str(error) else "model_error"
-            jobs[0][1].set_result(Reply("", state="abstained", reason=reason))
-            text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            warnings.warn(Warnings.JW315.format(name=self._name, error=text), stacklevel=2)
+            failure = " ".join(f"{type(error).__name__}: {error}".split())
+        except BaseException as error:
+            # Ctrl-C: other threads, whose jobs these may be, must not wait for ever.
+            _fail(jobs, error)
+            raise
         else:
             for (_, future), reply in zip(jobs, replies):
                 future.set_result(reply)
+            return
+        # Only here, as an error that is being handled keeps the memory of the pass that failed.
+        if len(jobs) > 1:
+            # Too much for the memory, or one bad prompt: find out by halves.
+            middle = len(jobs) // 2
+            self._run(jobs[:middle])
+            self._run(jobs[middle:])
+            return
+        # Out of memory comes in several classes, one for each kind of device.
+        reason = "out_of_memory" if "out of memory" in failure else "model_error"
+        jobs[0][1].set_result(Reply("", state="abstained", reason=reason))
+        warnings.warn(Warnings.JW315.format(name=self._name, error=failure[:200]), stacklevel=2)
 
     def _compute(self, prompts: List[str]) -> List[Reply]:
         import torch
 
         tokenizer, model = self._load()
-        options = _options(prompts[0])
+        options, letters = _kind(prompts[0])
         ids = [self._encode(tokenizer, prompt) for prompt in prompts]
         answers = [_encode_options(tokenizer, option) for option in options]
         longest = max([len(a) for variants in answers for a in variants], default=self._max_tokens)
@@ -173,7 +192,7 @@ class Transformers:
             elif options:
                 replies = self._choose(short, options, answers)
             else:
-                replies = self._generate(short)
+                replies = self._generate(short, letters)
         found = iter(replies)
         too_long = Reply("", state="abstained", reason="prompt_too_long")
         return [next(found) if fit else too_long for fit in fits]
@@ -181,7 +200,7 @@ class Transformers:
     def _load(self) -> Tuple[Any, Any]:
         if self._loaded is None:
             import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
             device = self._device
             if device == "auto":
@@ -194,6 +213,9 @@ class Transformers:
                 tokenizer = AutoTokenizer.from_pretrained(self._name)
                 model = AutoModelForCausalLM.from_pretrained(self._name, torch_dtype=dtype)
                 model = model.to(device).eval()
+                # Its folder may ask for sampling and penalties. A reply here is what is likeliest.
+                ends = getattr(model.generation_config, "eos_token_id", None)
+                model.generation_config = GenerationConfig(eos_token_id=ends)
             except Exception as error:
                 text = " ".join(str(error).split())[:200]
                 raise LLMJudgeError(Errors.J340.format(name=self._name, error=text)) from error
@@ -261,7 +283,7 @@ class Transformers:
         logits = model(**batch, use_cache=False).logits[:, -last:]
         return torch.log_softmax(logits.float(), dim=-1).cpu()
 
-    def _generate(self, ids: List[List[int]]) -> List[Reply]:
+    def _generate(self, ids: List[List[int]], letters: Tuple[str, ...]) -> List[Reply]:
         from transformers import GenerationConfig
 
         tokenizer, model = self._load()
@@ -275,20 +297,29 @@ class Transformers:
             pad_token_id=_pad_id(tokenizer),
         )
         batch = self._pad(ids)
-        output = model.generate(**batch, generation_config=settings)
+        scores = self._listen(tokenizer, letters)
+        output = model.generate(**batch, generation_config=settings, logits_processor=scores)
         replies = []
-        for row, generated in zip(ids, output[:, batch["input_ids"].shape[1] :].tolist()):
-            stops = [i for i, token in enumerate(generated) if token in ends]
+        for i, generated in enumerate(output[:, batch["input_ids"].shape[1] :].tolist()):
+            stops = [k for k, token in enumerate(generated) if token in ends]
             tokens = generated[: stops[0]] if stops else generated
-            text = tokenizer.decode(tokens, skip_special_tokens=True)
+            text = decode(tokenizer, tokens)
             reason = None if stops else "truncated"
-            usage = {"tokens_in": len(row), "tokens_out": len(tokens)}
+            usage = {"tokens_in": len(ids[i]), "tokens_out": len(tokens)}
             if text.strip():
-                replies.append(Reply(text, reason=reason, usage=usage))
+                found = scores[0].describe(tokenizer, i, tokens, text) if scores else None
+                replies.append(Reply(text, reason=reason, logprobs=found, usage=usage))
             else:
                 reason = reason or "empty_reply"
                 replies.append(Reply("", state="abstained", reason=reason, usage=usage))
         return replies
+
+    def _listen(self, tokenizer: Any, letters: Tuple[str, ...]) -> List[LetterScores]:
+        if not letters:
+            return []
+        if letters not in self._letter_tokens:
+            self._letter_tokens[letters] = find_letter_tokens(tokenizer, letters)
+        return [LetterScores(self._letter_tokens[letters])]
 
     def _pad(self, ids: List[List[int]]) -> Dict[str, Any]:
         import torch
@@ -303,8 +334,18 @@ class Transformers:
         }
 
 
-def _options(prompt: str) -> Tuple[str, ...]:
-    return (prompt.options or ()) if isinstance(prompt, Prompt) else ()
+def _fail(jobs: List[Job], error: BaseException) -> None:
+    for _, future in jobs:
+        if not future.done():
+            future.set_exception(error)
+
+
+def _kind(prompt: str) -> Kind:
+    if not isinstance(prompt, Prompt):
+        return (), ()
+    if prompt.options:
+        return tuple(prompt.options), ()
+    return (), tuple(sorted({letter for meanings in prompt.verdicts for letter in meanings}))
 
 
 def _encode_options(tokenizer: Any, option: str) -> List[List[int]]:

@@ -301,7 +301,7 @@ class OpenAI:
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         answer = self._connect().post(request, headers)
-        raw = redact(answer.body.decode("utf8", "replace"), [key] if key else [])
+        raw = redact(answer.body.decode("utf8", "replace"), self._secrets() if key else [])
         return self._judge(answer, raw)
 
     def _connect(self) -> Connections:

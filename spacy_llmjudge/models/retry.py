@@ -9,14 +9,15 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from typing import Callable, Mapping, Optional
+from datetime import timezone
+from typing import Callable, Dict, Mapping, Optional
 
 from ..errors import Errors, LLMJudgeError
 from .limits import Limits
 from .messages import Reply
 
 MAX_BACKOFF = 30.0
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -84,14 +85,18 @@ def read_hint(headers: Mapping[str, str], now: Optional[float] = None) -> Option
         >>> read_hint({"Retry-After": "soon"}) is None
         True
     """
-    found = {name.lower(): value.strip() for name, value in headers.items()}
+    found: Dict[str, str] = {}
+    for name, value in headers.items():
+        # A header that comes twice, as from a proxy and from the server behind it.
+        before = found.get(name.lower())
+        found[name.lower()] = value.strip() if before is None else f"{before}, {value.strip()}"
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):
-        milliseconds = _number(found.get(name))
+        milliseconds = _longest(found.get(name, ""), _number)
         if milliseconds is not None:
             return max(0.0, milliseconds / 1000)
     after = found.get("retry-after")
     if after:
-        seconds = _number(after)
+        seconds = _longest(after, _duration)
         if seconds is None:
             seconds = _until(after, found.get("date"), now)
         if seconds is not None:
@@ -100,9 +105,23 @@ def read_hint(headers: Mapping[str, str], now: Optional[float] = None) -> Option
 
 
 def _number(text: Optional[str]) -> Optional[float]:
-    if text is None or not re.match(r"[+-]?\d{1,12}(\.\d*)?\Z", text):
+    if text is None or not re.match(r"[+-]?[0-9]{1,12}(\.[0-9]*)?\Z", text):
         return None
     return float(text)
+
+
+def _duration(text: str) -> Optional[float]:
+    """Seconds, as a number or written like `1m30s`."""
+    seconds = _number(text)
+    if seconds is None and re.match(rf"(?:{_DURATION.pattern})+\Z", text):
+        seconds = sum(float(n) * _UNITS[unit] for n, unit in _DURATION.findall(text))
+    return seconds
+
+
+def _longest(text: str, read: Callable[[str], Optional[float]]) -> Optional[float]:
+    """The longest of the waits that stand there, None where any part of it is something else."""
+    waits = [read(part.strip()) for part in text.split(",")]
+    return None if None in waits else max(waits)
 
 
 def _until(text: str, server_date: Optional[str], now: Optional[float]) -> Optional[float]:
@@ -118,7 +137,11 @@ def _until(text: str, server_date: Optional[str], now: Optional[float]) -> Optio
 
 def _timestamp(text: str) -> Optional[float]:
     try:
-        return email.utils.parsedate_to_datetime(text).timestamp()
+        moment = email.utils.parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            # Whoever leaves the zone out means GMT, and not the zone of this machine.
+            moment = moment.replace(tzinfo=timezone.utc)
+        return moment.timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
@@ -128,12 +151,9 @@ def _reset_hint(found: Mapping[str, str]) -> Optional[float]:
     waits = []
     for kind in ("requests", "tokens"):
         remaining = _number(found.get(f"x-ratelimit-remaining-{kind}"))
-        reset = found.get(f"x-ratelimit-reset-{kind}", "")
         if remaining is None or remaining > 0:
             continue
-        seconds = _number(reset)
-        if seconds is None and re.match(rf"(?:{_DURATION.pattern})+\Z", reset):
-            seconds = sum(float(n) * _UNITS[unit] for n, unit in _DURATION.findall(reset))
+        seconds = _duration(found.get(f"x-ratelimit-reset-{kind}", ""))
         if seconds is not None:
             waits.append(max(0.0, seconds))
     return max(waits) if waits else None

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 import spacy
+from cli_helpers import error_line, run
 from spacy.util import load_config, load_model_from_config
-from typer.testing import CliRunner
 
 from spacy_llmjudge.candidates import Candidate, set_candidates
-from spacy_llmjudge.cli import app
 from spacy_llmjudge.storage import read_docs, write_docs
 
 ROOT = Path(__file__).parents[2]
@@ -45,10 +44,6 @@ def annotated(tmp_path):
             docs.append(doc)
         write_docs(tmp_path / "annotated" / split / "shard-00000.spacy", docs)
     return tmp_path / "annotated"
-
-
-def run(*args):
-    return CliRunner().invoke(app, [str(arg) for arg in args])
 
 
 def plan(annotated, name, *args, folder):
@@ -133,12 +128,6 @@ def test_a_model_without_a_price_has_no_cost(annotated, tmp_path, offline):
         annotated, "ollama", "--paths.labelled", GARDEN / "labelled.jsonl", folder=tmp_path
     )
     assert found["cost"] is None and "not known" in shown and found["concurrency"] == 4
-
-
-def error_line(result):
-    assert result.exit_code == 1, result.output
-    (line,) = [line for line in result.stderr.splitlines() if "[J" in line]
-    return line
 
 
 def test_user_errors_are_one_line(annotated, tmp_path, offline):

@@ -54,7 +54,7 @@ def test_a_bad_logprob_is_no_logprob(value):
     assert read_chat(raw).logprobs is None
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": -1, "completion_tokens": 2}, [1]])
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": -1, "completion_tokens": 2}, [1], {"prompt_tokens": 1, "completion_tokens": 10**30}, {"prompt_tokens": True, "completion_tokens": 1}, {"prompt_tokens": 1.5, "completion_tokens": 1}])
 def test_bad_usage_is_no_usage(usage):
     raw = json.dumps({"choices": [{"message": {"content": "A"}}], "usage": usage})
     assert read_chat(raw).usage == {}

@@ -140,12 +140,19 @@ def test_a_prompt_that_failed_is_asked_again_in_the_next_run(tmp_path):
     assert second == "reply to p"
 
 
-def test_a_permanent_error_costs_one_request(tmp_path):
-    with Loopback(lambda request: Answer("", 401)) as server:
-        with pytest.raises(LLMJudgeError, match="J315"):
-            ask(make(server, tmp_path, concurrency=32), *numbers(100))
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_permanent_error_costs_one_request(tmp_path, monkeypatch, status):
+    monkeypatch.setenv(VARIABLE, KEY)
+    with Loopback(lambda request: Answer("", status)) as server:
+        model = make(server, tmp_path, concurrency=32, api_key_env=VARIABLE)
+        start = time.monotonic()
+        with pytest.raises(LLMJudgeError, match="J315") as caught:
+            ask(model, *numbers(100))
+    assert time.monotonic() - start < 2
+    for part in (VARIABLE, f"127.0.0.1:{server.port}", str(status)):
+        assert part in str(caught.value)
     assert len(server.requests) == 1
-    assert rows(tmp_path, "SELECT state, status, charge FROM attempts") == [("failed", 401, 0)]
+    assert rows(tmp_path, "SELECT state, status, charge FROM attempts") == [("failed", status, 0)]
 
 
 def test_a_429_pauses_every_worker(tmp_path):
@@ -163,7 +170,45 @@ def test_a_429_pauses_every_worker(tmp_path):
     later = server.requests[31:]
     (again,) = [r for r in later if r.prompt == refused[0].prompt]
     assert again.time >= until
+    # Each other worker may have had one request under way; none leaves once the answer has arrived.
     assert sum(r.time < until for r in later) <= 15
+    assert not [r for r in later if refused[0].time + 0.3 < r.time < until]
+
+
+def test_a_429_pauses_every_worker_while_it_is_on_its_way_to_the_disk(tmp_path, monkeypatch):
+    """A slow disk, on which the answer's commit takes longer than many requests."""
+    refused = []
+
+    def script(request):
+        if request.number == 30:
+            refused.append(request)
+            return Answer("", 429, {"Retry-After": "0.7"})
+        return Answer(chat(), delay=0.01)
+
+    with Loopback(script) as server:
+        model = make(server, tmp_path, concurrency=16)
+        settle = LedgerStore.settle
+
+        def slow(self, *args, **settings):
+            if settings.get("status") == 429:
+                time.sleep(0.5)
+            settle(self, *args, **settings)
+
+        monkeypatch.setattr(LedgerStore, "settle", slow)
+        ask(model, *numbers(150))
+    until = refused[0].time + 0.7
+    assert sum(r.time < until for r in server.requests[31:]) <= 15
+
+
+def test_a_number_of_tokens_that_no_row_can_hold_costs_no_reply(tmp_path):
+    def script(request):
+        usage = {"prompt_tokens": 10**30, "completion_tokens": 1}
+        return Answer(chat(f"reply to {request.prompt}", usage=usage))
+
+    with Loopback(script) as server:
+        replies = ask(make(server, tmp_path), *numbers(20))
+    assert replies == [f"reply to prompt {i}" for i in range(20)]
+    assert len(server.requests) == 20
 
 
 def test_rates_are_kept(tmp_path):
@@ -209,7 +254,7 @@ def check_caps(tmp_path, prices, n_caps):
     rng = random.Random(0)
     n_stopped = 0
     for i in range(n_caps):
-        cap = rng.uniform(0.0004, 0.03)
+        cap = rng.uniform(0.0004, 0.018)
         with Loopback(longest) as server:
             replies, cost = spend(server, tmp_path / str(i), prices, cap)
         billed = true_cost(server)
@@ -217,11 +262,10 @@ def check_caps(tmp_path, prices, n_caps):
         states = Counter((reply.state, reply.reason) for reply in replies)
         assert set(states) <= {("replied", None), ("not_sent", "budget")}
         n_stopped += ("not_sent", "budget") in states
-        if ("not_sent", "budget") in states:
-            # It stopped because the next request might not have fitted, and not long before.
-            worst = 400e-6 + 50 * 4e-6
-            assert billed > cap - 2 * worst
-    assert n_stopped > n_caps / 2
+        # It stopped because the next request might not have fitted, and not long before.
+        worst = 400e-6 + 50 * 4e-6
+        assert billed > cap - 2 * worst
+    assert n_stopped == n_caps
 
 
 def test_the_budget_is_never_overshot(tmp_path, prices):
@@ -315,7 +359,7 @@ def kill_again_and_again(tmp_path, n_kills, n_prompts, workers=16):
     options = ["--prompts", str(n_prompts), "--workers", str(workers)]
     step = max(2, 2 * n_prompts // (n_kills + 1))
     with Loopback(lambda r: Answer(chat(f"reply to {r.prompt}"), delay=0.02 * rng.random())) as server:
-        before = {}
+        before, n_alive = {}, 0
         for _ in range(n_kills):
             process = start(server, tmp_path, tmp_path / "killed.json", *options)
             target = len(server.requests) + rng.randrange(step)
@@ -323,6 +367,7 @@ def kill_again_and_again(tmp_path, n_kills, n_prompts, workers=16):
                 time.sleep(0.001)
             time.sleep(0.02 * rng.random())
             n_sent = len(server.requests)
+            n_alive += process.poll() is None
             process.kill()
             finish(process)
             now = kept(tmp_path)
@@ -340,7 +385,7 @@ def kill_again_and_again(tmp_path, n_kills, n_prompts, workers=16):
     assert (tmp_path / "killed.json").read_bytes() == (tmp_path / "calm.json").read_bytes()
     assert len(kept(tmp_path)) == n_prompts
     assert len(server.requests) <= n_prompts + workers * n_kills
-    return Counter(request.digest for request in server.requests)
+    return n_alive
 
 
 def test_kills_lose_at_most_what_is_under_way(tmp_path):
@@ -349,7 +394,8 @@ def test_kills_lose_at_most_what_is_under_way(tmp_path):
 
 @pytest.mark.slow
 def test_60_kills_in_a_run_of_500(tmp_path):
-    kill_again_and_again(tmp_path, 60, 500)
+    # Each found it at work.
+    assert kill_again_and_again(tmp_path, 60, 500) == 60
 
 
 @pytest.mark.parametrize("point", ["reserved", "received", "committed", "parsed"])
@@ -540,7 +586,7 @@ def test_no_file_log_or_trace_holds_the_key(tmp_path, monkeypatch, caplog):
     assert all("redacted" in reply for reply in replies)
     model.close()
     files = [file_ for file_ in tmp_path.rglob("*") if file_.is_file()]
-    assert sorted(file_.name for file_ in files) == [".ledger.db.opening", "ledger.db"]
+    assert len(files) == 1
     contents = [file_.read_bytes() for file_ in files]
     contents += [text.encode() for text in (shown, caplog.text, repr(model), repr(vars(model)))]
     assert not any(KEY.encode() in content for content in contents)

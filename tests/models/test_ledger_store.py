@@ -1,5 +1,10 @@
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
+import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -9,6 +14,7 @@ from hypothesis import strategies as st
 
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.models.ledger import make_ledger_model
+from spacy_llmjudge.models.ledger_rescue import is_cut
 from spacy_llmjudge.models.ledger_store import LedgerStore
 from spacy_llmjudge.models.openai import make_openai_model
 
@@ -101,7 +107,20 @@ def test_another_sqlite_file_is_refused_and_untouched(tmp_path, cut):
     with pytest.raises(LLMJudgeError, match="J320.*other.db.*another program"):
         LedgerStore(path)
     assert [file_.name for file_ in tmp_path.iterdir()] == ["other.db"]
-    assert len(path.read_bytes()) == len(data) - cut
+    assert path.read_bytes() == data[: len(data) - cut]
+
+
+def test_a_numbered_sqlite_file_of_another_program_is_refused_and_untouched(tmp_path):
+    path = tmp_path / "places.sqlite"
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE bookmarks (x)")
+    db.execute("PRAGMA user_version = 75")
+    db.commit()
+    db.close()
+    data = path.read_bytes()
+    with pytest.raises(LLMJudgeError, match="J320.*another program"):
+        LedgerStore(path)
+    assert path.read_bytes() == data
 
 
 def test_another_file_is_refused_and_untouched(tmp_path):
@@ -110,6 +129,131 @@ def test_another_file_is_refused_and_untouched(tmp_path):
     with pytest.raises(LLMJudgeError, match="J320.*notes.txt"):
         LedgerStore(path)
     assert path.read_text() == "dear diary " * 500
+
+
+def test_a_value_that_fits_no_row_costs_no_other_its_row(tmp_path):
+    store = LedgerStore(tmp_path / "l.db")
+    rows = [store.reserve(f"k{i}", "m", 1, None).row for i in range(3)]
+    gate = threading.Event()
+    errors = []
+
+    def settle(i, charge):
+        try:
+            store.settle(rows[i], "replied", charge=charge, reply=f"r{i}")
+        except LLMJudgeError as error:
+            errors.append((i, str(error)))
+
+    # The writer is kept busy, so that all of them are one transaction.
+    waiting = threading.Thread(target=lambda: store._commit(lambda db: gate.wait(5)))
+    threads = [threading.Thread(target=settle, args=(i, 10**30 if i == 1 else 1)) for i in range(3)]
+    for thread in (waiting, *threads):
+        thread.start()
+    time.sleep(0.1)
+    gate.set()
+    for thread in (waiting, *threads):
+        thread.join(5)
+    assert [store.find(f"k{i}") for i in range(3)] == ["r0", None, "r2"]
+    assert [(i, text[:6]) for i, text in errors] == [(1, "[J322]")]
+    store.close()
+
+
+def test_nobody_waits_for_a_store_that_is_closing(tmp_path):
+    """Whoever writes at that moment is told; behind the end of the queue it would wait for ever."""
+    for n in range(20):
+        store = LedgerStore(tmp_path / f"{n}.db")
+        ended = []
+
+        def write():
+            try:
+                while True:
+                    store.add_model("m", "{}")
+            except LLMJudgeError as error:
+                ended.append(str(error))
+
+        threads = [threading.Thread(target=write, daemon=True) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        store.close()
+        for thread in threads:
+            thread.join(5)
+        assert len(ended) == 4 and all("it was closed" in text for text in ended)
+
+
+def locked_by_this_process(path):
+    """Whether another process could take the file for itself alone, as the last one to close it does."""
+    code = (
+        "import fcntl, sys; file_ = open(sys.argv[1], 'r+b')\n"
+        "try: fcntl.lockf(file_, fcntl.LOCK_EX | fcntl.LOCK_NB, 512, 0x40000000)\n"
+        "except OSError: sys.exit(3)"
+    )
+    return subprocess.run([sys.executable, "-c", code, str(path)]).returncode == 3
+
+
+def test_a_second_store_of_a_process_takes_no_lock_from_the_first(tmp_path):
+    """To open and close the file by itself would: another process could then remove the log."""
+    path = tmp_path / "l.db"
+    LedgerStore(path).close()
+    first = LedgerStore(path)
+    assert not (tmp_path / "l.db-wal").stat().st_size
+    second = LedgerStore(path)
+    assert locked_by_this_process(path)
+    second.close()
+    fill(first, 3)
+    assert LedgerStore(path).find("key 2") == "reply 2"
+    first.close()
+
+
+@pytest.mark.skipif(os.name != "posix" or not os.geteuid(), reason="root may write anywhere")
+def test_a_folder_without_write_permission_is_one_line(tmp_path):
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    folder.chmod(0o500)
+    with pytest.raises(LLMJudgeError, match="J322.*read-only.*run the same command again"):
+        LedgerStore(folder / "l.db")
+    LedgerStore(tmp_path / "l.db").close()
+
+
+def test_a_folder_that_is_a_file_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LLMJudgeError, match="J322.*file"):
+        LedgerStore(tmp_path / "file" / "l.db")
+
+
+def test_a_ledger_that_another_program_locks_says_so(tmp_path, monkeypatch):
+    path = tmp_path / "l.db"
+    LedgerStore(path).close()
+    monkeypatch.setattr("spacy_llmjudge.models.ledger_file.PATIENCE", 0.1)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LLMJudgeError, match="J326.*locked.*disk of this machine"):
+        LedgerStore(path)
+    other.close()
+    assert [file_.name for file_ in tmp_path.iterdir()] == ["l.db"]
+    LedgerStore(path).close()
+
+
+def test_a_log_that_goes_while_it_is_looked_at_is_no_error(tmp_path, monkeypatch):
+    """Another process closes the ledger just then."""
+    path = tmp_path / "l.db"
+    LedgerStore(path).close()
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda self: self.name.endswith("-wal") or exists(self))
+    assert not is_cut(path)
+
+
+def test_a_drive_that_does_not_know_its_size_is_not_full(tmp_path, monkeypatch):
+    store = LedgerStore(tmp_path / "l.db")
+    none = os.statvfs_result([4096, 4096, *[0] * 8])
+    monkeypatch.setattr(os, "statvfs", lambda path: none)
+    assert store.reserve("k", "m", 1, None).state == "reserved"
+
+    def gone(path):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(os, "statvfs", gone)
+    with pytest.raises(LLMJudgeError, match="J322"):
+        store.reserve("q", "m", 1, None)
+    store.close()
 
 
 def test_a_folder_is_refused(tmp_path):
@@ -161,7 +305,7 @@ def test_a_log_that_was_cut_loses_only_the_last_transaction(tmp_path):
 
 @pytest.mark.slow
 def test_a_log_that_was_cut_at_any_byte(tmp_path):
-    cut_the_log(tmp_path, 5)
+    cut_the_log(tmp_path, 1)
 
 
 @pytest.mark.parametrize("cut", [1, 100, 4095, 4096, 4097, 20_000])

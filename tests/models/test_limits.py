@@ -91,6 +91,18 @@ def test_stopping_ends_a_pause():
     assert time.monotonic() - start < 1
 
 
+def test_a_probe_that_was_stopped_before_it_left_holds_up_nobody():
+    """As when Ctrl-C comes at that moment, and the same model is asked again."""
+    limits, stop = Limits(), threading.Event()
+    wait_open = limits.wait_open
+    limits.wait_open = lambda stop: stop.set() or wait_open(stop)
+    assert limits.enter(1, stop) is False
+    limits.wait_open = wait_open
+    threads, entered = enter_in_threads(limits, threading.Event(), 1)
+    threads[0].join(2)
+    assert len(entered) == 1
+
+
 def test_a_breaker_counts_failures_in_a_row():
     breaker = Breaker(limit=3)
     for failure in ("a", "b", None, "c", "d"):

@@ -1,7 +1,9 @@
 """The local model against a computation by hand: the forward pass of a Llama in numpy."""
 import json
 import pickle
+import shutil
 import threading
+import weakref
 
 import numpy
 import pytest
@@ -144,6 +146,54 @@ def test_a_reply_is_what_the_model_finds_most_likely_word_by_word(folder):
         assert reply.reason == (None if "</s>" in words else "truncated")
 
 
+SEVERAL = [dict(zip("ABCD", ("correct", "wrong_label", "wrong_boundary", "not_entity")))] * 2
+
+
+def test_the_letters_of_a_written_reply_have_their_exact_probabilities(folder):
+    """Random weights say letters anywhere; each is held against the forward pass up to it."""
+    texts = [f"{a} {b}" for a in WORDS[:12] for b in WORDS[8:20]]
+    prompts = [Prompt(text, verdicts=SEVERAL) for text in texts]
+    model = make_transformers_model(folder, device="cpu", batch_size=16, max_tokens=8)
+    n_letters, seen = 0, set()
+    for text, reply in zip(texts, ask(model, *prompts)):
+        ids, found, place = encode(text), [], 0
+        for _ in range(8):
+            last = by_hand(folder, ids)[-1]
+            ids.append(int(last.argmax()))
+            if ids[-1] == 2:
+                break
+            if ids[-1] < 3:
+                continue  # it is written, but not shown
+            word = WORDS[ids[-1] - 3]
+            said = f" {word}" if place else word
+            found.append({said: last[ids[-1]]})
+            if word in "ABCD":
+                n_letters += 1
+                seen.add(word)
+                others = [letter for letter in "ABCD" if letter != word]
+                found[-1].update({letter: last[encode(letter)[0]] for letter in others})
+            assert reply[place:].startswith(said)
+            place += len(said)
+        assert place == len(reply)
+        assert reply.logprobs == ([pytest.approx(one, abs=1e-4) for one in found] or None)
+    assert n_letters > 30 and len(seen) > 2
+
+
+def test_a_folder_that_asks_for_sampling_and_penalties_is_not_heeded(folder, tmp_path):
+    """As the folders of many chat models do; a reply would then depend on chance."""
+    from transformers import GenerationConfig
+
+    shutil.copytree(folder, tmp_path / "m")
+    own = GenerationConfig.from_pretrained(folder)
+    own.update(do_sample=True, temperature=5.0, repetition_penalty=3.0, min_new_tokens=3)
+    own.save_pretrained(tmp_path / "m")
+    prompts = [*QUESTIONS, *(Prompt(text, verdicts=SEVERAL) for text in QUESTIONS)]
+    plain = ask(make_transformers_model(folder, device="cpu", max_tokens=6), *prompts)
+    asked = ask(make_transformers_model(tmp_path / "m", device="cpu", max_tokens=6), *prompts)
+    assert asked == plain
+    assert [reply.logprobs for reply in asked] == [reply.logprobs for reply in plain]
+
+
 def test_batches_do_not_change_the_numbers(folder):
     prompts = [Prompt(" ".join(WORDS[: 3 + i % 7]), options=("A", "B")) for i in range(20)]
     one = ask(make_transformers_model(folder, device="cpu", batch_size=1), *prompts)
@@ -197,6 +247,43 @@ def test_memory_that_does_not_suffice_halves_the_batch(folder, monkeypatch):
     replies = ask(model, *(Prompt(f"a {word}", options="AB") for word in WORDS[:8]))
     assert all(reply.state == "replied" for reply in replies)
     assert sizes == [8, 4, 2, 2, 4, 2, 2]
+
+
+def test_the_memory_of_a_pass_that_failed_is_free_before_the_next(folder, monkeypatch):
+    model = make_transformers_model(folder, device="cpu", batch_size=4)
+    compute, alive = model._compute, weakref.WeakSet()
+
+    class Memory:
+        pass
+
+    def short_of_memory(prompts):
+        assert not alive
+        held = Memory()
+        alive.add(held)
+        if len(prompts) > 1:
+            raise RuntimeError("out of memory")
+        return compute(prompts)
+
+    monkeypatch.setattr(model, "_compute", short_of_memory)
+    replies = ask(model, *(Prompt(f"a {word}", options="AB") for word in WORDS[:4]))
+    assert all(reply.state == "replied" for reply in replies)
+
+
+def test_ctrl_c_leaves_nothing_to_do_behind(folder, monkeypatch):
+    model = make_transformers_model(folder, device="cpu", batch_size=2)
+    compute, sizes = model._compute, []
+
+    def interrupted(prompts):
+        sizes.append(len(prompts))
+        if len(sizes) == 1:
+            raise KeyboardInterrupt
+        return compute(prompts)
+
+    monkeypatch.setattr(model, "_compute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ask(model, *(Prompt(f"a {word}", options="AB") for word in WORDS[:8]))
+    assert ask(model, Prompt("a b", options="AB"))[0].state == "replied"
+    assert sizes == [2, 1]
 
 
 def test_one_bad_prompt_abstains_and_is_named(folder, monkeypatch):

@@ -1,3 +1,4 @@
+import json
 import logging
 import pickle
 import socket
@@ -205,6 +206,28 @@ def test_a_drip_does_not_hold_a_worker_longer_than_the_timeout():
     assert time.monotonic() - start < 1.0
 
 
+def test_the_watchman_goes_home_and_comes_again(monkeypatch):
+    monkeypatch.setattr("spacy_llmjudge.models.http._IDLE", 2)
+
+    def watchmen():
+        return [t for t in threading.enumerate() if t.name == "llmjudge-watchman" and t not in before]
+
+    before = threading.enumerate()
+
+    def script(request):
+        return echo(request) if request.number == 0 else Answer(chat("x" * 400), fault="drip_body")
+
+    with Loopback(script) as server:
+        model = make(server, timeout=0.4, max_tries=1)
+        ask(model, "p")
+        until = time.monotonic() + 5
+        while watchmen() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not watchmen()
+        (reply,) = ask(model, "p")
+    assert reply.reason == "timeout"
+
+
 def test_an_oversized_body_is_cut():
     with Loopback(lambda request: Answer(b" " * 20_000_000)) as server:
         (reply,) = ask(make(server, max_tries=1, max_reply_bytes=10_000), "p")
@@ -325,6 +348,24 @@ def test_a_traceback_of_a_failed_exchange_holds_no_key(monkeypatch, capsys):
         (reply,) = ask(make(server, api_key_env=VARIABLE, max_tries=1), "p")
     assert reply.reason == "reset"
     assert found == [] and KEY not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["x", "ollama", "EMPTY"])
+def test_a_word_that_stands_for_a_key_takes_nothing_out_of_replies(key, monkeypatch):
+    """What servers without keys are given; as a secret it would break the JSON, or the words."""
+    monkeypatch.setenv(VARIABLE, key)
+    text = "an EMPTY box of ollama extras"
+    with Loopback(lambda request: Answer(chat(text))) as server:
+        assert ask(make(server, api_key_env=VARIABLE), "p") == [text]
+    assert server.requests[0].headers["authorization"] == f"Bearer {key}"
+
+
+def test_a_key_that_json_writes_in_another_way_is_taken_out(monkeypatch):
+    key = "sk/canary/7Hq2Zr9LmT4vXw81"
+    monkeypatch.setenv(VARIABLE, key)
+    body = json.dumps(chat(f"you sent {key}")).replace("/", "\\/").encode()
+    with Loopback(lambda request: Answer(body)) as server:
+        assert ask(make(server, api_key_env=VARIABLE), "p") == ["you sent [redacted]"]
 
 
 @pytest.mark.parametrize("key", ["sk-a\nb", "sk-ä", "two words"])

@@ -1,4 +1,5 @@
 import threading
+import time
 from email.utils import formatdate
 
 import pytest
@@ -27,6 +28,17 @@ NOW = 1_800_000_000.0
         ({"Retry-After": "inf"}, None),
         ({"Retry-After": "1e9"}, None),
         ({"Retry-After": "9" * 400}, None),
+        ({"Retry-After": "٣"}, None),
+        ({"Retry-After": "20s"}, 20.0),
+        ({"Retry-After": "1m30s"}, 90.0),
+        ({"Retry-After": "1500ms"}, 1.5),
+        ({"Retry-After": "2, 5"}, 5.0),
+        ({"Retry-After": "2", "retry-after": "5"}, 5.0),
+        ({"Retry-After": "2, soon"}, None),
+        ({"Retry-After": ",,,"}, None),
+        ({"Retry-After": "0x10"}, None),
+        ({"Retry-After": "s" * 10_000}, None),
+        ({"Retry-After": "1s" * 10_000 + "!"}, None),
         ({"Retry-After-Ms": "250"}, 0.25),
         ({"Retry-After-Ms": "250", "Retry-After": "9"}, 0.25),
         ({"Retry-After-Ms": "x", "Retry-After": "9"}, 9.0),
@@ -40,6 +52,12 @@ NOW = 1_800_000_000.0
             },
             30.0,
         ),
+        ({"Retry-After": "Fri, 15 Jan 2027 08:00:30"}, 30.0),
+        ({"Retry-After": "Fri, 15 Jan 2027 08:00:30 -0000"}, 30.0),
+        ({"Retry-After": "Fri, 15 Jan 2027 09:00:30 +0100"}, 30.0),
+        ({"Retry-After": "Friday, 15-Jan-27 08:00:30 GMT"}, 30.0),
+        ({"Retry-After": "Fri Jan 15 08:00:30 2027"}, 30.0),
+        ({"Retry-After": "Fri, 15 Jan 99999 08:00:30 GMT"}, None),
         ({"Retry-After": "Fri, 99 Foo 2026 99:99:99 GMT"}, None),
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m30s"}, 90.0),
         ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "120ms"}, 0.12),
@@ -48,8 +66,15 @@ NOW = 1_800_000_000.0
         ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "later"}, None),
     ],
 )
-def test_hints_in_all_shapes(headers, seconds):
-    found = read_hint(headers, now=NOW)
+def test_hints_in_all_shapes(headers, seconds, monkeypatch):
+    # Far from GMT, which is what a date without a zone means.
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        found = read_hint(headers, now=NOW)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
     assert found == (None if seconds is None else pytest.approx(seconds, abs=1e-6))
 
 

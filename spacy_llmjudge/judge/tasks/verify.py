@@ -61,9 +61,8 @@ def make_verify_task(
     demonstrations (Optional[Union[Path, str]]): The labelled documents, `.spacy` or `.jsonl`.
     n_demonstrations (int): How many worked questions about them a prompt shows. Models that learn from
         the labelled set get all of them, whatever is shown.
-    candidates_per_prompt (int): 1 to 8. More cost less, but an answer then leans on those before it, and
-        a local model, which gives exact probabilities to the letters of one candidate, writes its reply
-        out and states its probabilities instead.
+    candidates_per_prompt (int): 1 to 8. More cost less, but an answer then leans on those before it. A local
+        model answers 1 with one forward pass, a letter and no correction; of more it writes lines.
     n_samples (int): How often each question is asked, each time with its answers in another order. More
         than 1 needs a model with a temperature above 0 to be worth its price.
     min_confidence (float): Ask only about candidates that the student gives at least this much; its
@@ -124,8 +123,8 @@ class VerifyTask(JudgeTask):
     The support of a candidate is the first of these that the replies have: the probability of its
     letter, from the log-probabilities at the very place where a reply says it, on whatever line of the
     reply that is; the share of votes of several samples; the stated probability; none, for a bare
-    verdict. `llmjudge.OpenAI.v1` with `top_logprobs` returns log-probabilities for prompts with one and
-    with several candidates, `llmjudge.Transformers.v1` for prompts with one.
+    verdict. `llmjudge.OpenAI.v1` with `top_logprobs` and `llmjudge.Transformers.v1` return
+    log-probabilities for prompts with one and with several candidates.
     """
 
     file_name = "verify.json"
