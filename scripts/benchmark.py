@@ -141,8 +141,8 @@ def fetch(work: Path) -> Path:
     return work / "encoder"
 
 
-def conformal(q: float, policy: str = "") -> str:
-    return f'[selector]\n@llmjudge_selectors = "llmjudge.Conformal.v1"\nq = {q}\n\n[silver]\n{policy}'
+def conformal(q: float) -> str:
+    return f'[selector]\n@llmjudge_selectors = "llmjudge.Conformal.v1"\nq = {q}\n\n[silver]\n'
 
 
 def threshold(cut: float, policy: str = "") -> str:
@@ -152,8 +152,8 @@ def threshold(cut: float, policy: str = "") -> str:
 COLLABORATIVE = '[selector]\n@llmjudge_selectors = "llmjudge.Collaborative.v1"\ntau = 0.9\nunit = "{unit}"\n\n[silver]\nmasking = false\n'
 # Without missing tokens: what is not accepted is outside.
 HARD = "masking = false\nnegatives = false\n"
-# The share of wrong spans that ours accepts, and its rounds after the judge's labels
-Q, N_ROUNDS = 0.2, 1
+# The share of wrong spans that ours accepts
+Q = 0.2
 
 Made = Tuple[Path, Optional[Path]]
 
@@ -196,16 +196,13 @@ def llm_labels(cell: Cell, calls: int) -> Made:
     return cell.train(f"llm_labels-{calls}", silver), silver
 
 
-def ours(cell: Cell, calls: int, q: float = Q, n_rounds: int = N_ROUNDS, policy: str = "", name: str = "ours") -> Made:
-    """Fused, conformal, masked, on the whole pool. The first teacher learned from the judge's labels alone: a
-    seed student's labels of the sentences that nobody asked about would drown them."""
-    teacher, label = llm_labels(cell, calls)[0], f"llm_labels-{calls}"
-    for number in range(1, n_rounds + 1):
-        judged = cell.judge(cell.annotate(label, teacher), calls)
-        label = f"{name}-{calls}-{number}"
-        silver = cell.select(label, judged, conformal(q, policy))
-        teacher = cell.train(label, silver)
-    return teacher, silver
+def ours(cell: Cell, calls: int) -> Made:
+    """Fused, conformal, masked, on the whole pool. The teacher learned from the judge's labels alone: a seed
+    student's labels of the sentences that nobody asked about would drown them."""
+    teacher, _ = llm_labels(cell, calls)
+    judged = cell.judge(cell.annotate(f"llm_labels-{calls}", teacher), calls)
+    silver = cell.select(f"ours-{calls}", judged, conformal(Q))
+    return cell.train(f"ours-{calls}", silver), silver
 
 
 def pool_gold(cell: Cell, calls: int) -> Made:

@@ -8,18 +8,18 @@ selected are the candidates of the 1,500 pool sentences that the LLM answered fo
 hidden gold says which of them are wrong. Writes docs/selection.json and docs/selection.md.
 """
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import typer
 from benchmark import Cell, seed_annotated
 from benchmark_data import ROOT
-from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from spacy_llmjudge.candidates import get_status
+from spacy_llmjudge.candidates import is_judged
 from spacy_llmjudge.confidence.reliability import reliability
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
+from spacy_llmjudge.selection.files import match_gold
 from spacy_llmjudge.selection.inputs import make_tables
 from spacy_llmjudge.selection.selectors import make_conformal
 from spacy_llmjudge.selection.silver import SilverPolicy
@@ -36,10 +36,15 @@ def read_tables(cell: Cell) -> Tuple[CandidateTable, CandidateTable]:
     `correct` from its hidden gold, and of the evidence.
     """
     judged, vocab = cell.judge(seed_annotated(cell), CALLS), Vocab()
-    docs = [d for d in read_docs(judged / "pool", vocab) if get_status(d)["state"] == "judged"]
+    docs = [d for d in read_docs(judged / "pool", vocab) if is_judged(d)]
     evidence = list(read_docs(judged / "dev", vocab))
-    hidden = match(docs, list(read_docs(cell.corpus / "pool_gold.spacy", vocab)))
-    gold = match(evidence, list(read_docs(cell.corpus / "dev.spacy", vocab)))
+    hidden, gold = (
+        match_gold(found, list(read_docs(path, vocab)), path)
+        for found, path in (
+            (docs, cell.corpus / "pool_gold.spacy"),
+            (evidence, cell.corpus / "dev.spacy"),
+        )
+    )
     settings = (make_conformal(0.1), SilverPolicy(), True)
     tables = make_tables(docs, evidence, gold, *settings)
     truth = make_tables(evidence, docs, hidden, *settings).evidence
@@ -47,11 +52,6 @@ def read_tables(cell: Cell) -> Tuple[CandidateTable, CandidateTable]:
     for column in ("document", "start", "end", "label"):
         assert (getattr(pool, column) == getattr(truth, column)).all(), column
     return pool.replace(correct=truth.correct), tables.evidence
-
-
-def match(docs: Sequence[Doc], gold: Sequence[Doc]) -> List[Doc]:
-    by_text = {doc.text: doc for doc in gold}
-    return [by_text[doc.text] for doc in docs]
 
 
 def measure(cell: Cell) -> Dict[str, Any]:

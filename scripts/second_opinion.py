@@ -18,7 +18,7 @@ from spacy.tokens import Doc
 from spacy.util import load_config
 from wasabi import msg
 
-from spacy_llmjudge.candidates import Candidate, get_candidates, get_status
+from spacy_llmjudge.candidates import Candidate, get_candidates, is_judged
 from spacy_llmjudge.errors import LLMJudgeError
 
 COLUMNS = ("says", "span", "label", "confidence", "verdict", "support", "text")
@@ -123,7 +123,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     rows = [row for doc in docs for row in find_disagreements(doc)]
     if rows:
         show(rows)
-    unanswered = sum(get_status(doc)["state"] != "judged" for doc in docs)
+    unanswered = sum(not is_judged(doc) for doc in docs)
     msg.info(f"{len(rows)} disagreements in {len(docs)} texts; no full answer for {unanswered}")
     if options.output is not None:
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -4,7 +4,7 @@ from typing import Any, Dict, Optional, Sequence
 
 from spacy.tokens import Span
 
-from .candidates import copy_tokens, get_candidates, get_status
+from .candidates import copy_tokens, get_candidates, is_judged
 from .errors import Errors, LLMJudgeError
 from .rounds import NothingSelected, filter_candidates
 from .storage import read_docs, write_docs, write_json
@@ -22,7 +22,7 @@ def label_with_judge(judged: Path, silver: Path) -> Dict[str, Any]:
 
     docs = []
     for doc in read_docs(judged, Vocab()):
-        if get_status(doc)["state"] == "judged":
+        if is_judged(doc):
             listed = [c for c in get_candidates(doc) if c.verdict == "correct"]
             plain = copy_tokens(doc)
             spans = [Span(plain, c.start, c.end, label=c.label) for c in listed]

@@ -139,6 +139,11 @@ def set_status(
     doc.spans[key].attrs["status"] = {"state": state, "reason": reason}
 
 
+def is_judged(doc: Doc, key: str = KEY) -> bool:
+    """RETURNS (bool): Whether the judge has read this document and answered."""
+    return get_status(doc, key)["state"] == "judged"
+
+
 def count_statuses(docs: Iterable[Doc], key: str = KEY) -> Dict[str, int]:
     """RETURNS (Dict[str, int]): How many documents have a status, such as "judged" or "not_sent: budget";
     "not_asked" where nobody asked."""

@@ -13,7 +13,7 @@ from spacy.vocab import Vocab
 from spacy_llm.pipeline.llm import LLMWrapper
 from spacy_llm.ty import validate_type_consistency
 
-from ..candidates import KEY, get_candidates, get_status, register_extensions
+from ..candidates import KEY, get_candidates, get_status, is_judged, register_extensions
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..models.messages import Reply
 
@@ -220,7 +220,7 @@ class LLMJudge(LLMWrapper):
         return [[*next(self._ask([[one]], failures)), missing][0] for one in prompts]
 
     def _act(self, doc: Doc) -> None:
-        if self.action == "annotate" or get_status(doc, self.spans_key)["state"] != "judged":
+        if self.action == "annotate" or not is_judged(doc, self.spans_key):
             return
         candidates = get_candidates(doc, self.spans_key)
         verdicts = {candidate.key: candidate.verdict for candidate in candidates}

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Iterator
 
 from ..errors import Errors, LLMJudgeError
+from .ledger_file import PATIENCE, open_file
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_PATIENCE = 60.0
 _TICK = 0.01
 
 
@@ -32,7 +32,7 @@ def announce(path: Path) -> sqlite3.Connection:
     RETURNS (sqlite3.Connection): Holds the lock until it is closed.
     """
     # Another run may just be looking whether it is locked.
-    db = _open(path, timeout=_PATIENCE)
+    db = open_file(path)
     db.execute("BEGIN EXCLUSIVE")
     return db
 
@@ -69,13 +69,13 @@ def open_alone(path: Path) -> Iterator[None]:
 
 
 def _lock(folder: int, path: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                error = f"another process has been opening it for {_PATIENCE:.0f} seconds"
+                error = f"another process has been opening it for {PATIENCE:.0f} seconds"
                 raise LLMJudgeError(Errors.J326.format(path=path, error=error)) from None
             time.sleep(_TICK)
         except OSError:
@@ -86,7 +86,7 @@ def is_alive(path: Path) -> bool:
     """Whether a process holds the lock on a file."""
     if not path.exists():
         return False
-    db = _open(path, timeout=0.0)
+    db = open_file(path, timeout=0.0)
     try:
         db.execute("BEGIN IMMEDIATE")
         db.execute("ROLLBACK")
@@ -107,7 +107,3 @@ def remove_dead(path: Path) -> None:
         name = file_.name
         if name.startswith(before) and name.endswith(after) and not is_alive(file_):
             file_.unlink(missing_ok=True)
-
-
-def _open(path: Path, timeout: float) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)

@@ -64,7 +64,7 @@ def read_selection(
     manifests = {folder: read_json(folder / MANIFEST, hint) for folder in (judged, evidence)}
     vocab = Vocab()
     held_out = list(read_docs(evidence, vocab))
-    gold = _match_gold(held_out, list(read_docs(evidence_gold, vocab)), evidence_gold)
+    gold = match_gold(held_out, list(read_docs(evidence_gold, vocab)), evidence_gold)
     floor = getattr(selector, "settings", {}).get("floor")
     shards = [[s["sha256"] for s in found["shards"]] for found in manifests.values()]
     frame = sha256_json(
@@ -81,7 +81,15 @@ def read_selection(
     )
 
 
-def _match_gold(docs: List[Doc], gold: List[Doc], path: Path) -> List[Doc]:
+def match_gold(docs: List[Doc], gold: List[Doc], path: Path) -> List[Doc]:
+    """Find the gold of documents by their text.
+
+    docs (List[Doc]): The documents.
+    gold (List[Doc]): Gold documents, in any order.
+    path (Path): Where these come from, for the message.
+    RETURNS (List[Doc]): A gold document for each of `docs`, in their order.
+    RAISES (LLMJudgeError): J803 where one has none.
+    """
     by_text = {doc.text: doc for doc in gold}
     missing = [doc.text for doc in docs if doc.text not in by_text]
     if missing:

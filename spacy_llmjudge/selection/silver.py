@@ -16,7 +16,7 @@ from ..candidates import (
     copy_tokens,
     get_candidates,
     get_outside,
-    get_status,
+    is_judged,
     set_status,
 )
 from .guarantees import clopper_pearson_upper
@@ -67,7 +67,7 @@ def make_silver(
     missing = _missing_tokens(doc, candidates, covered, policy, key)
     if len(missing) > policy.max_missing * len(doc):
         return None
-    if missing and not accepted and not _is_judged(doc, policy, key):
+    if missing and not accepted and not _knows_outside(doc, policy, key):
         # All it could teach is what the student thinks already: that there is little to find.
         return None
     silver = copy_tokens(doc)
@@ -76,9 +76,9 @@ def make_silver(
         missing=[Span(silver, start, end) for start, end in _runs(missing)],
         default="outside",
     )
-    if get_status(doc, key)["state"] == "judged":
+    if is_judged(doc, key):
         # the reader that mixes the training documents asks for this
-        set_status(silver, "judged", None)
+        set_status(silver, "judged")
     if policy.negatives:
         silver.spans[INCORRECT_KEY] = [
             Span(silver, c.start, c.end, label=c.label)
@@ -181,7 +181,7 @@ def _missing_tokens(
             refused |= tokens
         elif _is_doubtful(candidate):
             missing |= tokens
-    if not _is_judged(doc, policy, key):
+    if not _knows_outside(doc, policy, key):
         outside = get_outside(doc, key)
         for token in set(range(len(doc))) - refused:
             if outside is None or outside[token] < policy.outside_cut:
@@ -189,8 +189,8 @@ def _missing_tokens(
     return missing - covered
 
 
-def _is_judged(doc: Doc, policy: SilverPolicy, key: str) -> bool:
-    return policy.judged_outside and get_status(doc, key)["state"] == "judged"
+def _knows_outside(doc: Doc, policy: SilverPolicy, key: str) -> bool:
+    return policy.judged_outside and is_judged(doc, key)
 
 
 def _is_doubtful(candidate: Candidate) -> bool:

@@ -8,7 +8,7 @@ from spacy.pipeline import EntityRecognizer
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..candidates import INCORRECT_KEY, get_status
+from ..candidates import INCORRECT_KEY, is_judged
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_docs
 
@@ -140,11 +140,11 @@ def _deal_silver(
 ) -> List[Tuple[List[Doc], int]]:
     """RETURNS (List[Tuple[List[Doc], int]]): Documents, and how many of them a batch has: all alike, or
     where the judged ones are too few by nature, those apart from the others."""
-    judged = [doc for doc in docs if get_status(doc)["state"] == "judged"]
+    judged = [doc for doc in docs if is_judged(doc)]
     n_judged = round(per_batch * judged_share)
     if not judged or len(judged) >= judged_share * len(docs) or not n_judged:
         return [(docs, per_batch)]
-    others = [doc for doc in docs if get_status(doc)["state"] != "judged"]
+    others = [doc for doc in docs if not is_judged(doc)]
     return [(judged, n_judged), (others, per_batch - n_judged)]
 
 

@@ -155,7 +155,8 @@ def test_a_permanent_error_costs_one_request(tmp_path, monkeypatch, status):
     assert rows(tmp_path, "SELECT state, status, charge FROM attempts") == [("failed", status, 0)]
 
 
-def test_a_429_pauses_every_worker(tmp_path):
+def refuse_one_of_many():
+    """RETURNS (tuple): A list that gets the request that was refused, and the script."""
     refused = []
 
     def script(request):
@@ -163,6 +164,12 @@ def test_a_429_pauses_every_worker(tmp_path):
             refused.append(request)
             return Answer("", 429, {"Retry-After": "0.7"})
         return Answer(chat(), delay=0.01)
+
+    return refused, script
+
+
+def test_a_429_pauses_every_worker(tmp_path):
+    refused, script = refuse_one_of_many()
 
     with Loopback(script) as server:
         ask(make(server, tmp_path, concurrency=16), *numbers(150))
@@ -177,13 +184,7 @@ def test_a_429_pauses_every_worker(tmp_path):
 
 def test_a_429_pauses_every_worker_while_it_is_on_its_way_to_the_disk(tmp_path, monkeypatch):
     """A slow disk, on which the answer's commit takes longer than many requests."""
-    refused = []
-
-    def script(request):
-        if request.number == 30:
-            refused.append(request)
-            return Answer("", 429, {"Retry-After": "0.7"})
-        return Answer(chat(), delay=0.01)
+    refused, script = refuse_one_of_many()
 
     with Loopback(script) as server:
         model = make(server, tmp_path, concurrency=16)

@@ -64,7 +64,7 @@ def test_one_process_opens_at_a_time_and_a_killed_one_holds_up_nobody(tmp_path, 
     command = [sys.executable, "-c", OPENS, str(ledger)]
     other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "in\n"
-    monkeypatch.setattr("spacy_llmjudge.models.ledger_presence._PATIENCE", 0.1)
+    monkeypatch.setattr("spacy_llmjudge.models.ledger_presence.PATIENCE", 0.1)
     with pytest.raises(LLMJudgeError, match="J326.*l.db.*another process"):
         with open_alone(ledger):
             pass
