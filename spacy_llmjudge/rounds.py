@@ -188,7 +188,7 @@ def judge(
         output,
         lambda batch: list(nlp.pipe(batch)),
         fingerprint=fingerprint,
-        is_complete=_is_asked,
+        is_complete=is_asked,
         on_shard=progress,
     )
     usage = [
@@ -368,7 +368,8 @@ def _rounded(data: Any) -> Any:
     return round(data, 9) if isinstance(data, float) else data
 
 
-def _is_asked(docs: List[Doc]) -> bool:
+def is_asked(docs: List[Doc]) -> bool:
+    """RETURNS (bool): Whether nothing is left to ask about these documents, so that a shard need not be redone."""
     statuses = [get_status(doc) for doc in docs]
     return all(
         status["reason"] not in NOT_SENT_YET

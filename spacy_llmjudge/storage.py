@@ -67,19 +67,22 @@ def staged(folder: PathLike, names: Sequence[str]) -> Iterator[Path]:
 def _publish(stage: Path, folder: Path, names: Sequence[str]) -> None:
     """Move staged files into place, after those of an earlier run went; if that fails these come back."""
     before = stage / "before"
+    published: List[str] = []
     try:
         before.mkdir()
-        _move(names, folder, before)
-        _move(names, stage, folder)
+        _move(names, folder, before, [])
+        _move(names, stage, folder, published)
     except OSError as error:
-        _move(names, before, folder)
+        _move(published, folder, stage, [])
+        _move(names, before, folder, [])
         raise LLMJudgeError(Errors.J003.format(path=folder, error=error)) from error
 
 
-def _move(names: Sequence[str], source: Path, target: Path) -> None:
+def _move(names: Sequence[str], source: Path, target: Path, moved: List[str]) -> None:
     for name in names:
         if (source / name).exists():
             os.replace(source / name, target / name)
+            moved.append(name)
 
 
 def write_json(path: PathLike, data: Any) -> None:

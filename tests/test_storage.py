@@ -44,6 +44,27 @@ def test_a_stage_that_fails_leaves_nothing(tmp_path):
     assert not (tmp_path / "corpus").exists()
 
 
+def test_a_stage_that_cannot_be_moved_leaves_the_files_of_the_earlier_run(tmp_path, monkeypatch):
+    folder, names = tmp_path / "corpus", ("new.json", "a.json", "b.json")
+    with storage.staged(folder, names) as stage:
+        storage.write_json(stage / "a.json", 1)
+        storage.write_json(stage / "b.json", 1)
+    move = os.replace
+
+    def full_disk(source, target):
+        if str(target) == str(folder / "b.json") and source.parent.name != "before":
+            raise OSError("No space left on device")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", full_disk)
+    with pytest.raises(LLMJudgeError, match="J003"):
+        with storage.staged(folder, names) as stage:
+            for name in names:
+                storage.write_json(stage / name, 2)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.json", "b.json"]
+    assert {storage.read_json(path) for path in folder.iterdir()} == {1}
+
+
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(LLMJudgeError, match=r"\[J001\] File not found: .*nope.spacy"):
         texts(tmp_path / "nope.spacy")

@@ -140,6 +140,15 @@ def timed(step: str, metrics: Optional[Path]) -> Iterator[None]:
         add_seconds(metrics, step, time.perf_counter() - start)
 
 
+def show_wheel(packages: Optional[Path]) -> None:
+    """Say how to install the newest wheel under a folder, if there is one."""
+    wheels = list(packages.glob("**/dist/*.whl")) if packages else []
+    if wheels:
+        newest = max(wheels, key=lambda wheel: wheel.stat().st_mtime_ns)
+        name = newest.name.split("-")[0]
+        msg.good(f'pip install {newest}, then spacy.load("{name}")')
+
+
 def show_seconds(seconds: Dict[str, float]) -> None:
     """Print how long each step took, and all of them together."""
     steps = ", ".join(f"{step} {s:.0f}" for step, s in seconds.items())

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 from ..errors import Errors, LLMJudgeError
-from ._util import Arg, Opt, msg, progress_bar, show_seconds, timed, user_errors
+from ._util import Arg, Opt, msg, progress_bar, show_seconds, show_wheel, timed, user_errors
 
 
 @user_errors
@@ -92,11 +92,7 @@ def summary_cli(
         msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
     if summary["seconds"]:
         show_seconds(summary["seconds"])
-    wheels = sorted((packages or Path()).glob("*/dist/*.whl")) if packages else []
-    if wheels:
-        newest = max(wheels, key=lambda wheel: wheel.stat().st_mtime)
-        name = newest.name.split("-")[0]
-        msg.good(f'pip install {newest}, then spacy.load("{name}")')
+    show_wheel(packages)
 
 
 def register(app) -> None:

@@ -16,7 +16,7 @@ def rules_cli(
     config: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges; its model is asked"),
     output: Path = Arg(..., help="File for the rules, one 'LABEL: rule' a line"),
     max_rules: int = Opt(6, "--max-rules", help="Rules a label at most", min=1),
-    force: bool = Opt(False, "--force", "-f", help="Overwrite the file if it is there"),
+    force: bool = Opt(False, "--force", "-F", help="Overwrite the file if it is there"),
     # fmt: on
 ) -> None:
     """Mine task rules from the labelled set: one request a label.

@@ -15,6 +15,7 @@ from ._util import (
     progress_bar,
     show_command,
     show_seconds,
+    show_wheel,
     spinner,
     timed,
     user_errors,
@@ -353,9 +354,7 @@ def summary_cli(
     seconds = read_seconds(metrics)
     if seconds:
         show_seconds(seconds)
-    wheels = sorted((packages or Path()).glob("dist/*.whl")) if packages else []
-    if wheels:
-        msg.good(f'pip install {wheels[-1]}, then spacy.load("{wheels[-1].name.split("-")[0]}")')
+    show_wheel(packages)
 
 
 def _split(names: str) -> List[str]:

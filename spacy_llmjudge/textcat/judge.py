@@ -9,10 +9,10 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from spacy.tokens import Doc
 
-from ..candidates import count_statuses, get_status
+from ..candidates import count_statuses
 from ..corpora.rows import read_rows
 from ..errors import Errors, LLMJudgeError
-from ..rounds import hash_paths
+from ..rounds import hash_paths, is_asked
 from ..storage import PathLike, process_shards, read_docs, require_file, sha256_bytes, sha256_path
 from .data import HINT, LABELS, Choice, Task, read_task, set_judged
 from .rows import read_choice, require_column
@@ -85,7 +85,7 @@ def judge_texts(
                 "inputs": inputs,
             },
             shard_size=SHARD,
-            is_complete=_is_asked,
+            is_complete=is_asked,
             on_shard=progress,
         )
         report[split] = count_statuses(read_docs(output / split, Vocab()))
@@ -224,7 +224,3 @@ def _read_answer(doc: Doc, state: Any, task: Task) -> Opinion:
     if not doc.cats or (task.exclusive and not said):
         return Opinion(None, {}, reason="no_label_in_reply")
     return Opinion(said, {x: values[x] for x in said if values[x] < 1})
-
-
-def _is_asked(docs: List[Doc]) -> bool:
-    return all(get_status(doc)["state"] != "not_sent" for doc in docs)

@@ -241,8 +241,8 @@ def train_texts(
 
     config (PathLike): A training config with a component `textcat`. Its factory and its kind are set.
     corpus (PathLike): The folder that `prepare` wrote.
-    output (PathLike): Gets `model-best`. What it is trained on is in `training` in the corpus, under
-        the name of this folder.
+    output (PathLike): Gets `model-best`. What it is trained on is beside this folder, in a `.spacy` file
+        of its name.
     labels (Optional[PathLike]): See `gather_training`.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
     RETURNS (Dict[str, Any]): What `train_student` returns, with `documents`.
@@ -251,7 +251,7 @@ def train_texts(
 
     corpus, output = Path(corpus), Path(output)
     task = read_task(corpus)
-    data = corpus / "training" / f"{output.name}.spacy"
+    data = output.with_name(f"{output.name}.spacy")
     counts = gather_training(corpus, data, labels)
     settings = {
         "components.textcat.factory": task.factory,
