@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy
 import typer
-from benchmark_data import ROOT, asked_texts, make_corpus, make_replies, write_pool_gold
+from benchmark_data import ROOT, asked_texts, doubted_texts, keep_replies, make_corpus, write_pool_gold
 from benchmark_report import write_report
 
 from spacy_llmjudge import rounds
@@ -105,16 +105,20 @@ class Cell:
             )
         return folder
 
-    def judge(self, annotated: Path, calls: int) -> Path:
-        """Replay the replies for the first so many pool sentences, and for dev."""
-        folder = annotated.with_name(f"{annotated.name}-judged-{calls}")
+    def judge(self, annotated: Path, name: str, texts: List[str]) -> Path:
+        """Replay the replies for some pool sentences, and for dev.
+
+        name (str): Of this choice of sentences.
+        """
+        folder = annotated.with_name(f"{annotated.name}-judged-{name}")
+        replies = keep_replies(self.corpus, self.replies, texts, folder / "replies.jsonl")
         for split in ("pool", "dev"):
             rounds.judge(
                 annotated / split,
                 folder / split,
                 ROOT / "configs" / "judges" / "recorded.cfg",
                 overrides={
-                    "paths.replies": str(make_replies(self.corpus, self.shared, calls)),
+                    "paths.replies": str(replies),
                     "paths.labelled": str(self.corpus / "labelled.spacy"),
                 },
             )
@@ -141,8 +145,8 @@ def fetch(work: Path) -> Path:
     return work / "encoder"
 
 
-def conformal(q: float) -> str:
-    return f'[selector]\n@llmjudge_selectors = "llmjudge.Conformal.v1"\nq = {q}\n\n[silver]\n'
+def conformal(q: float, policy: str = "") -> str:
+    return f'[selector]\n@llmjudge_selectors = "llmjudge.Conformal.v1"\nq = {q}\n\n[silver]\n{policy}'
 
 
 def threshold(cut: float, policy: str = "") -> str:
@@ -184,24 +188,46 @@ def bond(cell: Cell, calls: int) -> Made:
 
 def collaborative(cell: Cell, calls: int) -> Made:
     """The published filter: predictions of the student only, sentences in which all pass."""
-    judged = cell.judge(seed_annotated(cell), calls)
+    judged = judge_first(cell, calls)
     silver = cell.select("collaborative", judged, COLLABORATIVE.format(unit="sentence"))
     return cell.train("collaborative", silver), silver
 
 
-def llm_labels(cell: Cell, calls: int) -> Made:
-    judged = cell.judge(seed_annotated(cell), calls)
-    silver = cell.folder / "silver" / f"llm_labels-{calls}.spacy"
+def judge_first(cell: Cell, calls: int) -> Path:
+    """Ask about the pool's first sentences, which are in no order."""
+    return cell.judge(seed_annotated(cell), str(calls), asked_texts(cell.corpus, cell.replies, calls))
+
+
+def label_as_judged(cell: Cell, name: str, judged: Path) -> Made:
+    silver = cell.folder / "silver" / f"{name}.spacy"
     label_with_judge(judged / "pool", silver)
-    return cell.train(f"llm_labels-{calls}", silver), silver
+    return cell.train(name, silver), silver
+
+
+def llm_labels(cell: Cell, calls: int) -> Made:
+    return label_as_judged(cell, f"llm_labels-{calls}", judge_first(cell, calls))
+
+
+def teach(cell: Cell, calls: int) -> Path:
+    """Round 1 of ours: the judge reads what the seed student has the most doubt about, and a student of its
+    labels annotates the pool. The seed student's own labels of the rest would drown them.
+
+    RETURNS (Path): The judged pool and dev, annotated by that student.
+    """
+    texts = doubted_texts(seed_annotated(cell), cell.replies, calls)
+    name = f"doubted-{calls}"
+    if set(texts) == set(asked_texts(cell.corpus, cell.replies, calls)):
+        # nothing was left to choose
+        name, teacher = f"llm_labels-{calls}", llm_labels(cell, calls)[0]
+    else:
+        judged = cell.judge(seed_annotated(cell), name, texts)
+        teacher = label_as_judged(cell, name, judged)[0]
+    return cell.judge(cell.annotate(name, teacher), str(calls), texts)
 
 
 def ours(cell: Cell, calls: int) -> Made:
-    """Fused, conformal, masked, on the whole pool. The teacher learned from the judge's labels alone: a seed
-    student's labels of the sentences that nobody asked about would drown them."""
-    teacher, _ = llm_labels(cell, calls)
-    judged = cell.judge(cell.annotate(f"llm_labels-{calls}", teacher), calls)
-    silver = cell.select(f"ours-{calls}", judged, conformal(Q))
+    """Round 2: judge and student fused, conformal, on the whole pool."""
+    silver = cell.select(f"ours-{calls}", teach(cell, calls), conformal(Q, HARD))
     return cell.train(f"ours-{calls}", silver), silver
 
 

@@ -6,12 +6,11 @@ from typing import Any, Dict, Iterable, List, Optional
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
+from spacy_llmjudge.acquisition import choose_docs
 from spacy_llmjudge.corpora.prepare import prepare
 from spacy_llmjudge.storage import read_docs, write_bytes, write_docs
 
 ROOT = Path(__file__).parents[1]
-# LLM calls: the first so many pool sentences that have a recorded reply
-REPLIES = "replies-{n}.jsonl"
 
 
 def read_rows(path: Path) -> List[Dict[str, Any]]:
@@ -61,6 +60,18 @@ def _convert_mit(data: Path, source: Path, replies: Path, shots: Optional[int]) 
     write_rows(replies, rows)
 
 
+def labelled_replies(data: Path, replies: Path, output: Path) -> Path:
+    """Add the replies for the 10-shot set, each half of which was answered with the other as examples.
+
+    RETURNS (Path): The file.
+    """
+    labelled = read_rows(data / "labelled_10shot.jsonl")
+    recorded = read_rows(data / "recorded_llm_labelled.jsonl")
+    rows = [_reply(labelled[row["labelled_10shot_index"]]["tokens"], row) for row in recorded]
+    write_rows(output, [*read_rows(replies), *rows])
+    return output
+
+
 def _reply(tokens: List[str], row: Dict[str, Any]) -> Dict[str, Any]:
     """Offsets into tokens become texts, as an LLM gives them."""
     response = {
@@ -75,23 +86,31 @@ def _reply(tokens: List[str], row: Dict[str, Any]) -> Dict[str, Any]:
 
 def asked_texts(corpus: Path, replies: Path, n: int) -> List[str]:
     """RETURNS (List[str]): The texts of the first n pool documents that have a reply."""
+    return [doc.text.strip() for doc in answered_docs(corpus / "pool.spacy", replies)][:n]
+
+
+def doubted_texts(annotated: Path, replies: Path, n: int) -> List[str]:
+    """RETURNS (List[str]): The texts of the n pool documents that a student has the most doubt about,
+    among those that have a reply."""
+    docs = answered_docs(annotated / "pool", replies)
+    return [docs[i].text.strip() for i in choose_docs(docs, n)]
+
+
+def answered_docs(pool: Path, replies: Path) -> List[Doc]:
+    """RETURNS (List[Doc]): The documents of the pool that have a reply, in its order."""
     known = {row["text"].strip() for row in read_rows(replies)}
-    texts = [doc.text.strip() for doc in read_docs(corpus / "pool.spacy", Vocab())]
-    return [text for text in texts if text in known][:n]
+    return [doc for doc in read_docs(pool, Vocab()) if doc.text.strip() in known]
 
 
-def make_replies(corpus: Path, folder: Path, n: int) -> Path:
-    """Keep the replies for the first n pool documents and for the evidence.
+def keep_replies(corpus: Path, replies: Path, texts: Iterable[str], output: Path) -> Path:
+    """Keep the replies for some texts, and for the evidence.
 
     RETURNS (Path): The file.
     """
-    path = folder / REPLIES.format(n=n)
-    if not path.exists():
-        dev = {doc.text.strip() for doc in read_docs(corpus / "dev.spacy", Vocab())}
-        kept = {*asked_texts(corpus, folder / "replies.jsonl", n), *dev}
-        rows = read_rows(folder / "replies.jsonl")
-        write_rows(path, (row for row in rows if row["text"].strip() in kept))
-    return path
+    dev = {doc.text.strip() for doc in read_docs(corpus / "dev.spacy", Vocab())}
+    kept = {*texts, *dev}
+    write_rows(output, (row for row in read_rows(replies) if row["text"].strip() in kept))
+    return output
 
 
 def write_pool_gold(corpus: Path, output: Path, texts: Optional[List[str]]) -> int:

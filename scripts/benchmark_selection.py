@@ -8,44 +8,103 @@ selected are the candidates of the 1,500 pool sentences that the LLM answered fo
 hidden gold says which of them are wrong. Writes docs/selection.json and docs/selection.md.
 """
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Set, Tuple
 
 import numpy as np
 import typer
-from benchmark import Cell, seed_annotated
-from benchmark_data import ROOT
+from benchmark import SEED_BATCH, SEED_STEPS, Cell, fetch, judge_first, llm_labels
+from benchmark_data import ROOT, answered_docs, asked_texts, labelled_replies
 from spacy.vocab import Vocab
 
+from spacy_llmjudge import rounds
 from spacy_llmjudge.candidates import is_judged
 from spacy_llmjudge.confidence.reliability import reliability
+from spacy_llmjudge.crossfit import CrossfitSettings, crossfit
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
 from spacy_llmjudge.selection.files import match_gold
 from spacy_llmjudge.selection.inputs import make_tables
 from spacy_llmjudge.selection.selectors import make_conformal
 from spacy_llmjudge.selection.silver import SilverPolicy
 from spacy_llmjudge.selection.table import CandidateTable
-from spacy_llmjudge.storage import read_docs, write_bytes, write_json
+from spacy_llmjudge.storage import read_docs, write_bytes, write_docs, write_json
 
 CALLS = 1500
 DIALS = (0.05, 0.1, 0.2)
 SEEDS = (0, 1, 2)
+CALIBRATIONS = {
+    "seed": "The seed student, dev as evidence, 1,500 sentences:",
+    "taught": "A student that learned from the LLM's labels of 750 sentences, dev as evidence, the other 750:",
+    "crossfit": "The seed student, the 80 labelled sentences as cross-fitted evidence, 1,500 sentences:",
+}
 
 
-def read_tables(cell: Cell) -> Tuple[CandidateTable, CandidateTable]:
-    """RETURNS (Tuple[CandidateTable, CandidateTable]): Candidates of the answered part of the pool, with
-    `correct` from its hidden gold, and of the evidence.
+Tables = Tuple[CandidateTable, CandidateTable]
+
+
+def seed_tables(cell: Cell) -> Tables:
+    """The seed student and the judge, with dev as evidence."""
+    judged = judge_first(cell, CALLS)
+    return read_tables(cell, judged / "pool", judged / "dev", cell.corpus / "dev.spacy")
+
+
+def taught_tables(cell: Cell) -> Tables:
+    """A student of the LLM's labels of the first 750 sentences, and the judge, on the other 750."""
+    seen = asked_texts(cell.corpus, cell.replies, CALLS // 2)
+    annotated = cell.annotate(f"llm_labels-{CALLS // 2}", llm_labels(cell, CALLS // 2)[0])
+    judged = cell.judge(annotated, str(CALLS), asked_texts(cell.corpus, cell.replies, CALLS))
+    return read_tables(cell, judged / "pool", judged / "dev", cell.corpus / "dev.spacy", set(seen))
+
+
+def crossfit_tables(cell: Cell) -> Tables:
+    """The seed student and the judge, with the labelled sentences as evidence: each scored by a student that
+    has not seen it, and judged with the other half as examples."""
+    folder = cell.folder / "crossfit"
+    replies = labelled_replies(cell.data / cell.dataset, cell.replies, folder / "replies.jsonl")
+    judge = ROOT / "configs" / "judges" / "recorded.cfg"
+    student = {
+        "paths.encoder": str(fetch(cell.work)),
+        "system.seed": cell.seed,
+        "training.max_steps": SEED_STEPS,
+        "training.batcher.size": SEED_BATCH,
+    }
+    settings = CrossfitSettings(
+        labelled=cell.corpus / "labelled.spacy",
+        config=cell.config,
+        judge=judge,
+        output=folder,
+        training=cell.folder / "models" / "crossfit",
+        calibration=folder / "calibration.json",
+        overrides={"student": student, "judge": {"paths.replies": str(replies)}},
+    )
+    crossfit(settings)
+    write_docs(folder / "pool.spacy", answered_docs(cell.corpus / "pool.spacy", cell.replies)[:CALLS])
+    rounds.annotate(
+        str(cell.train("seed", None)),
+        settings.calibration,
+        folder / "pool.spacy",
+        folder / "annotated-pool",
+        labels=settings.labelled,
+    )
+    own = {"paths.replies": str(replies), "paths.labelled": str(settings.labelled)}
+    rounds.judge(folder / "annotated-pool", folder / "judged-pool", judge, overrides=own)
+    return read_tables(cell, folder / "judged-pool", folder / "evidence", settings.labelled)
+
+
+def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, leave_out: Set[str] = frozenset()) -> Tables:
+    """RETURNS (Tables): Candidates of the answered part of the pool, with `correct` from its hidden gold, and
+    of the evidence.
     """
-    judged, vocab = cell.judge(seed_annotated(cell), CALLS), Vocab()
-    docs = [d for d in read_docs(judged / "pool", vocab) if is_judged(d)]
-    evidence = list(read_docs(judged / "dev", vocab))
+    vocab = Vocab()
+    docs = [d for d in read_docs(judged, vocab) if is_judged(d) and d.text.strip() not in leave_out]
+    evidence = list(read_docs(held_out, vocab))
     hidden, gold = (
         match_gold(found, list(read_docs(path, vocab)), path)
         for found, path in (
             (docs, cell.corpus / "pool_gold.spacy"),
-            (evidence, cell.corpus / "dev.spacy"),
+            (evidence, held_out_gold),
         )
     )
-    settings = (make_conformal(0.1), SilverPolicy(), True)
+    settings = (make_conformal(0.1), SilverPolicy(), held_out_gold.stem == "dev")
     tables = make_tables(docs, evidence, gold, *settings)
     truth = make_tables(evidence, docs, hidden, *settings).evidence
     pool = tables.pool.relabel(truth.labels)
@@ -55,7 +114,7 @@ def read_tables(cell: Cell) -> Tuple[CandidateTable, CandidateTable]:
 
 
 def measure(cell: Cell) -> Dict[str, Any]:
-    pool, evidence = read_tables(cell)
+    pool, evidence = seed_tables(cell)
     by_q = {}
     for q in DIALS:
         decisions = decide(pool, evidence, make_conformal(q))
@@ -67,7 +126,11 @@ def measure(cell: Cell) -> Dict[str, Any]:
                 for code, label in enumerate(pool.labels)
             },
         }
-    return {"seed": cell.seed, "q": by_q, "calibration": calibration(pool, decisions)}
+    found: Dict[str, Any] = {"seed": cell.seed, "q": by_q, "calibration": {"seed": calibration(pool, decisions)}}
+    for name, tables in (("taught", taught_tables(cell)), ("crossfit", crossfit_tables(cell))):
+        decisions = decide(*tables, make_conformal(0.1))
+        found["calibration"][name] = calibration(tables[0], decisions)
+    return found
 
 
 def count(pool: CandidateTable, accepted: np.ndarray) -> Dict[str, Any]:
@@ -131,20 +194,19 @@ def render(results: List[Dict[str, Any]]) -> str:
         lines.append(f"| {label} | " + " | ".join(row) + " |")
     lines += [
         "",
-        "## Calibration on the same candidates of the pool (predicted or proposed), mean over the seeds",
+        "## Calibration on the pool (candidates that were predicted or proposed), mean over the seeds",
         "",
-        "ECE with ten bins of equal mass. The student gives no number for what only the judge saw; the last column has log-loss",
-        "where both have one.",
-        "",
-        "| source | n | ECE | Brier | log-loss | AUROC | log-loss, both |",
-        "|---|---|---|---|---|---|---|",
+        "ECE with ten bins of equal mass, against the pool's hidden gold. The student gives no number for what only the judge saw;",
+        "the last column has log-loss where both have one.",
     ]
-    for name in ("student", "judge", "fused"):
-        figures = [r["calibration"][name] for r in results]
-        row = [f"{np.mean([f['n'] for f in figures]):.0f}"]
-        row += [f"{np.mean([f[k] for f in figures]):.3f}" for k in ("ece", "brier", "log_loss", "auroc")]
-        row.append(f"{np.mean([r['calibration']['on_the_same'][name] for r in results]):.3f}")
-        lines.append(f"| {name} | " + " | ".join(row) + " |")
+    for key, title in CALIBRATIONS.items():
+        lines += ["", title, "", "| source | n | ECE | Brier | log-loss | AUROC | log-loss, both |", "|---|---|---|---|---|---|---|"]
+        for name in ("student", "judge", "fused"):
+            found = [r["calibration"][key] for r in results]
+            row = [f"{np.mean([f[name]['n'] for f in found]):.0f}"]
+            row += [f"{np.mean([f[name][k] for f in found]):.3f}" for k in ("ece", "brier", "log_loss", "auroc")]
+            row.append(f"{np.mean([f['on_the_same'][name] for f in found]):.3f}")
+            lines.append(f"| {name} | " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tupl
 
 from spacy.tokens import Doc
 
+from .acquisition import CHOSEN, CHOSEN_NOTE, choose_docs
 from .candidates import copy_tokens, count_statuses, get_candidates, get_status, set_candidates
 from .errors import Errors, LLMJudgeError
 from .storage import (
@@ -16,6 +17,7 @@ from .storage import (
     read_json,
     require_file,
     sha256_bytes,
+    sha256_json,
     sha256_path,
     write_docs,
     write_json,
@@ -160,6 +162,8 @@ def judge(
     output: Path,
     config: Path,
     *,
+    at_most: int = 0,
+    asked_before: Optional[Path] = None,
     overrides: Optional[Dict[str, Any]] = None,
     progress: Progress = None,
     on_judge: Optional[Callable[[Any], None]] = None,
@@ -170,6 +174,10 @@ def judge(
     output (Path): The folder of shards.
     config (Path): A spaCy config with the component `llm_judge`; what it names under [paths]
         counts as input.
+    at_most (int): Ask about so many documents, those that the student has the most doubt about; the
+        others stay as they are. 0 asks about all.
+    asked_before (Optional[Path]): A folder that this step wrote in an earlier round: documents with an
+        answer there are asked about as well, and do not count.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
     on_judge (Optional[Callable[[Any], None]]): Gets the component before its first document.
     RETURNS (Dict[str, Any]): The manifest, with `states`: how many documents were judged, were
@@ -183,13 +191,18 @@ def judge(
     if on_judge is not None and "llm_judge" in nlp.pipe_names:
         on_judge(nlp.get_pipe("llm_judge"))
     docs = list(read_docs(source, nlp.vocab))
+    chosen = choose_docs(docs, at_most, asked_before)
+    if len(chosen) < len(docs):
+        fingerprint[CHOSEN] = sha256_json(chosen)
+    asked = {id(docs[i]) for i in chosen}
+
+    def process(batch: List[Doc]) -> List[Doc]:
+        named = ((doc, id(doc)) for doc in batch if id(doc) in asked)
+        answered = {name: doc for doc, name in nlp.pipe(named, as_tuples=True)}
+        return [answered.get(id(doc), doc) for doc in batch]
+
     manifest = process_shards(
-        docs,
-        output,
-        lambda batch: list(nlp.pipe(batch)),
-        fingerprint=fingerprint,
-        is_complete=is_asked,
-        on_shard=progress,
+        docs, output, process, fingerprint=fingerprint, is_complete=is_asked, on_shard=progress
     )
     usage = [
         pipe.model.usage()
@@ -282,6 +295,9 @@ def filter_candidates(
     elif inputs.is_crossfit:
         report["evidence"] = "crossfit"
         report["statement"] = f"{CROSSFIT_NOTE} {report['statement']}"
+    elif inputs.is_chosen:
+        report["promise"] = {**report["promise"], "kind": None}
+        report["statement"] = f"{CHOSEN_NOTE} {report['statement']}"
     if not docs:
         raise NothingSelected(Errors.J802.format(statement=report["statement"]))
     report = _rounded(report)

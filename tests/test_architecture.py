@@ -18,11 +18,13 @@ ALLOWED = {
     "judge": {"models"},
     "confidence": set(),
     "denoise": set(),
-    "selection": {"denoise"},
+    "selection": {"denoise", "acquisition"},
     "training": {"confidence"},
     "evaluation": set(),
     "corpora": set(),
+    "acquisition": set(),
     "rounds": {
+        "acquisition",
         "selection",
         "judge",
         "models",
@@ -37,7 +39,7 @@ ALLOWED = {
     "crossfit": {"rounds", "judging", "confidence", "training"},
     "loop": {"rounds", "judging", "evaluation", "training"},
     "baselines": {"rounds", "training"},
-    "cli": {"baselines", "crossfit", "judging", "loop", "rounds", "selection", "judge", "models", "confidence", "training", "evaluation", "corpora", "template", "textcat"},
+    "cli": {"acquisition", "baselines", "crossfit", "judging", "loop", "rounds", "selection", "judge", "models", "confidence", "training", "evaluation", "corpora", "template", "textcat"},
 }
 UNSAFE = {"pickle", "cloudpickle", "joblib", "dill", "shelve"}
 

@@ -8,6 +8,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from spacy_llmjudge import baselines, rounds
+from spacy_llmjudge.acquisition import doubt
 from spacy_llmjudge.candidates import get_candidates, get_outside, get_status
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import read_docs, read_json, sha256_file, write_docs
@@ -164,6 +165,30 @@ def test_the_judge_sees_every_document(judged):
     verdicts = {c.verdict for doc in docs for c in get_candidates(doc)}
     assert {"correct", "not_entity"} <= verdicts
     assert {c.source for doc in docs for c in get_candidates(doc)} == {"student", "judge"}
+
+
+def test_a_part_of_the_pool_is_judged_and_nothing_is_promised_for_it(
+    annotated, judged, small_corpus, small_dataset, tmp_path
+):
+    overrides = {
+        "paths.labelled": str(small_corpus / "labelled.spacy"),
+        "paths.rules": str(small_dataset / "rules.txt"),
+        "paths.replies": str(small_dataset / "responses.jsonl"),
+    }
+    found = rounds.judge(
+        annotated / "pool", tmp_path / "judged" / "pool", RECORDED, at_most=30, overrides=overrides
+    )
+    assert found["states"] == {"judged": 30, "not_asked": 60}
+    before, after = docs_of(annotated / "pool"), docs_of(tmp_path / "judged" / "pool")
+    assert [doc.text for doc in before] == [doc.text for doc in after]
+    for old, new, full in zip(before, after, docs_of(judged / "pool")):
+        asked = get_status(new)["state"] == "judged"
+        assert get_candidates(new) == get_candidates(full if asked else old)
+    asked = [doubt(doc) for doc in after if get_status(doc)["state"] == "judged"]
+    assert min(asked) >= max(doubt(doc) for doc in after if get_status(doc)["state"] is None)
+    shutil.copytree(judged / "dev", tmp_path / "judged" / "dev")
+    report = select(tmp_path / "judged", small_corpus, tmp_path)
+    assert report["promise"]["kind"] is None and "nothing is promised for them" in report["statement"]
 
 
 def test_judging_before_annotating_is_one_line(tmp_path):

@@ -32,6 +32,7 @@ def judge_cli(
     config: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges"),
     assets: Optional[Path] = Opt(None, "--assets", help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config"),
     only: Optional[str] = Opt(None, "--only", help="pool or dev: leave the other one out, for who has no dev"),
+    at_most: int = Opt(0, "--at-most", help="Ask about so many documents of the pool, those that the student has the most doubt about; 0: about all", min=0),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for what it did and the time that it took"),
     # fmt: on
 ) -> None:
@@ -59,6 +60,8 @@ def judge_cli(
                     source,
                     output / split,
                     config,
+                    # dev is evidence: all of it is asked about
+                    at_most=at_most if split == "pool" else 0,
                     overrides=overrides,
                     progress=meter.shard,
                     on_judge=meter.watch,

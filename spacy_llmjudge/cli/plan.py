@@ -1,6 +1,7 @@
 """`plan`: what a judge will cost, before a cent is spent."""
+from itertools import chain
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional
 
 import typer
 
@@ -16,6 +17,7 @@ def plan_cli(
     annotated: Path = Arg(..., help="Folder that `annotate` wrote, or a .spacy file with documents"),
     config: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges"),
     assets: Optional[Path] = Opt(None, "--assets", help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config"),
+    at_most: int = Opt(0, "--at-most", help="Documents of the pool that will be asked about; 0: all", min=0),
     concurrency: Optional[int] = Opt(None, "--concurrency", help="Requests at the same time; by default what the config says", min=1),
     seconds: float = Opt(2.0, "--seconds", help="Seconds that one request takes", min=0.0),
     output: Optional[Path] = Opt(None, "--json", help="File for the plan as JSON"),
@@ -30,7 +32,7 @@ def plan_cli(
     from ..storage import write_json
 
     overrides = {**paths_in(assets), **overrides_of(ctx)}
-    plan = make_plan(annotated, config, overrides, concurrency, seconds)
+    plan = make_plan(annotated, config, overrides, concurrency, seconds, at_most)
     if prompt:
         msg.divider("The first prompt")
         typer.echo(plan["first_prompt"])
@@ -53,6 +55,7 @@ def make_plan(
     overrides: Dict[str, Any],
     concurrency: Optional[int] = None,
     seconds: float = 2.0,
+    at_most: int = 0,
 ) -> Dict[str, Any]:
     """Plan the judging of a folder.
 
@@ -61,16 +64,19 @@ def make_plan(
     overrides (Dict[str, Any]): Settings of the config by their dotted names.
     concurrency (Optional[int]): Requests at the same time.
     seconds (float): How long one takes.
+    at_most (int): Documents of the pool that will be asked about, see `rounds.judge`; 0 means all.
     RETURNS (Dict[str, Any]): The plan, with `model`, `prices`, `prices_as_of` and `max_cost`.
     """
     from ..judge.planning import plan_judging
     from ..models.prices import read_prices
-    from ..storage import read_docs, require_file
+    from ..storage import require_file
 
     require_file(annotated, "Run the step `annotate` first.")
     nlp, judge, block = load_judge(config, overrides)
     splits = [annotated / name for name in ("pool", "dev") if (annotated / name).exists()]
-    docs = (doc for split in splits or [annotated] for doc in read_docs(split, nlp.vocab))
+    docs = chain.from_iterable(
+        _read(split, nlp.vocab, 0 if split.name == "dev" else at_most) for split in splits or [annotated]
+    )
     plan = plan_judging(docs, judge, concurrency=concurrency, seconds_per_request=seconds)
     if not plan["prompts"]:
         raise LLMJudgeError(Errors.J254.format(path=annotated, n=plan["documents"]))
@@ -85,6 +91,16 @@ def make_plan(
         "max_cost": outer.get("max_cost"),
         "seconds_per_request": seconds,
     }
+
+
+def _read(split: Path, vocab: Any, at_most: int) -> Iterator[Any]:
+    from ..acquisition import choose_docs
+    from ..storage import read_docs
+
+    if not at_most:
+        return read_docs(split, vocab)
+    docs = list(read_docs(split, vocab))
+    return (docs[i] for i in choose_docs(docs, at_most))
 
 
 def _rows(plan: Dict[str, Any]) -> Dict[str, str]:

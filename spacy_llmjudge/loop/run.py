@@ -33,6 +33,8 @@ class LoopSettings:
     overrides (Dict[str, Dict[str, Any]]): For "student", "judge" and "filter": settings of the config by
         their dotted names.
     rules (StopRules): When to end.
+    at_most (int): Pool documents that a round asks the judge about, beside those of the rounds before it:
+        those with the most doubt; 0 asks about all.
     stop_share (float): Share of dev that is kept apart from the evidence, to see whether students get
         better; 0 to under 1.
     calibrator (Optional[str]): A name in the registry `llmjudge_calibrators`; None takes the default.
@@ -50,6 +52,7 @@ class LoopSettings:
     metrics: Path = Path("metrics")
     overrides: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     rules: StopRules = StopRules()
+    at_most: int = 0
     stop_share: float = 0.3
     calibrator: Optional[str] = None
     ner_name: str = "ner"
@@ -238,11 +241,19 @@ class _Round:
         source, folder = self.corpus / "annotated" / name, self.corpus / "judged" / name
         overrides = self.settings.of("judge")
         overrides.setdefault("paths.labelled", str(self.labelled))
+        at_most = self.settings.at_most if name == "pool" else 0
+        before = self.corpus.with_name(f"round-{self.number - 1}") / "judged" / name
 
         def work() -> Dict[str, Any]:
             with self.bar(f"Judging {name}") as progress:
                 judged = rounds.judge(
-                    source, folder, self.settings.judge, overrides=overrides, progress=progress
+                    source,
+                    folder,
+                    self.settings.judge,
+                    at_most=at_most,
+                    asked_before=before if before.exists() else None,
+                    overrides=overrides,
+                    progress=progress,
                 )
             left = left_by_reason(judged["states"])
             if set(left) - {"budget"}:
@@ -253,6 +264,8 @@ class _Round:
             return {key: judged[key] for key in ("states", "usage")}
 
         _, inputs = rounds.judge_inputs(source, self.settings.judge, overrides)
+        if at_most:
+            inputs.update(at_most=at_most, asked_before=before)
         self.judged[name] = self.stages.run(f"judge-{name}", inputs, [folder], work)
 
     def _filter(self) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Optional
 
 from spacy.tokens import Doc
 
+from ..acquisition import CHOSEN
 from ..errors import Errors, LLMJudgeError
 from ..storage import MANIFEST, read_docs, read_json, require_file, sha256_json, sha256_path
 from .inputs import Selector
@@ -22,6 +23,7 @@ class SelectionInputs:
     policy (SilverPolicy): How decisions become training documents.
     is_crossfit (bool): Whether the held-out documents are the labelled set, each scored by a student
         that has not seen it: then nothing is promised.
+    is_chosen (bool): Whether the judged documents were chosen by doubt, and are no random sample.
     frame (str): What an audit is a sample of: a hash of the documents and of what decides which of
         their candidates can be drawn.
     """
@@ -32,6 +34,7 @@ class SelectionInputs:
     selector: Selector
     policy: SilverPolicy
     is_crossfit: bool
+    is_chosen: bool
     frame: str
 
 
@@ -77,6 +80,7 @@ def read_selection(
         selector=selector,
         policy=policy,
         is_crossfit=bool(manifests[evidence]["fingerprint"].get("crossfit")),
+        is_chosen=CHOSEN in manifests[judged]["fingerprint"],
         frame=frame[:16],
     )
 

@@ -80,6 +80,16 @@ def test_a_plan_counts_and_prices_without_network_key_or_ledger(annotated, tmp_p
     assert not ledger.exists()
 
 
+def test_a_plan_for_a_part_of_the_documents_has_as_many_requests(annotated, tmp_path, offline, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    found, _ = plan(
+        annotated, "openai", "--paths.ledger", tmp_path / "judge.sqlite", "--assets", GARDEN, "--paths.labelled",
+        GARDEN / "labelled.jsonl", "--at-most", 5, folder=tmp_path,
+    )
+    # five of the pool, and all of dev
+    assert (found["documents"], found["requests"]) == (9, 9)
+
+
 @pytest.mark.parametrize("n, requests", [(1, 15), (8, 9)])
 def test_a_plan_of_the_verifying_judge_is_what_is_sent(
     annotated, tmp_path, monkeypatch, loopback, n, requests

@@ -187,6 +187,16 @@ def test_a_loop_without_a_seed_student_is_one_line(tmp_path, monkeypatch):
     assert not any(tmp_path.iterdir())
 
 
+def test_a_round_asks_about_so_many_more_documents(fresh):
+    run_loop(make_settings(fresh, at_most=10))
+    for number in (1, 2):
+        report = read_json(f"metrics/round-{number}/judge.json")
+        assert report["pool"] == {"judged": 10 * number, "not_asked": POOL - 10 * number}
+        assert set(report["dev"]) == {"judged"}
+    run_loop(make_settings(fresh, at_most=12))
+    assert read_json("metrics/round-1/judge.json")["pool"]["judged"] == 12
+
+
 def test_all_documents_of_the_pool_are_judged_in_every_round(finished):
     folder, _ = finished
     for number in (1, 2):
