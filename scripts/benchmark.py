@@ -36,10 +36,15 @@ CELLS: Dict[Tuple[str, Optional[int]], Tuple[Tuple[int, ...], bool]] = {
     ("mit_restaurant", 20): ((0,), False),
     ("garden", None): ((0,), False),
 }
-SEED_STEPS, SEED_BATCH = 150, 16
-STEPS, BATCH = 400, 24
-
-SETTINGS = {"seed_steps": SEED_STEPS, "steps": STEPS, "batch": BATCH}
+# What differs from configs/student.cfg, the same for all students without silver, and for all with it
+SEED_TRAINING = {"training.max_steps": 150, "training.batcher.size": 16}
+TRAINING = {
+    "training.max_steps": 400,
+    "training.batcher.size": 24,
+    "training.optimizer.learn_rate.initial_rate": 2e-4,
+    "corpora.train.gold_per_batch": 3,
+    "corpora.train.silver_per_batch": 21,
+}
 
 
 @dataclass
@@ -73,14 +78,12 @@ class Cell:
 
     def train(self, name: str, silver: Optional[Path]) -> Path:
         """Train a student, or find it. RETURNS (Path): The model."""
-        settings = (STEPS, BATCH) if silver else (SEED_STEPS, SEED_BATCH)
         overrides: Dict[str, Any] = {
             "paths.encoder": str(fetch(self.work)),
             "paths.gold": str(self.corpus / "labelled.spacy"),
             "paths.dev": str(self.corpus / "dev.spacy"),
             "system.seed": self.seed,
-            "training.max_steps": settings[0],
-            "training.batcher.size": settings[1],
+            **(TRAINING if silver else SEED_TRAINING),
         }
         if silver:
             overrides["paths.silver"] = str(silver)
@@ -146,7 +149,7 @@ def fetch(work: Path) -> Path:
 
 
 def conformal(q: float, policy: str = "") -> str:
-    return f'[selector]\n@llmjudge_selectors = "llmjudge.Conformal.v1"\nq = {q}\n\n[silver]\n{policy}'
+    return f'[selector]\n@llmjudge_selectors = "llmjudge.Conformal.v1"\nq = {q}\nfloor = {FLOOR}\n\n[silver]\n{policy}'
 
 
 def threshold(cut: float, policy: str = "") -> str:
@@ -156,8 +159,8 @@ def threshold(cut: float, policy: str = "") -> str:
 COLLABORATIVE = '[selector]\n@llmjudge_selectors = "llmjudge.Collaborative.v1"\ntau = 0.9\nunit = "{unit}"\n\n[silver]\nmasking = false\n'
 # Without missing tokens: what is not accepted is outside.
 HARD = "masking = false\nnegatives = false\n"
-# The share of wrong spans that ours accepts
-Q = 0.2
+# The share of wrong spans that ours accepts, and the least probability of one
+Q, FLOOR = 0.25, 0.3
 
 Made = Tuple[Path, Optional[Path]]
 
@@ -291,7 +294,7 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
         "recall": tp / max(tp + fn, 1),
         "minutes": round(minutes, 2),
         "uses_evidence": uses_evidence,
-        "settings": SETTINGS,
+        "settings": settings_of(method),
     }
     if silver is not None:
         row["silver"] = measure_silver(cell, silver)
@@ -299,6 +302,11 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
     if method == "ours" and rival.exists():
         row["minus_llm_labels"] = compare(counts, numpy.load(rival))
     return row
+
+
+def settings_of(method: str) -> Dict[str, Any]:
+    settings = dict(SEED_TRAINING if method == "seed" else TRAINING)
+    return {**settings, "q": Q, "floor": FLOOR} if method == "ours" else settings
 
 
 def counts_path(cell: Cell, method: str, calls: int) -> Path:
@@ -336,7 +344,7 @@ def main(
         if quick and name not in QUICK or wanted and not any(part in name for part in wanted):
             continue
         known = read_json(json)["runs"] if json.exists() else {}
-        if name in known and known[name]["settings"] == SETTINGS:
+        if name in known and known[name]["settings"] == settings_of(method):
             continue
         if plan:
             print(name)

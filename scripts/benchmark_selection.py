@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Set, Tuple
 
 import numpy as np
 import typer
-from benchmark import SEED_BATCH, SEED_STEPS, Cell, fetch, judge_first, llm_labels
+from benchmark import SEED_TRAINING, Cell, fetch, judge_first, llm_labels
 from benchmark_data import ROOT, answered_docs, asked_texts, labelled_replies
 from spacy.vocab import Vocab
 
@@ -64,8 +64,7 @@ def crossfit_tables(cell: Cell) -> Tables:
     student = {
         "paths.encoder": str(fetch(cell.work)),
         "system.seed": cell.seed,
-        "training.max_steps": SEED_STEPS,
-        "training.batcher.size": SEED_BATCH,
+        **SEED_TRAINING,
     }
     settings = CrossfitSettings(
         labelled=cell.corpus / "labelled.spacy",
