@@ -12,6 +12,7 @@ evidence of calibration, fusion and selection, and rows that use them say so.
 """
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -29,6 +30,7 @@ from spacy_llmjudge.training.encoder import MINILM, fetch_encoder
 from spacy_llmjudge.training.student import train_student
 
 CALLS = (300, 750, 1500)
+CURVE_CALLS = (300,)
 # (data set, shots): its seeds, and whether it has all methods or a few
 CELLS: Dict[Tuple[str, Optional[int]], Tuple[Tuple[int, ...], bool]] = {
     ("mit_restaurant", 10): ((0, 1, 2), True),
@@ -230,8 +232,13 @@ def teach(cell: Cell, calls: int) -> Path:
 
 def ours(cell: Cell, calls: int) -> Made:
     """Round 2: judge and student fused, conformal, on the whole pool."""
-    silver = cell.select(f"ours-{calls}", teach(cell, calls), conformal(Q, HARD))
-    return cell.train(f"ours-{calls}", silver), silver
+    return selected("ours", conformal(Q, HARD), cell, calls)
+
+
+def selected(name: str, text: str, cell: Cell, calls: int) -> Made:
+    """Ours with the selection and the policy in a config's text."""
+    silver = cell.select(f"{name}-{calls}", teach(cell, calls), text)
+    return cell.train(f"{name}-{calls}", silver), silver
 
 
 def pool_gold(cell: Cell, calls: int) -> Made:
@@ -252,6 +259,11 @@ METHODS: Dict[str, Tuple[Callable[[Cell, int], Made], Tuple[int, ...], bool]] = 
     "ours": (ours, CALLS, True),
     "pool_gold": (pool_gold, (1500, 0), False),
 }
+# F1 against q, and the same with doubtful tokens missing: on one seed
+CURVE = {f"ours_q{q:g}": q for q in (0.05, 0.1, 0.15, 0.2, 0.3)}
+for name, q in CURVE.items():
+    METHODS[name] = (partial(selected, name, conformal(q, HARD)), CURVE_CALLS, True)
+METHODS["ours_masked"] = (partial(selected, "ours_masked", conformal(Q)), CURVE_CALLS, True)
 FEW = ("seed", "llm_labels", "ours", "pool_gold")
 QUICK = ("mit_restaurant/10/seed/0/0", "mit_restaurant/10/llm_labels/300/0")
 
@@ -262,6 +274,8 @@ def list_rows() -> List[Tuple[str, Tuple[Any, ...]]]:
     for (dataset, shots), (seeds, is_full) in CELLS.items():
         for seed in seeds:
             for method, (_, calls, _) in METHODS.items():
+                if method.startswith("ours_") and seed:
+                    continue
                 if not is_full:
                     calls = tuple(n for n in calls if n in (0, 1500))
                     if method not in FEW:
@@ -299,14 +313,18 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
     if silver is not None:
         row["silver"] = measure_silver(cell, silver)
     rival = counts_path(cell, "llm_labels", calls)
-    if method == "ours" and rival.exists():
+    if method.startswith("ours") and rival.exists():
         row["minus_llm_labels"] = compare(counts, numpy.load(rival))
     return row
 
 
 def settings_of(method: str) -> Dict[str, Any]:
     settings = dict(SEED_TRAINING if method == "seed" else TRAINING)
-    return {**settings, "q": Q, "floor": FLOOR} if method == "ours" else settings
+    if method.startswith("ours"):
+        settings.update(q=Q, floor=FLOOR)
+    if method in CURVE:
+        settings["q"] = CURVE[method]
+    return settings
 
 
 def counts_path(cell: Cell, method: str, calls: int) -> Path:

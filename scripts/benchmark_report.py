@@ -46,7 +46,8 @@ def write_report(path: Path, order: Sequence[Tuple[str, Tuple[Any, ...]]], work:
             row["minus_llm_labels"] = before[_key(row)]["minus_llm_labels"]
     missing = [name for name, _ in order if name not in runs]
     write_json(path, {"rows": rows, "missing": missing, "versions": _versions(), "runs": runs})
-    text = HEAD.read_text(encoding="utf8") + _table(rows) + FAILED.read_text(encoding="utf8")
+    table = [row for row in rows if not row["method"].startswith("ours_")]
+    text = HEAD.read_text(encoding="utf8") + _table(table) + _curve(runs) + FAILED.read_text(encoding="utf8")
     if missing:
         text += f"\nNot measured yet: {len(missing)} of {len(order)} runs; `--plan` lists them.\n"
     versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
@@ -74,8 +75,8 @@ def _aggregate(key: Tuple[Any, ...], runs: List[Dict[str, Any]], work: Path) -> 
     for source in ("precision", "recall", "wrong_share"):
         values = [run["silver"][source] for run in runs if "silver" in run]
         row[f"silver_{source}"] = round(_spread(values)[0], 4) if values else None
-    if method == "ours":
-        pairs = [[_counts(work, key, name, seed) for seed in seeds] for name in ("ours", "llm_labels")]
+    if method.startswith("ours"):
+        pairs = [[_counts(work, key, name, seed) for seed in seeds] for name in (method, "llm_labels")]
         if all(counts is not None for side in pairs for counts in side):
             # documents are drawn, each with what all seeds did on it
             ours, theirs = (numpy.sum(side, axis=0) for side in pairs)
@@ -106,6 +107,36 @@ def _table(rows: List[Dict[str, Any]]) -> str:
         for row in rows:
             if (row["dataset"], row["shots"]) == (dataset, shots):
                 lines.append(_line(row))
+    return "\n".join(lines) + "\n"
+
+
+def _curve(runs: Dict[str, Dict[str, Any]]) -> str:
+    """F1 against q, on the seed for which all of it was measured."""
+    rows = [run for run in runs.values() if run["method"].startswith("ours_")]
+    if not rows:
+        return ""
+    (cell,) = {(run["dataset"], run["shots"], run["llm_calls"], run["seed"]) for run in rows}
+    rows += [
+        run
+        for run in runs.values()
+        if run["method"] == "ours" and (run["dataset"], run["shots"], run["llm_calls"], run["seed"]) == cell
+    ]
+    lines = [
+        "",
+        "## F1 against q",
+        "",
+        f"{cell[0]}, {cell[1]} sentences a label, {cell[2]} LLM calls, seed {cell[3]}. What is not accepted is outside; in the last row",
+        "it is missing (`masking`), as what the student is not sure to be outside.",
+        "",
+        "| q | test F1 | precision | recall | silver spans | silver P | silver R |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for run in sorted(rows, key=lambda run: (run["method"] == "ours_masked", run["settings"]["q"])):
+        silver = run["silver"]
+        name = f"{run['settings']['q']:g}" + (", masked" if run["method"] == "ours_masked" else "")
+        scores = [f"{100 * run[key]:.1f}" for key in ("f", "precision", "recall")]
+        cells = [name, *scores, f"{silver['spans']:,}", _share(silver["precision"]), _share(silver["recall"])]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
