@@ -63,7 +63,18 @@ ROWS: List[Tuple[str, Any]] = [
     ("sidyp_faithful_leak", ORACLE),
     ("all_gold", ORACLE),
 ]
-FINETUNED: List[Tuple[str, Any]] = [("plain", 0), ("sidyp", 0), ("prior_correction", 50), ("all_gold", ORACLE)]
+# What stands on the probabilities of fine-tuned encoders, and what takes their vectors as features.
+FINETUNED: List[Tuple[str, Any]] = [
+    ("plain", 0),
+    ("sidyp", 0),
+    ("sidyp_faithful", 0),
+    *(("prior_correction", n) for n in (50, 100)),
+    ("all_gold", ORACLE),
+]
+ON_FINETUNED: List[Tuple[str, Any]] = [
+    ("confident_learning", 0),
+    *((m, n) for n in (50, 100) for m in ("gold_only", "stacking", "robust_uu")),
+]
 
 
 def sample_gold(split: Split, gold: Any, seed: int) -> List[Optional[str]]:
@@ -251,9 +262,15 @@ def measure_speed(method: str, n: int, seed: int) -> Dict[str, Any]:
 
 
 def measure_encoder(row: Tuple[str, Any, int], *inputs: Any) -> Dict[str, Any]:
-    """A row whose classifiers are fine-tuned encoders; the first of a seed pays for the training."""
-    from denoise_finetune import measure_finetuned
+    """A row whose classifiers or features are fine-tuned encoders; the first of a seed pays for the training."""
+    from denoise_finetune import finetuned_splits, load_finetuned, measure_finetuned
 
+    if row[:2] in ON_FINETUNED:
+        splits, data, encoder, work = inputs
+        classes = tuple(sorted(set(splits["train"].gold)))
+        codes = encode(splits["train"].noisy, classes)
+        branches = load_finetuned(data, encoder, work, codes, len(classes), row[2], "noisy")
+        return measure(*row, finetuned_splits(splits, branches))
     start, usage = time.perf_counter(), time.process_time()
     found = measure_finetuned(*row, *inputs)
     found.update(seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - usage)
@@ -312,7 +329,7 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
     fetch_encoder(args.encoder, encoder)
     done = {(r["dataset"], r["method"], str(r["gold"]), r["seed"]) for r in rows}
     plan = [(name, *row, seed) for seed in range(args.seeds) for name in LOADERS for row in ROWS]
-    plan += [("semeval_finetuned", *row, seed) for seed in range(args.finetune) for row in FINETUNED]
+    plan += [("semeval_finetuned", *row, seed) for seed in range(args.finetune) for row in [*FINETUNED, *ON_FINETUNED]]
     plan += [(name, m, HELD_OUT, seed) for seed in range(args.seeds) for name in SELECTION for m in SELECTORS]
     plan += [("speed", m, 1749 * k, 0) for k in (1, 4, 16) for m in ("robust_uu", "sidyp")]
     splits: Dict[str, Dict[str, Split]] = {}

@@ -10,7 +10,7 @@ import numpy
 from spacy_llmjudge.evaluation.significance import compare
 from spacy_llmjudge.storage import read_json, write_bytes, write_json
 
-HEAD = Path(__file__).with_name("benchmark_head.md")
+HEAD = Path(__file__).with_name("benchmark_intro.md")
 # what was tried and did not work
 FAILED = Path(__file__).with_name("benchmark_failed.md")
 PACKAGES = ("spacy", "spacy-transformers", "spacy-llm", "torch", "thinc")

@@ -3,6 +3,7 @@
 The path of an item is its pooled vector after each epoch, so items of all splits are recorded while
 the encoder learns: nothing but the training labels is learned from.
 """
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
@@ -106,8 +107,19 @@ def load_finetuned(data: Path, encoder: Path, work: Path, codes: np.ndarray, n_c
     return Branches(*apply("train"), apply)
 
 
+def finetuned_splits(splits: Dict[str, Any], branches: Branches) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Split]): The same items with the vectors of the fine-tuned encoders, after the last
+    epoch, as features."""
+    return {split: replace(found, features=_vectors(branches.apply(split)[1])) for split, found in splits.items()}
+
+
+def _vectors(paths: np.ndarray) -> np.ndarray:
+    """Shape (M, n, E, width) to (n, M * width): encoders that were trained apart share no axes."""
+    return np.concatenate(list(paths[:, :, -1]), axis=1)
+
+
 def measure_finetuned(method: str, gold: Any, seed: int, splits: Dict[str, Any], data: Path, encoder: Path, work: Path) -> Dict[str, float]:
-    """Plain fine-tuning and what stands on it, with the scores of `benchmark_denoise.py`."""
+    """Plain fine-tuning and what stands on its probabilities, with the scores of `benchmark_denoise.py`."""
     from sklearn.metrics import f1_score
 
     train, test = splits["train"], splits["test"]
@@ -117,8 +129,11 @@ def measure_finetuned(method: str, gold: Any, seed: int, splits: Dict[str, Any],
     name = "gold" if method == "all_gold" else "noisy"
     branches = load_finetuned(data, encoder, work, learned, n, seed, name)
     inside, outside = branches.probabilities.mean(axis=0), branches.apply("test")[0].mean(axis=0)
-    if method == "sidyp":
-        done = refine_sidyp(train.features, train.noisy, classifiers=branches, seed=seed)
+    if method.startswith("sidyp"):
+        # as in the published runs, which were told the share of wrong labels
+        wrong = float(np.mean(np.array(train.noisy, dtype=object) != np.array(train.gold)))
+        replay: Dict[str, Any] = {"faithful": True, "noise_rate": wrong} if method == "sidyp_faithful" else {}
+        done = refine_sidyp(train.features, train.noisy, classifiers=branches, seed=seed, **replay)
         inside, outside = done.probabilities, done.predict("test")
     elif method == "prior_correction":
         chosen = np.random.default_rng(seed).choice(len(codes), gold, replace=False)

@@ -7,7 +7,7 @@ import numpy as np
 
 from spacy_llmjudge.storage import read_json, write_bytes, write_json
 
-HEAD = Path(__file__).parent / "denoise_head.md"
+HEAD = Path(__file__).parent / "denoise_intro.md"
 SCORES = ("accuracy", "macro_f1", "train_accuracy", "train_macro_f1", "ece", "seconds", "cpu_seconds", "rss_mb",
           "stage_classifier", "stage_candidates", "stage_dynamic_prior",
           "auroc", "accepted", "right", "wrong_share", "fell_back")

@@ -67,7 +67,7 @@ def make_plan(
     at_most (int): Documents of the pool that will be asked about, see `rounds.judge`; 0 means all.
     RETURNS (Dict[str, Any]): The plan, with `model`, `prices`, `prices_as_of` and `max_cost`.
     """
-    from ..judge.planning import plan_judging
+    from ..judge.cost_estimate import plan_judging
     from ..models.prices import read_prices
     from ..storage import require_file
 

@@ -1,6 +1,6 @@
 """The file of a ledger as a file: opened, given its tables, read out where it was cut.
 
-Nothing here is safe beside another process that does the same: `ledger_presence.open_alone` is.
+Nothing here is safe beside another process that does the same: `ledger_lock.open_alone` is.
 """
 import secrets
 import sqlite3

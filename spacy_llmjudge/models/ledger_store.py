@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
 from .ledger_file import PATIENCE, explain, hold, let_go, open_file, rescue_if_cut, use_tables
-from .ledger_presence import announce, is_alive, open_alone, presence_path, remove_dead
+from .ledger_lock import announce, is_alive, open_alone, presence_path, remove_dead
 
 NANO = 1_000_000_000
 _GROUP = 256

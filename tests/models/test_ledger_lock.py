@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.models.ledger_presence import (
+from spacy_llmjudge.models.ledger_lock import (
     announce,
     is_alive,
     open_alone,
@@ -17,7 +17,7 @@ from spacy_llmjudge.models.ledger_presence import (
 CODE = """
 import sys
 from pathlib import Path
-from spacy_llmjudge.models.ledger_presence import announce, presence_path
+from spacy_llmjudge.models.ledger_lock import announce, presence_path
 held = announce(presence_path(Path(sys.argv[1]), "other"))
 print("locked", flush=True)
 sys.stdin.read()
@@ -52,7 +52,7 @@ def test_a_killed_process_is_dead(tmp_path):
 OPENS = """
 import sys, time
 from pathlib import Path
-from spacy_llmjudge.models.ledger_presence import open_alone
+from spacy_llmjudge.models.ledger_lock import open_alone
 with open_alone(Path(sys.argv[1])):
     print("in", flush=True)
     sys.stdin.read()
@@ -64,7 +64,7 @@ def test_one_process_opens_at_a_time_and_a_killed_one_holds_up_nobody(tmp_path, 
     command = [sys.executable, "-c", OPENS, str(ledger)]
     other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "in\n"
-    monkeypatch.setattr("spacy_llmjudge.models.ledger_presence.PATIENCE", 0.1)
+    monkeypatch.setattr("spacy_llmjudge.models.ledger_lock.PATIENCE", 0.1)
     with pytest.raises(LLMJudgeError, match="J326.*l.db.*another process"):
         with open_alone(ledger):
             pass
@@ -97,14 +97,14 @@ def test_a_file_system_without_locks_is_left_to_sqlite(tmp_path, monkeypatch):
     def refuse(*args):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("spacy_llmjudge.models.ledger_presence.fcntl.flock", refuse)
+    monkeypatch.setattr("spacy_llmjudge.models.ledger_lock.fcntl.flock", refuse)
     with open_alone(tmp_path / "l.db"):
         pass
 
 
 def test_without_locks_on_folders_a_file_is_the_lock(tmp_path, monkeypatch):
     """As on Windows."""
-    monkeypatch.setattr("spacy_llmjudge.models.ledger_presence.fcntl", None)
+    monkeypatch.setattr("spacy_llmjudge.models.ledger_lock.fcntl", None)
     with open_alone(tmp_path / "l.db"):
         assert is_alive(tmp_path / ".l.db.opening")
     assert list(tmp_path.iterdir()) == []

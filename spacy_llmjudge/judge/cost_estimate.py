@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 
 from ..models.ledger import LedgerModel
 from ..models.ledger_store import NANO
-from ..models.plan import plan_requests
+from ..models.dry_run import plan_requests
 from .component import LLMJudge
 
 # A place where no ledger is: a model without one is planned as if its ledger were still to be made.

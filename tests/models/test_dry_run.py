@@ -5,7 +5,7 @@ from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.models.ledger import make_ledger_model
 from spacy_llmjudge.models.openai import make_openai_model
-from spacy_llmjudge.models.plan import plan_requests
+from spacy_llmjudge.models.dry_run import plan_requests
 
 PRICES = {"as_of": "2026-01-31", "usd_per_million_tokens": {"tiny": {"input": 1.0, "output": 4.0}}}
 
