@@ -2,8 +2,8 @@
 
 They are the means of the encoder's middle and last layer, side by side. The last layer of a sentence
 encoder knows what a text is about, but has washed out how it is said, such as whether it asks: on the
-topics of the demo, logistic regression on all gold is right on 62 % with the last layer, on 64 % with
-the middle one, and on 69 % with both.
+topics of the demo the log-loss on LLM labels that were held out is 1.24 with the last layer, 1.22 with
+the middle one, and 1.12 with both, as well as with all (`scripts/topics_layers.py`).
 """
 import io
 from pathlib import Path
