@@ -78,8 +78,8 @@ class Cell:
         self.corpus
         return self.shared / "replies.jsonl"
 
-    def train(self, name: str, silver: Optional[Path]) -> Path:
-        """Train a student, or find it. RETURNS (Path): The model."""
+    def train(self, name: str, silver: Optional[Path], start: Optional[Path] = None) -> Path:
+        """Train a student, from the pretrained encoder or further, or find it. RETURNS (Path): The model."""
         overrides: Dict[str, Any] = {
             "paths.encoder": str(fetch(self.work)),
             "paths.gold": str(self.corpus / "labelled.spacy"),
@@ -90,7 +90,7 @@ class Cell:
         if silver:
             overrides["paths.silver"] = str(silver)
         folder = self.folder / "models" / name
-        train_student(self.config, folder, overrides=overrides)
+        train_student(self.config, folder, start=start, overrides=overrides)
         return folder / "model-best"
 
     def annotate(self, name: str, model: Path) -> Path:
@@ -213,11 +213,17 @@ def llm_labels(cell: Cell, calls: int) -> Made:
     return label_as_judged(cell, f"llm_labels-{calls}", judge_first(cell, calls))
 
 
-def teach(cell: Cell, calls: int) -> Path:
+def llm_labels_long(cell: Cell, calls: int) -> Made:
+    """Trained as long as ours: the student goes on with the same labels."""
+    start, silver = llm_labels(cell, calls)
+    return cell.train(f"llm_labels_long-{calls}", silver, start), silver
+
+
+def teach(cell: Cell, calls: int) -> Tuple[Path, Path]:
     """Round 1 of ours: the judge reads what the seed student has the most doubt about, and a student of its
     labels annotates the pool. The seed student's own labels of the rest would drown them.
 
-    RETURNS (Path): The judged pool and dev, annotated by that student.
+    RETURNS (Tuple[Path, Path]): That student, and the judged pool and dev that it annotated.
     """
     texts = doubted_texts(seed_annotated(cell), cell.replies, calls)
     name = f"doubted-{calls}"
@@ -227,18 +233,19 @@ def teach(cell: Cell, calls: int) -> Path:
     else:
         judged = cell.judge(seed_annotated(cell), name, texts)
         teacher = label_as_judged(cell, name, judged)[0]
-    return cell.judge(cell.annotate(name, teacher), str(calls), texts)
+    return teacher, cell.judge(cell.annotate(name, teacher), str(calls), texts)
 
 
 def ours(cell: Cell, calls: int) -> Made:
-    """Round 2: judge and student fused, conformal, on the whole pool."""
+    """Round 2: judge and student fused, conformal, on the whole pool; the student goes on with that."""
     return selected("ours", conformal(Q, HARD), cell, calls)
 
 
 def selected(name: str, text: str, cell: Cell, calls: int) -> Made:
     """Ours with the selection and the policy in a config's text."""
-    silver = cell.select(f"{name}-{calls}", teach(cell, calls), text)
-    return cell.train(f"{name}-{calls}", silver), silver
+    teacher, judged = teach(cell, calls)
+    silver = cell.select(f"{name}-{calls}", judged, text)
+    return cell.train(f"{name}-{calls}", silver, teacher), silver
 
 
 def pool_gold(cell: Cell, calls: int) -> Made:
@@ -256,6 +263,7 @@ METHODS: Dict[str, Tuple[Callable[[Cell, int], Made], Tuple[int, ...], bool]] = 
     "bond": (bond, (0,), True),
     "collaborative": (collaborative, (1500,), True),
     "llm_labels": (llm_labels, CALLS, False),
+    "llm_labels_long": (llm_labels_long, (300, 1500), False),
     "ours": (ours, CALLS, True),
     "pool_gold": (pool_gold, (1500, 0), False),
 }
@@ -321,7 +329,7 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
 def settings_of(method: str) -> Dict[str, Any]:
     settings = dict(SEED_TRAINING if method == "seed" else TRAINING)
     if method.startswith("ours"):
-        settings.update(q=Q, floor=FLOOR)
+        settings.update(q=Q, floor=FLOOR, goes_on=True)
     if method in CURVE:
         settings["q"] = CURVE[method]
     return settings

@@ -20,6 +20,7 @@ TITLES = {
     "bond": "after BOND: sure tokens only, 2 teachers",
     "collaborative": "collaborative filter, as published",
     "llm_labels": "LLM labels as they are",
+    "llm_labels_long": "the same, trained as long as ours",
     "ours": "ours",
     "pool_gold": "pool gold (ceiling)",
 }

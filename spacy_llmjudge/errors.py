@@ -61,6 +61,7 @@ class Errors(metaclass=_WithCodes):
     J655 = "{path} is not a spaCy pipeline with a component '{ner_name}' (found: {found}). Give a pipeline with NER, or name its component."
     J656 = "The component '{name}' cannot be taught the entities of '{text}': no sequence of its actions gives them. Look for labels that it does not have and for entities that begin or end with a space."
     J657 = "judged_share = {share} is no share. Give the least share of the silver documents that the judge has read: a number from 0 to 1."
+    J658 = "The training cannot go on from {path}: {reason}. Give a pipeline that was trained with a config like this one on the same labels, or start from the pretrained encoder."
 
     # Corpora
     J600 = "{path} has a suffix that cannot be read. Known are {suffixes}; rename or convert the file."

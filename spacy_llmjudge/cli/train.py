@@ -15,6 +15,7 @@ def train_cli(
     output: Path = Arg(..., help="Folder that gets model-best"),
     seed_model: str = Opt("none", "--seed-model", help="Do not train: take this pipeline (a folder or a package with NER)"),
     ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component of --seed-model"),
+    start: Optional[Path] = Opt(None, "--go-on-from", help="Go on from this trained pipeline, with its components instead of the config's"),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     step: str = Opt("train", "--step", help="Name of this step in the table of times"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
@@ -33,7 +34,7 @@ def train_cli(
             msg.good(f"Took {seed_model} as the student (labels: {result['labels']})")
             return
         result = train_student(
-            config, output, overrides=overrides_of(ctx), gpu_id=gpu_id
+            config, output, start=start, overrides=overrides_of(ctx), gpu_id=gpu_id
         )
     if result["trained"]:
         msg.good(f"Trained {output / 'model-best'} in {result['seconds']:.0f} s")

@@ -7,6 +7,7 @@ from typing import Any, Dict, Optional
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import (
+    read_docs,
     read_json,
     require_file,
     sha256_bytes,
@@ -23,6 +24,7 @@ def train_student(
     config: Path,
     output: Path,
     *,
+    start: Optional[Path] = None,
     overrides: Optional[Dict[str, Any]] = None,
     gpu_id: int = -1,
 ) -> Dict[str, Any]:
@@ -30,6 +32,8 @@ def train_student(
 
     config (Path): A spaCy training config.
     output (Path): The folder; it appears when the training is over and not before.
+    start (Optional[Path]): A pipeline to go on from: its components take the place of those in the config.
+        None begins with the pretrained encoder and a head that knows nothing.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
     gpu_id (int): The GPU, or -1 for the CPU.
     RETURNS (Dict[str, Any]): `fingerprint`, `seconds`, `score` (on the config's dev corpus at the
@@ -39,7 +43,7 @@ def train_student(
 
     config, output = require_file(config, "Run `init` to get the configs."), Path(output)
     overrides = dict(overrides or {})
-    fingerprint = _fingerprint(config, overrides)
+    fingerprint = _fingerprint(config, overrides, start)
     record = output / TRAINED
     if record.exists() and (output / "model-best").exists():
         known = read_json(record)
@@ -47,8 +51,11 @@ def train_student(
             return {**known, "trained": False}
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    start = time.perf_counter()
+    begin = time.perf_counter()
+    written = partial.with_suffix(".cfg")
     try:
+        if start is not None:
+            config = _go_on_from(Path(start), config, overrides, written)
         train(config, partial, use_gpu=gpu_id, overrides=overrides)
         # the number of steps is fixed: the last model is the one that was asked for
         shutil.rmtree(partial / "model-best")
@@ -56,7 +63,7 @@ def train_student(
         performance = read_json(partial / "model-best" / "meta.json")["performance"]
         result = {
             "fingerprint": fingerprint,
-            "seconds": round(time.perf_counter() - start, 2),
+            "seconds": round(time.perf_counter() - begin, 2),
             "score": performance.get("ents_f", performance.get("cats_score")),
         }
         write_json(partial / TRAINED, result)
@@ -65,6 +72,7 @@ def train_student(
         raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        written.unlink(missing_ok=True)
     return {**result, "trained": True}
 
 
@@ -102,7 +110,37 @@ def adopt_student(model: str, output: Path, ner_name: str = "ner") -> Dict[str, 
     return {"labels": list(nlp.get_pipe(ner_name).labels), "trained": False}
 
 
-def _fingerprint(config: Path, overrides: Dict[str, Any]) -> str:
+def _go_on_from(start: Path, config: Path, overrides: Dict[str, Any], output: Path) -> Path:
+    """Write the config with the components of a trained pipeline instead of its own.
+
+    RETURNS (Path): The written config.
+    RAISES (LLMJudgeError): J658 where the pipeline lacks a component, or its NER a label of the gold.
+    """
+    import spacy
+    from spacy.util import load_config
+
+    try:
+        nlp = spacy.load(start)
+    except OSError as error:
+        raise LLMJudgeError(Errors.J658.format(path=start, reason="it is no spaCy pipeline")) from error
+    loaded = load_config(config, overrides=overrides, interpolate=False)
+    names = loaded["nlp"]["pipeline"]
+    reason = None
+    if set(names) - set(nlp.pipe_names):
+        reason = f"it has {nlp.pipe_names}, and the config trains {names}"
+    elif "ner" in names and loaded.get("paths", {}).get("gold"):
+        gold = read_docs(loaded["paths"]["gold"], nlp.vocab)
+        new = {ent.label_ for doc in gold for ent in doc.ents} - set(nlp.get_pipe("ner").labels)
+        reason = f"its NER does not know the labels {sorted(new)}" if new else None
+    if reason is not None:
+        raise LLMJudgeError(Errors.J658.format(path=start, reason=reason))
+    loaded["components"] = {name: {"source": str(start)} for name in names}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    loaded.to_disk(output)
+    return output
+
+
+def _fingerprint(config: Path, overrides: Dict[str, Any], start: Optional[Path]) -> str:
     """Hash what a training depends on: the config, its overrides, and the files that they name."""
     from spacy.util import load_config
 
@@ -118,8 +156,10 @@ def _fingerprint(config: Path, overrides: Dict[str, Any]) -> str:
             contents[name] = sha256_path(folder)
         elif name != "encoder":
             require_file(folder, f"It is paths.{name} of {config}.")
-    text = sha256_bytes(config.read_bytes())
-    return sha256_json([text, overrides, contents])
+    parts = [sha256_bytes(config.read_bytes()), overrides, contents]
+    if start is not None:
+        parts.append(sha256_path(require_file(start, "It is the pipeline to go on from.")))
+    return sha256_json(parts)
 
 
 def _replace_folder(source: Path, target: Path) -> None:

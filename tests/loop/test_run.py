@@ -197,6 +197,12 @@ def test_a_round_asks_about_so_many_more_documents(fresh):
     assert read_json("metrics/round-1/judge.json")["pool"]["judged"] == 12
 
 
+def test_students_go_on_from_the_second_round(fresh):
+    run_loop(make_settings(fresh, goes_on=True))
+    inputs = [read_json(f"metrics/round-{n}/round.json")["stages"]["retrain"]["inputs"] for n in (1, 2)]
+    assert inputs[0]["start"] is None and inputs[1]["start"] == sha256_path("training/round-1/model-best")
+
+
 def test_all_documents_of_the_pool_are_judged_in_every_round(finished):
     folder, _ = finished
     for number in (1, 2):

@@ -4,7 +4,7 @@ import pytest
 import spacy
 
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.storage import read_json
+from spacy_llmjudge.storage import read_json, write_docs
 from spacy_llmjudge.training.student import adopt_student, train_student
 
 CONFIG = Path(__file__).parents[2] / "configs" / "student_cpu.cfg"
@@ -75,3 +75,40 @@ def test_a_pipeline_without_ner_is_one_line(tmp_path):
 def test_a_pipeline_that_does_not_exist_is_one_line(tmp_path):
     with pytest.raises(LLMJudgeError, match=r"\[J655\].*nope"):
         adopt_student(str(tmp_path / "nope"), tmp_path / "m")
+
+
+def test_a_student_goes_on_from_another(small_corpus, small_student, tmp_path):
+    still = {**settings(small_corpus), "training.optimizer.learn_rate": 0.0}
+    found = train_student(CONFIG, tmp_path / "m", start=small_student, overrides=still)
+    for part in ("tok2vec/model", "ner/model", "ner/moves"):
+        before, after = ((folder / part).read_bytes() for folder in (small_student, tmp_path / "m" / "model-best"))
+        assert before == after, part
+    assert found["trained"]
+    assert not train_student(CONFIG, tmp_path / "m", start=small_student, overrides=still)["trained"]
+    moved = train_student(CONFIG, tmp_path / "m", start=small_student, overrides=settings(small_corpus))
+    assert moved["trained"]
+    assert (tmp_path / "m/model-best/ner/model").read_bytes() != (small_student / "ner/model").read_bytes()
+    nlp = spacy.load(tmp_path / "m" / "model-best")
+    assert all("source" not in block for block in nlp.config["components"].values())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m"]
+
+
+def test_what_cannot_be_gone_on_from_is_one_line(small_corpus, small_student, tmp_path):
+    def go_on(start, **changes):
+        overrides = {**settings(small_corpus), **changes}
+        with pytest.raises(LLMJudgeError) as caught:
+            train_student(CONFIG, tmp_path / "m", start=start, overrides=overrides)
+        assert not (tmp_path / "m").exists() and "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "[J001]" in go_on(tmp_path / "nope")
+    (tmp_path / "empty").mkdir()
+    assert "[J658]" in go_on(tmp_path / "empty") and "no spaCy pipeline" in go_on(tmp_path / "empty")
+    spacy.blank("en").to_disk(tmp_path / "blank")
+    assert "the config trains ['tok2vec', 'ner']" in go_on(tmp_path / "blank")
+    nlp = spacy.blank("en")
+    doc = nlp("Ask Ada")
+    doc.ents = [spacy.tokens.Span(doc, 1, 2, label="PERSON")]
+    write_docs(tmp_path / "gold.spacy", [doc])
+    text = go_on(small_student, **{"paths.gold": str(tmp_path / "gold.spacy")})
+    assert "[J658]" in text and "does not know the labels ['PERSON']" in text
