@@ -201,7 +201,7 @@ def test_silver_keeps_its_promise_in_the_report(judged, small_corpus, tmp_path):
     silver = docs_of(tmp_path / "silver.spacy")
     assert len(silver) == report["documents"]["silver"] > 60
     assert sum(len(doc.ents) for doc in silver) == report["decisions"]["accepted"]
-    assert report["promise"]["q"] == 0.1
+    assert report["promise"]["q"] == 0.25
     assert "if these and the pool are random samples" in report["statement"]
     assert read_json(tmp_path / "selection.json") == report
 

@@ -34,9 +34,9 @@ class LoopSettings:
         their dotted names.
     rules (StopRules): When to end.
     at_most (int): Pool documents that a round asks the judge about, beside those of the rounds before it:
-        those with the most doubt; 0 asks about all.
-    goes_on (bool): From the second round on, a student goes on from that of the round before, instead of
-        from the pretrained encoder. Twice the steps for one price, where the student is good already.
+        those with the most doubt; 0 asks about all. The first round then learns from these alone.
+    goes_on (int): From this round on, a student goes on from that of the round before, instead of from the
+        pretrained encoder: twice the steps for one price, once that student is good. 0 never.
     stop_share (float): Share of dev that is kept apart from the evidence, to see whether students get
         better; 0 to under 1.
     calibrator (Optional[str]): A name in the registry `llmjudge_calibrators`; None takes the default.
@@ -55,7 +55,7 @@ class LoopSettings:
     overrides: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     rules: StopRules = StopRules()
     at_most: int = 0
-    goes_on: bool = False
+    goes_on: int = 0
     stop_share: float = 0.3
     calibrator: Optional[str] = None
     ner_name: str = "ner"
@@ -274,6 +274,9 @@ class _Round:
     def _filter(self) -> None:
         judged = self.corpus / "judged"
         selection = self.metrics / "selection.json"
+        overrides = self.settings.of("filter")
+        if self.settings.at_most and self.number == 1:
+            overrides.setdefault("silver.unjudged", False)
 
         def work() -> Dict[str, Any]:
             report = rounds.filter_candidates(
@@ -283,7 +286,7 @@ class _Round:
                 self.settings.filter,
                 self.silver,
                 selection,
-                overrides=self.settings.of("filter"),
+                overrides=overrides,
             )
             return {key: report[key] for key in ("decisions", "documents", "statement")}
 
@@ -292,7 +295,7 @@ class _Round:
             "evidence": judged / "dev",
             "gold": self.sources["dev"],
             "config": require_file(self.settings.filter, "Name a config such as configs/filter.cfg."),
-            "overrides": self.settings.of("filter"),
+            "overrides": overrides,
         }
         self.selected = self.stages.run("filter", inputs, [self.silver, selection], work)
 
@@ -308,8 +311,7 @@ class _Round:
             "paths.dev": str(self.stopping or self.sources["dev"]),
         }
 
-        # the seed student has seen a few sentences only: there is nothing to go on from
-        start = self.student if self.settings.goes_on and self.number > 1 else None
+        start = self.student if 0 < self.settings.goes_on <= self.number else None
 
         def work() -> Dict[str, Any]:
             train_student(

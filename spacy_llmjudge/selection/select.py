@@ -3,7 +3,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc
 
-from ..candidates import DECISIONS, get_candidates, set_candidates
+from ..candidates import DECISIONS, get_candidates, is_judged, set_candidates
 from .audit import truth_of
 from .decide import Decisions, decide
 from .inputs import Selector, make_tables
@@ -67,11 +67,13 @@ def select(
         **getattr(selector, "settings", {}),
         "silver": vars(policy),
     }
+    unjudged = 0 if policy.unjudged else sum(not is_judged(doc) for doc in pool_docs)
     report["documents"] = {
         "pool": len(pool_docs),
         "evidence": len(evidence_docs),
         "silver": len(kept),
-        "too_little_known": dropped,
+        "too_little_known": dropped - unjudged,
+        "left_out_unjudged": unjudged,
         "thinned_out": len(silver) - len(kept),
     }
     return list(pool_docs), kept, report

@@ -36,6 +36,8 @@ class SilverPolicy:
     outside_cut (float): A token is outside where the student gives that at least this probability.
     judged_outside (bool): In a document that the judge read, tokens that nobody lists are outside,
         whatever the student thinks of them. False: as in documents that nobody judged.
+    unjudged (bool): Use documents that the judge has not read. While the student knows little, its labels of
+        these drown what the judge said.
     max_missing (float): A document with a larger share of missing tokens is left out.
     """
 
@@ -45,6 +47,7 @@ class SilverPolicy:
     corrections: bool = True
     outside_cut: float = 0.9
     judged_outside: bool = True
+    unjudged: bool = True
     max_missing: float = 0.5
 
 
@@ -57,9 +60,9 @@ def make_silver(
     policy (SilverPolicy): What becomes what.
     key (str): The key of the candidate group.
     RETURNS (Optional[Doc]): A new document with the same tokens, entities where accepted, and
-        `spans["incorrect_spans"]`; None where too little of it is known.
+        `spans["incorrect_spans"]`; None where too little of it is known, or the policy leaves it out.
     """
-    if len(doc) == 0:
+    if len(doc) == 0 or not (policy.unjudged or is_judged(doc, key)):
         return None
     candidates = usable_candidates(get_candidates(doc, key), policy)
     accepted = [c for c in candidates if c.decision == "accepted"]

@@ -193,12 +193,14 @@ def test_a_round_asks_about_so_many_more_documents(fresh):
         report = read_json(f"metrics/round-{number}/judge.json")
         assert report["pool"] == {"judged": 10 * number, "not_asked": POOL - 10 * number}
         assert set(report["dev"]) == {"judged"}
+    silver = [texts_of(f"corpus/round-{number}/silver.spacy") for number in (1, 2)]
+    assert len(silver[0]) <= 10 < len(silver[1])
     run_loop(make_settings(fresh, at_most=12))
     assert read_json("metrics/round-1/judge.json")["pool"]["judged"] == 12
 
 
 def test_students_go_on_from_the_second_round(fresh):
-    run_loop(make_settings(fresh, goes_on=True))
+    run_loop(make_settings(fresh, goes_on=2))
     inputs = [read_json(f"metrics/round-{n}/round.json")["stages"]["retrain"]["inputs"] for n in (1, 2)]
     assert inputs[0]["start"] is None and inputs[1]["start"] == sha256_path("training/round-1/model-best")
 

@@ -169,6 +169,12 @@ def test_proposals_off_ignores_what_only_the_judge_saw():
     assert entities(silver_of(*both, corrections=False)) == [(8, 9, "RAIN")]
 
 
+def test_documents_that_nobody_judged_can_be_left_out():
+    assert entities(silver_of(PEST, state=None)) == entities(silver_of(PEST, unjudged=False)) == [(2, 4, "PEST")]
+    assert silver_of(PEST, state=None, unjudged=False) is None
+    assert silver_of(PEST, state="abstained", unjudged=False) is None
+
+
 def test_neighbouring_doubts_of_several_candidates():
     silver = silver_of(
         decided(0, 2, "A", "undecided", 0.5),
