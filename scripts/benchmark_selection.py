@@ -26,7 +26,7 @@ from spacy_llmjudge.selection.inputs import make_tables
 from spacy_llmjudge.selection.selectors import make_conformal
 from spacy_llmjudge.selection.silver import SilverPolicy
 from spacy_llmjudge.selection.table import CandidateTable
-from spacy_llmjudge.storage import read_docs, write_bytes, write_docs, write_json
+from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_docs, write_json
 
 CALLS = 1500
 DIALS = (0.05, 0.1, 0.2)
@@ -112,8 +112,21 @@ def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, l
     return pool.replace(correct=truth.correct), tables.evidence
 
 
-def measure(cell: Cell) -> Dict[str, Any]:
-    pool, evidence = seed_tables(cell)
+def measure(cell: Cell, known: Dict[str, Any], wanted: List[str]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): What is known of a seed, with the wanted parts measured."""
+    found: Dict[str, Any] = {"seed": cell.seed, **known, "calibration": dict(known.get("calibration", {}))}
+    if "seed" in wanted:
+        pool, evidence = seed_tables(cell)
+        found["q"] = dial(pool, evidence)
+        found["calibration"]["seed"] = calibration(pool, decide(pool, evidence, make_conformal(0.1)))
+    for name, make in (("taught", taught_tables), ("crossfit", crossfit_tables)):
+        if name in wanted:
+            pool, evidence = make(cell)
+            found["calibration"][name] = calibration(pool, decide(pool, evidence, make_conformal(0.1)))
+    return found
+
+
+def dial(pool: CandidateTable, evidence: CandidateTable) -> Dict[str, Any]:
     by_q = {}
     for q in DIALS:
         decisions = decide(pool, evidence, make_conformal(q))
@@ -125,11 +138,7 @@ def measure(cell: Cell) -> Dict[str, Any]:
                 for code, label in enumerate(pool.labels)
             },
         }
-    found: Dict[str, Any] = {"seed": cell.seed, "q": by_q, "calibration": {"seed": calibration(pool, decisions)}}
-    for name, tables in (("taught", taught_tables(cell)), ("crossfit", crossfit_tables(cell))):
-        decisions = decide(*tables, make_conformal(0.1))
-        found["calibration"][name] = calibration(tables[0], decisions)
-    return found
+    return by_q
 
 
 def count(pool: CandidateTable, accepted: np.ndarray) -> Dict[str, Any]:
@@ -199,6 +208,8 @@ def render(results: List[Dict[str, Any]]) -> str:
         "the last column has log-loss where both have one.",
     ]
     for key, title in CALIBRATIONS.items():
+        if not all(key in r["calibration"] for r in results):
+            continue
         lines += ["", title, "", "| source | n | ECE | Brier | log-loss | AUROC | log-loss, both |", "|---|---|---|---|---|---|---|"]
         for name in ("student", "judge", "fused"):
             found = [r["calibration"][key] for r in results]
@@ -223,10 +234,15 @@ def main(
     data: Path = typer.Option(..., help="Folder with mit_restaurant/"),
     work: Path = typer.Option(Path(".benchmark"), help="Folder for corpora and models"),
     output: Path = typer.Option(ROOT / "docs" / "selection", help="Where selection.json and selection.md go, without the suffix"),
+    only: str = typer.Option(",".join(CALIBRATIONS), help="Parts to measure, separated by commas; the others stay as they are"),
     # fmt: on
 ) -> None:
-    results = [measure(Cell("mit_restaurant", 10, seed, work, data)) for seed in SEEDS]
-    write_json(output.with_suffix(".json"), {"seeds": results})
+    path = output.with_suffix(".json")
+    known = {r["seed"]: r for r in read_json(path)["seeds"]} if path.exists() else {}
+    results = [
+        measure(Cell("mit_restaurant", 10, seed, work, data), known.get(seed, {}), only.split(",")) for seed in SEEDS
+    ]
+    write_json(path, {"seeds": results})
     text = render(results)
     write_bytes(output.with_suffix(".md"), text.encode("utf8"))
     print(text)
