@@ -158,7 +158,7 @@ def _line(row: Dict[str, Any]) -> str:
 
 
 def _share(value: Optional[float]) -> str:
-    return "-" if value is None else f".{round(1000 * value):03d}"
+    return "-" if value is None else f"{value:.3f}".removeprefix("0")
 
 
 def _versions() -> Dict[str, str]:
