@@ -163,6 +163,8 @@ COLLABORATIVE = '[selector]\n@llmjudge_selectors = "llmjudge.Collaborative.v1"\n
 HARD = "masking = false\nnegatives = false\n"
 # The share of wrong spans that ours accepts, and the least probability of one
 Q, FLOOR = 0.25, 0.3
+# As in configs/filter.cfg: what is likely but not accepted is missing
+MASKED = f"doubt_cut = {FLOOR}\noutside_cut = 0.0\nnegatives = false\n"
 
 Made = Tuple[Path, Optional[Path]]
 
@@ -271,7 +273,9 @@ METHODS: Dict[str, Tuple[Callable[[Cell, int], Made], Tuple[int, ...], bool]] = 
 CURVE = {f"ours_q{q:g}": q for q in (0.05, 0.1, 0.15, 0.2, 0.3)}
 for name, q in CURVE.items():
     METHODS[name] = (partial(selected, name, conformal(q, HARD)), CURVE_CALLS, True)
-METHODS["ours_masked"] = (partial(selected, "ours_masked", conformal(Q)), CURVE_CALLS, True)
+CURVE.update({f"ours_masked_q{q:g}": q for q in (0.05, Q)})
+for name in ("ours_masked_q0.05", f"ours_masked_q{Q:g}"):
+    METHODS[name] = (partial(selected, name, conformal(CURVE[name], MASKED)), CURVE_CALLS, True)
 FEW = ("seed", "llm_labels", "ours", "pool_gold")
 QUICK = ("mit_restaurant/10/seed/0/0", "mit_restaurant/10/llm_labels/300/0")
 

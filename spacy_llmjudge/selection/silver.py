@@ -21,7 +21,7 @@ from ..candidates import (
 )
 from .guarantees import clopper_pearson_upper
 
-# Under this probability a candidate raises no doubt about its tokens, and a negative verdict holds.
+# Under this probability a negative verdict holds, and no candidate raises doubt about its tokens.
 REJECTION_CUT = 0.15
 
 
@@ -33,6 +33,7 @@ class SilverPolicy:
     negatives (bool): Spans with a wrong label or boundary are kept as incorrect spans.
     proposals (bool): Use what only the judge saw, where it overlaps no candidate of the student.
     corrections (bool): Use what only the judge saw, where it overlaps one.
+    doubt_cut (float): A candidate that is neither accepted nor rejected is doubtful over this probability.
     outside_cut (float): A token is outside where the student gives that at least this probability.
     judged_outside (bool): In a document that the judge read, tokens that nobody lists are outside,
         whatever the student thinks of them. False: as in documents that nobody judged.
@@ -45,6 +46,7 @@ class SilverPolicy:
     negatives: bool = True
     proposals: bool = True
     corrections: bool = True
+    doubt_cut: float = REJECTION_CUT
     outside_cut: float = 0.9
     judged_outside: bool = True
     unjudged: bool = True
@@ -182,7 +184,7 @@ def _missing_tokens(
                 missing |= tokens
         elif candidate.decision == "rejected":
             refused |= tokens
-        elif _is_doubtful(candidate):
+        elif candidate.probability is None or candidate.probability > policy.doubt_cut:
             missing |= tokens
     if not _knows_outside(doc, policy, key):
         outside = get_outside(doc, key)
@@ -194,10 +196,6 @@ def _missing_tokens(
 
 def _knows_outside(doc: Doc, policy: SilverPolicy, key: str) -> bool:
     return policy.judged_outside and is_judged(doc, key)
-
-
-def _is_doubtful(candidate: Candidate) -> bool:
-    return candidate.probability is None or candidate.probability > REJECTION_CUT
 
 
 def _runs(tokens: Set[int]) -> List[Tuple[int, int]]:

@@ -38,7 +38,7 @@ def report(tmp_path):
     runs = [run("llm_labels", 300, s, 0.6 + s / 100) for s in range(3)] + [run("ours", 300, s, 0.7) for s in range(3)]
     for one in runs:
         keep_counts(tmp_path, one, 2 if one["method"] == "ours" else 1)
-    runs += [run("ours_q0.1", 300, 0, 0.65, 0.1), run("ours_masked", 300, 0, 0.68)]
+    runs += [run("ours_q0.1", 300, 0, 0.65, 0.1), run("ours_masked_q0.25", 300, 0, 0.68)]
     order = [(name_of(one), (*CELL, one["method"], one["llm_calls"], one["seed"])) for one in runs]
     order.append(("mit_restaurant/10/pool_gold/0/0", (*CELL, "pool_gold", 0, 0)))
     path = tmp_path / "benchmark.json"

@@ -63,6 +63,12 @@ def test_unlikely_candidates_raise_no_doubt():
     assert states(silver) == "OOOOOOOOO"
 
 
+def test_how_likely_a_doubt_is_can_be_set():
+    unlikely = decided(2, 4, "PEST", "undecided", 0.3)
+    assert states(silver_of(unlikely)) == states(silver_of(unlikely, doubt_cut=0.29)) == "OO--OOOOO"
+    assert states(silver_of(unlikely, doubt_cut=0.3)) == "OOOOOOOOO"
+
+
 def test_candidates_without_a_probability_are_missing():
     silver = silver_of(Candidate(2, 4, "PEST", decision="undecided"))
     assert states(silver) == "OO--OOOOO"
