@@ -13,6 +13,8 @@ from spacy_llmjudge.storage import read_json, write_bytes, write_json
 HEAD = Path(__file__).with_name("benchmark_intro.md")
 # what was tried and did not work
 FAILED = Path(__file__).with_name("benchmark_failed.md")
+# what ours is compared with, at equal calls
+RIVALS = ("llm_labels", "llm_labels_long")
 PACKAGES = ("spacy", "spacy-transformers", "spacy-llm", "torch", "thinc")
 TITLES = {
     "seed": "seed student",
@@ -43,8 +45,9 @@ def write_report(path: Path, order: Sequence[Tuple[str, Tuple[Any, ...]]], work:
     rows = [_aggregate(key, found, work) for key, found in groups.items()]
     before = {_key(row): row for row in report.get("rows", [])}
     for row in rows:
-        if "minus_llm_labels" not in row and "minus_llm_labels" in before.get(_key(row), {}):
-            row["minus_llm_labels"] = before[_key(row)]["minus_llm_labels"]
+        for name in (f"minus_{rival}" for rival in RIVALS):
+            if name not in row and name in before.get(_key(row), {}):
+                row[name] = before[_key(row)][name]
     missing = [name for name, _ in order if name not in runs]
     write_json(path, {"rows": rows, "missing": missing, "versions": _versions(), "runs": runs})
     table = [row for row in rows if not row["method"].startswith("ours_")]
@@ -77,12 +80,13 @@ def _aggregate(key: Tuple[Any, ...], runs: List[Dict[str, Any]], work: Path) -> 
         values = [run["silver"][source] for run in runs if "silver" in run]
         row[f"silver_{source}"] = round(_spread(values)[0], 4) if values else None
     if method.startswith("ours"):
-        pairs = [[_counts(work, key, name, seed) for seed in seeds] for name in (method, "llm_labels")]
-        if all(counts is not None for side in pairs for counts in side):
-            # documents are drawn, each with what all seeds did on it
-            ours, theirs = (numpy.sum(side, axis=0) for side in pairs)
-            found = compare(ours, theirs)
-            row["minus_llm_labels"] = {k: round(found[k], 5) for k in ("difference", "low", "high")}
+        for rival in RIVALS:
+            pairs = [[_counts(work, key, name, seed) for seed in seeds] for name in (method, rival)]
+            if all(counts is not None for side in pairs for counts in side):
+                # documents are drawn, each with what all seeds did on it
+                ours, theirs = (numpy.sum(side, axis=0) for side in pairs)
+                found = compare(ours, theirs)
+                row[f"minus_{rival}"] = {k: round(found[k], 5) for k in ("difference", "low", "high")}
     return row
 
 
@@ -103,8 +107,8 @@ def _table(rows: List[Dict[str, Any]]) -> str:
         lines += [f"\n## {dataset}" + (f", {shots} sentences a label" if shots else ""), ""]
         if shots in (5, 20):
             lines += ["The LLM had seen the 80 sentences of the 10-shot set.", ""]
-        lines.append("| method | LLM calls | seeds | test F1 | minus LLM labels | silver P | silver R | CPU minutes |")
-        lines.append("|---|---|---|---|---|---|---|---|")
+        lines.append("| method | LLM calls | seeds | test F1 | minus LLM labels | minus these, trained as long | silver P | silver R | CPU minutes |")
+        lines.append("|---|---|---|---|---|---|---|---|---|")
         for row in rows:
             if (row["dataset"], row["shots"]) == (dataset, shots):
                 lines.append(_line(row))
@@ -143,18 +147,23 @@ def _curve(runs: Dict[str, Dict[str, Any]]) -> str:
 
 def _line(row: Dict[str, Any]) -> str:
     spread = f" ± {100 * row['f_std']:.1f}" if row["f_std"] is not None else ""
-    gain = row.get("minus_llm_labels")
     cells = [
         TITLES.get(row["method"], row["method"]) + (" (e)" if row["uses_evidence"] else ""),
         str(row["llm_calls"] or "-"),
         str(len(row["seeds"])),
         f"{100 * row['f_mean']:.1f}{spread}",
-        "-" if gain is None else "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * gain[k] for k in ("difference", "low", "high"))),
+        *(_gain(row.get(f"minus_{rival}")) for rival in RIVALS),
         _share(row["silver_precision"]),
         _share(row["silver_recall"]),
         "-" if row["minutes"] is None else f"{row['minutes']:.1f}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _gain(gain: Optional[Dict[str, float]]) -> str:
+    if gain is None:
+        return "-"
+    return "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * gain[k] for k in ("difference", "low", "high")))
 
 
 def _share(value: Optional[float]) -> str:

@@ -88,10 +88,10 @@ def test_a_document_without_candidates_needs_no_second_run():
 
     doc = Doc(Vocab(), words=["nothing"])
     set_status(doc, "not_sent", "no_candidates")
-    assert rounds._is_asked([doc])
+    assert rounds.is_asked([doc])
     set_status(doc, "not_sent", "budget")
-    assert not rounds._is_asked([doc])
+    assert not rounds.is_asked([doc])
     set_status(doc, "abstained", "budget")
-    assert not rounds._is_asked([doc]), "one of its windows was not sent"
+    assert not rounds.is_asked([doc]), "one of its windows was not sent"
     set_status(doc, "abstained", "timeout")
-    assert rounds._is_asked([doc])
+    assert rounds.is_asked([doc])

@@ -29,7 +29,8 @@ def make_settings(folder, *, judge="recorded", overrides=None, **changes):
     own = {
         "student": {"training.max_steps": 12},
         "judge": {"paths.rules": "assets/rules.txt", "paths.replies": "assets/responses.jsonl"},
-        "filter": {"selector.q": 0.2},
+        # with a lower floor all rounds accept the same, and the second is the last
+        "filter": {"selector.q": 0.2, "selector.floor": 0.5},
     }
     for name, settings in (overrides or {}).items():
         own[name] = settings
