@@ -29,6 +29,7 @@ from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_json
 from spacy_llmjudge.training.encoder import MINILM, fetch_encoder
 from spacy_llmjudge.training.student import train_student
 
+RECORDED = ROOT / "configs" / "judges" / "recorded.cfg"
 CALLS = (300, 750, 1500)
 CURVE_CALLS = (300,)
 # (data set, shots): its seeds, and whether it has all methods or a few
@@ -121,7 +122,7 @@ class Cell:
             rounds.judge(
                 annotated / split,
                 folder / split,
-                ROOT / "configs" / "judges" / "recorded.cfg",
+                RECORDED,
                 overrides={
                     "paths.replies": str(replies),
                     "paths.labelled": str(self.corpus / "labelled.spacy"),
@@ -270,12 +271,13 @@ METHODS: Dict[str, Tuple[Callable[[Cell, int], Made], Tuple[int, ...], bool]] = 
     "pool_gold": (pool_gold, (1500, 0), False),
 }
 # F1 against q, and the same with doubtful tokens missing: on one seed
-CURVE = {f"ours_q{q:g}": q for q in (0.05, 0.1, 0.15, 0.2, 0.3)}
-for name, q in CURVE.items():
-    METHODS[name] = (partial(selected, name, conformal(q, HARD)), CURVE_CALLS, True)
-CURVE.update({f"ours_masked_q{q:g}": q for q in (0.05, Q)})
-for name in ("ours_masked_q0.05", f"ours_masked_q{Q:g}"):
-    METHODS[name] = (partial(selected, name, conformal(CURVE[name], MASKED)), CURVE_CALLS, True)
+CURVE = {
+    **{f"ours_q{q:g}": (q, HARD) for q in (0.05, 0.1, 0.15, 0.2, 0.3)},
+    **{f"ours_masked_q{q:g}": (q, MASKED) for q in (0.05, Q)},
+}
+METHODS.update(
+    {name: (partial(selected, name, conformal(*dial)), CURVE_CALLS, True) for name, dial in CURVE.items()}
+)
 FEW = ("seed", "llm_labels", "ours", "pool_gold")
 QUICK = ("mit_restaurant/10/seed/0/0", "mit_restaurant/10/llm_labels/300/0")
 
@@ -286,7 +288,7 @@ def list_rows() -> List[Tuple[str, Tuple[Any, ...]]]:
     for (dataset, shots), (seeds, is_full) in CELLS.items():
         for seed in seeds:
             for method, (_, calls, _) in METHODS.items():
-                if method.startswith("ours_") and seed:
+                if method in CURVE and seed:
                     continue
                 if not is_full:
                     calls = tuple(n for n in calls if n in (0, 1500))
@@ -335,7 +337,7 @@ def settings_of(method: str) -> Dict[str, Any]:
     if method.startswith("ours"):
         settings.update(q=Q, floor=FLOOR, goes_on=True)
     if method in CURVE:
-        settings["q"] = CURVE[method]
+        settings["q"], _ = CURVE[method]
     return settings
 
 

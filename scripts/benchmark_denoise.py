@@ -186,7 +186,7 @@ def denoise(method: str, gold: Any, seed: int, splits: Dict[str, Split]) -> Deno
         moved = reweight(done.probabilities, old, prior)
         return _denoised(moved, classes, lambda new: reweight(done.predict(new), old, prior))
     # The share of wrong labels is known for the replay only, as its authors set it from outside.
-    replay = dict(faithful=True, noise_rate=float(np.mean(np.array(noisy, dtype=object) != np.array(train.gold))))
+    replay = dict(faithful=True, noise_rate=train.wrong_share)
     leak = (splits["test"].features, splits["test"].gold) if method.endswith("leak") else None
     extra: Dict[str, Any] = {
         "sidyp": {},

@@ -2,6 +2,7 @@
 import platform
 import statistics
 from collections import defaultdict
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -120,12 +121,9 @@ def _curve(runs: Dict[str, Dict[str, Any]]) -> str:
     rows = [run for run in runs.values() if run["method"].startswith("ours_")]
     if not rows:
         return ""
-    (cell,) = {(run["dataset"], run["shots"], run["llm_calls"], run["seed"]) for run in rows}
-    rows += [
-        run
-        for run in runs.values()
-        if run["method"] == "ours" and (run["dataset"], run["shots"], run["llm_calls"], run["seed"]) == cell
-    ]
+    where = itemgetter("dataset", "shots", "llm_calls", "seed")
+    (cell,) = set(map(where, rows))
+    rows += [run for run in runs.values() if run["method"] == "ours" and where(run) == cell]
     lines = [
         "",
         "## F1 against q",

@@ -8,11 +8,11 @@ selected are the candidates of the 1,500 pool sentences that the LLM answered fo
 hidden gold says which of them are wrong. Writes docs/selection.json and docs/selection.md.
 """
 from pathlib import Path
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Callable, Container, Dict, List, Tuple
 
 import numpy as np
 import typer
-from benchmark import SEED_TRAINING, Cell, fetch, judge_first, llm_labels
+from benchmark import RECORDED, SEED_TRAINING, Cell, fetch, judge_first, llm_labels
 from benchmark_data import ROOT, answered_docs, asked_texts, labelled_replies
 from spacy.vocab import Vocab
 
@@ -31,12 +31,6 @@ from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_docs
 CALLS = 1500
 DIALS = (0.05, 0.1, 0.2)
 SEEDS = (0, 1, 2)
-CALIBRATIONS = {
-    "seed": "The seed student, dev as evidence, 1,500 sentences:",
-    "taught": "A student that learned from the LLM's labels of 750 sentences, dev as evidence, the other 750:",
-    "crossfit": "The seed student, the 80 labelled sentences as cross-fitted evidence, 1,500 sentences:",
-}
-
 
 Tables = Tuple[CandidateTable, CandidateTable]
 
@@ -49,10 +43,10 @@ def seed_tables(cell: Cell) -> Tables:
 
 def taught_tables(cell: Cell) -> Tables:
     """A student of the LLM's labels of the first 750 sentences, and the judge, on the other 750."""
-    seen = asked_texts(cell.corpus, cell.replies, CALLS // 2)
+    texts = asked_texts(cell.corpus, cell.replies, CALLS)
     annotated = cell.annotate(f"llm_labels-{CALLS // 2}", llm_labels(cell, CALLS // 2)[0])
-    judged = cell.judge(annotated, str(CALLS), asked_texts(cell.corpus, cell.replies, CALLS))
-    return read_tables(cell, judged / "pool", judged / "dev", cell.corpus / "dev.spacy", set(seen))
+    judged = cell.judge(annotated, str(CALLS), texts)
+    return read_tables(cell, judged / "pool", judged / "dev", cell.corpus / "dev.spacy", leave_out=set(texts[: CALLS // 2]))
 
 
 def crossfit_tables(cell: Cell) -> Tables:
@@ -60,7 +54,6 @@ def crossfit_tables(cell: Cell) -> Tables:
     has not seen it, and judged with the other half as examples."""
     folder = cell.folder / "crossfit"
     replies = labelled_replies(cell.data / cell.dataset, cell.replies, folder / "replies.jsonl")
-    judge = ROOT / "configs" / "judges" / "recorded.cfg"
     student = {
         "paths.encoder": str(fetch(cell.work)),
         "system.seed": cell.seed,
@@ -69,7 +62,7 @@ def crossfit_tables(cell: Cell) -> Tables:
     settings = CrossfitSettings(
         labelled=cell.corpus / "labelled.spacy",
         config=cell.config,
-        judge=judge,
+        judge=RECORDED,
         output=folder,
         training=cell.folder / "models" / "crossfit",
         calibration=folder / "calibration.json",
@@ -85,11 +78,18 @@ def crossfit_tables(cell: Cell) -> Tables:
         labels=settings.labelled,
     )
     own = {"paths.replies": str(replies), "paths.labelled": str(settings.labelled)}
-    rounds.judge(folder / "annotated-pool", folder / "judged-pool", judge, overrides=own)
-    return read_tables(cell, folder / "judged-pool", folder / "evidence", settings.labelled)
+    rounds.judge(folder / "annotated-pool", folder / "judged-pool", RECORDED, overrides=own)
+    return read_tables(cell, folder / "judged-pool", folder / "evidence", settings.labelled, random_sample=False)
 
 
-def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, leave_out: Set[str] = frozenset()) -> Tables:
+PARTS: Dict[str, Tuple[Callable[[Cell], Tables], str]] = {
+    "seed": (seed_tables, "The seed student, dev as evidence, 1,500 sentences:"),
+    "taught": (taught_tables, "A student that learned from the LLM's labels of 750 sentences, dev as evidence, the other 750:"),
+    "crossfit": (crossfit_tables, "The seed student, the 80 labelled sentences as cross-fitted evidence, 1,500 sentences:"),
+}
+
+
+def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, *, leave_out: Container[str] = (), random_sample: bool = True) -> Tables:
     """RETURNS (Tables): Candidates of the answered part of the pool, with `correct` from its hidden gold, and
     of the evidence.
     """
@@ -103,7 +103,7 @@ def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, l
             (evidence, held_out_gold),
         )
     )
-    settings = (make_conformal(0.1), SilverPolicy(), held_out_gold.stem == "dev")
+    settings = (make_conformal(0.1), SilverPolicy(), random_sample)
     tables = make_tables(docs, evidence, gold, *settings)
     truth = make_tables(evidence, docs, hidden, *settings).evidence
     pool = tables.pool.relabel(truth.labels)
@@ -115,14 +115,11 @@ def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, l
 def measure(cell: Cell, known: Dict[str, Any], wanted: List[str]) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): What is known of a seed, with the wanted parts measured."""
     found: Dict[str, Any] = {"seed": cell.seed, **known, "calibration": dict(known.get("calibration", {}))}
-    if "seed" in wanted:
-        pool, evidence = seed_tables(cell)
-        found["q"] = dial(pool, evidence)
-        found["calibration"]["seed"] = calibration(pool, decide(pool, evidence, make_conformal(0.1)))
-    for name, make in (("taught", taught_tables), ("crossfit", crossfit_tables)):
-        if name in wanted:
-            pool, evidence = make(cell)
-            found["calibration"][name] = calibration(pool, decide(pool, evidence, make_conformal(0.1)))
+    for name in (part for part in PARTS if part in wanted):
+        pool, evidence = PARTS[name][0](cell)
+        if name == "seed":
+            found["q"] = dial(pool, evidence)
+        found["calibration"][name] = calibration(pool, decide(pool, evidence, make_conformal(0.1)))
     return found
 
 
@@ -207,7 +204,7 @@ def render(results: List[Dict[str, Any]]) -> str:
         "ECE with ten bins of equal mass, against the pool's hidden gold. The student gives no number for what only the judge saw;",
         "the last column has log-loss where both have one.",
     ]
-    for key, title in CALIBRATIONS.items():
+    for key, (_, title) in PARTS.items():
         if not all(key in r["calibration"] for r in results):
             continue
         lines += ["", title, "", "| source | n | ECE | Brier | log-loss | AUROC | log-loss, both |", "|---|---|---|---|---|---|---|"]
@@ -234,7 +231,7 @@ def main(
     data: Path = typer.Option(..., help="Folder with mit_restaurant/"),
     work: Path = typer.Option(Path(".benchmark"), help="Folder for corpora and models"),
     output: Path = typer.Option(ROOT / "docs" / "selection", help="Where selection.json and selection.md go, without the suffix"),
-    only: str = typer.Option(",".join(CALIBRATIONS), help="Parts to measure, separated by commas; the others stay as they are"),
+    only: str = typer.Option(",".join(PARTS), help="Parts to measure, separated by commas; the others stay as they are"),
     # fmt: on
 ) -> None:
     path = output.with_suffix(".json")

@@ -29,6 +29,11 @@ class Split:
     gold: List[str]
     groups: Optional[List[int]] = None
 
+    @property
+    def wrong_share(self) -> float:
+        """The true share of wrong labels, refusals among them: what no method here knows."""
+        return float(np.mean(np.array(self.noisy, dtype=object) != np.array(self.gold)))
+
 
 class Found(NamedTuple):
     """A candidate entity: its sentence, (start, end, label), what the LLM and the gold say of it, and

@@ -131,8 +131,7 @@ def measure_finetuned(method: str, gold: Any, seed: int, splits: Dict[str, Any],
     inside, outside = branches.probabilities.mean(axis=0), branches.apply("test")[0].mean(axis=0)
     if method.startswith("sidyp"):
         # as in the published runs, which were told the share of wrong labels
-        wrong = float(np.mean(np.array(train.noisy, dtype=object) != np.array(train.gold)))
-        replay: Dict[str, Any] = {"faithful": True, "noise_rate": wrong} if method == "sidyp_faithful" else {}
+        replay: Dict[str, Any] = {"faithful": True, "noise_rate": train.wrong_share} if method == "sidyp_faithful" else {}
         done = refine_sidyp(train.features, train.noisy, classifiers=branches, seed=seed, **replay)
         inside, outside = done.probabilities, done.predict("test")
     elif method == "prior_correction":

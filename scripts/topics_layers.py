@@ -11,30 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import typer
+from transformers import AutoConfig
 
 from spacy_llmjudge.denoise.linear import out_of_fold
-from spacy_llmjudge.textcat.features import BATCH, MAX_PIECES, centre_layers
+from spacy_llmjudge.textcat.features import centre_layers, load_encoder
 
 ROOT = Path(__file__).parents[1]
 PENALTIES = (1.0, 3.0, 10.0)
 SEEDS = range(5)
-
-
-def embed_layers(texts, encoder):
-    """RETURNS (np.ndarray): The mean of every layer, shape (texts, layers, width)."""
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
-    tokenizer, model = AutoTokenizer.from_pretrained(encoder), AutoModel.from_pretrained(encoder).eval()
-    means = []
-    for start in range(0, len(texts), BATCH):
-        settings = {"padding": True, "truncation": True, "max_length": MAX_PIECES, "return_tensors": "pt"}
-        pieces = tokenizer(texts[start : start + BATCH], **settings)
-        with torch.inference_mode():
-            layers = torch.stack(model(**pieces, output_hidden_states=True).hidden_states[1:], dim=1)
-        mask = pieces["attention_mask"][:, None, :, None]
-        means.append(((layers * mask).sum(dim=2) / mask.sum(dim=2)).numpy())
-    return np.concatenate(means)
 
 
 def main(encoder: Path = typer.Option(..., help="Folder that the step `encoder` wrote")) -> None:
@@ -42,8 +26,8 @@ def main(encoder: Path = typer.Option(..., help="Folder that the step `encoder` 
     pool = [row for row in rows if row["split"] == "pool" and row["llm_label"]]
     classes = sorted({row["llm_label"] for row in pool})
     codes = np.array([classes.index(row["llm_label"]) for row in pool])
-    layers = embed_layers([row["text"] for row in pool], encoder)
-    last = layers.shape[1]
+    last = AutoConfig.from_pretrained(encoder).num_hidden_layers
+    layers = load_encoder(encoder, range(1, last + 1))([row["text"] for row in pool])
     for name, chosen in {
         "last": [last],
         "middle": [last // 2],

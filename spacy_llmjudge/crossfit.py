@@ -18,6 +18,7 @@ from .errors import Errors, LLMJudgeError
 from .judging import left_by_reason, make_judge_report, require_answers
 from .storage import (
     fold_of,
+    labels_of,
     process_shards,
     read_docs,
     require_file,
@@ -86,7 +87,7 @@ def crossfit(settings: CrossfitSettings, *, bar: Optional[Bar] = None) -> Dict[s
     bar = bar or (lambda text: nullcontext())
     folds = split_folds(settings)
     _require_blind_judge(settings, folds[0])
-    labels = sorted(rounds.labels_of(settings.labelled, Vocab()))
+    labels = sorted(labels_of(settings.labelled, Vocab()))
     for fold in folds:
         _train(settings, fold)
     calibration = _calibrate(settings, folds)

@@ -12,6 +12,7 @@ from .candidates import copy_tokens, count_statuses, get_candidates, get_status,
 from .errors import Errors, LLMJudgeError
 from .storage import (
     MANIFEST,
+    labels_of,
     process_shards,
     read_docs,
     read_json,
@@ -55,11 +56,6 @@ def load_student(model: str, gpu_id: int = -1) -> "Language":
     except OSError as error:
         hint = "Give the folder or the package of a spaCy pipeline."
         raise LLMJudgeError(Errors.J001.format(path=model, hint=hint)) from error
-
-
-def labels_of(path: Path, vocab: Any) -> Set[str]:
-    """The labels of the entities in a `.spacy` file."""
-    return {ent.label_ for doc in read_docs(path, vocab) for ent in doc.ents}
 
 
 def calibrate(

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Union
 
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
@@ -67,22 +67,21 @@ def staged(folder: PathLike, names: Sequence[str]) -> Iterator[Path]:
 def _publish(stage: Path, folder: Path, names: Sequence[str]) -> None:
     """Move staged files into place, after those of an earlier run went; if that fails these come back."""
     before = stage / "before"
-    published: List[str] = []
+    made = [name for name in names if (stage / name).exists()]
     try:
         before.mkdir()
-        _move(names, folder, before, [])
-        _move(names, stage, folder, published)
+        _move(names, folder, before)
+        _move(made, stage, folder)
     except OSError as error:
-        _move(published, folder, stage, [])
-        _move(names, before, folder, [])
+        _move([name for name in made if not (stage / name).exists()], folder, stage)
+        _move(names, before, folder)
         raise LLMJudgeError(Errors.J003.format(path=folder, error=error)) from error
 
 
-def _move(names: Sequence[str], source: Path, target: Path, moved: List[str]) -> None:
+def _move(names: Sequence[str], source: Path, target: Path) -> None:
     for name in names:
         if (source / name).exists():
             os.replace(source / name, target / name)
-            moved.append(name)
 
 
 def write_json(path: PathLike, data: Any) -> None:
@@ -141,6 +140,11 @@ def read_docs(path: PathLike, vocab: Vocab) -> Iterator[Doc]:
                 Errors.J002.format(path=file_, error=type(error).__name__)
             ) from error
         yield from docs
+
+
+def labels_of(path: PathLike, vocab: Vocab) -> Set[str]:
+    """RETURNS (Set[str]): The labels of the entities in a `.spacy` file, or in a folder of shards."""
+    return {ent.label_ for doc in read_docs(path, vocab) for ent in doc.ents}
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -92,11 +92,15 @@ def read_features(path: PathLike, n: int) -> np.ndarray:
     return found["features"]
 
 
-def load_encoder(name: Union[Path, str]) -> Callable[..., np.ndarray]:
-    """Load a transformer that turns a text into the means of its middle and its last layer.
+def load_encoder(
+    name: Union[Path, str], layers: Optional[Sequence[int]] = None
+) -> Callable[..., np.ndarray]:
+    """Load a transformer that turns a text into the means of some of its layers.
 
     name (Union[Path, str]): A folder, or the name of a model on the hub.
-    RETURNS (Callable): From texts (and a function that hears of progress) to shape (texts, 2, width).
+    layers (Optional[Sequence[int]]): Which, from 1; 0 is the embeddings of the word pieces. None takes the
+        middle and the last one.
+    RETURNS (Callable): From texts (and a function that hears of progress) to shape (texts, layers, width).
         Texts of more than 256 word pieces are read up to there.
     """
     from transformers import AutoModel, AutoTokenizer
@@ -123,9 +127,9 @@ def load_encoder(name: Union[Path, str]) -> Callable[..., np.ndarray]:
                 return_tensors="pt",
             )
             with torch.inference_mode():
-                layers = model(**pieces, output_hidden_states=True).hidden_states
-                # the first one holds the embeddings of the word pieces
-                hidden = torch.stack([layers[len(layers) // 2], layers[-1]], dim=1)
+                found = model(**pieces, output_hidden_states=True).hidden_states
+                chosen_layers = (len(found) // 2, -1) if layers is None else layers
+                hidden = torch.stack([found[i] for i in chosen_layers], dim=1)
                 mask = pieces["attention_mask"][:, None, :, None]
                 mean = ((hidden * mask).sum(dim=2) / mask.sum(dim=2)).numpy()
             for row, i in enumerate(chosen):

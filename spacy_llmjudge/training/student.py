@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import (
-    read_docs,
+    labels_of,
     read_json,
     require_file,
     sha256_bytes,
@@ -129,8 +129,7 @@ def _go_on_from(start: Path, config: Path, overrides: Dict[str, Any], output: Pa
     if set(names) - set(nlp.pipe_names):
         reason = f"it has {nlp.pipe_names}, and the config trains {names}"
     elif "ner" in names and loaded.get("paths", {}).get("gold"):
-        gold = read_docs(loaded["paths"]["gold"], nlp.vocab)
-        new = {ent.label_ for doc in gold for ent in doc.ents} - set(nlp.get_pipe("ner").labels)
+        new = labels_of(loaded["paths"]["gold"], nlp.vocab) - set(nlp.get_pipe("ner").labels)
         reason = f"its NER does not know the labels {sorted(new)}" if new else None
     if reason is not None:
         raise LLMJudgeError(Errors.J658.format(path=start, reason=reason))
