@@ -20,6 +20,7 @@ from spacy_llmjudge import rounds
 from spacy_llmjudge.candidates import is_judged
 from spacy_llmjudge.confidence.reliability import reliability
 from spacy_llmjudge.crossfit import CrossfitSettings, crossfit
+from spacy_llmjudge.selection.caveats import NOT_RANDOM
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
 from spacy_llmjudge.selection.files import match_gold
 from spacy_llmjudge.selection.inputs import make_tables
@@ -79,7 +80,7 @@ def crossfit_tables(cell: Cell) -> Tables:
     )
     own = {"paths.replies": str(replies), "paths.labelled": str(settings.labelled)}
     rounds.judge(folder / "annotated-pool", folder / "judged-pool", RECORDED, overrides=own)
-    return read_tables(cell, folder / "judged-pool", folder / "evidence", settings.labelled, random_sample=False)
+    return read_tables(cell, folder / "judged-pool", folder / "evidence", settings.labelled, caveat=NOT_RANDOM)
 
 
 PARTS: Dict[str, Tuple[Callable[[Cell], Tables], str]] = {
@@ -89,7 +90,7 @@ PARTS: Dict[str, Tuple[Callable[[Cell], Tables], str]] = {
 }
 
 
-def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, *, leave_out: Container[str] = (), random_sample: bool = True) -> Tables:
+def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, *, leave_out: Container[str] = (), caveat: str = "") -> Tables:
     """RETURNS (Tables): Candidates of the answered part of the pool, with `correct` from its hidden gold, and
     of the evidence.
     """
@@ -103,7 +104,7 @@ def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, *
             (evidence, held_out_gold),
         )
     )
-    settings = (make_conformal(0.1), SilverPolicy(), random_sample)
+    settings = (make_conformal(0.1), SilverPolicy(), caveat)
     tables = make_tables(docs, evidence, gold, *settings)
     truth = make_tables(evidence, docs, hidden, *settings).evidence
     pool = tables.pool.relabel(truth.labels)

@@ -8,13 +8,6 @@ from spacy.vocab import Vocab
 from .candidates import KEY, get_candidates, get_status
 from .storage import read_docs
 
-# The key in a manifest of judged documents that says that they were chosen.
-CHOSEN = "chosen"
-CHOSEN_NOTE = (
-    "The judged documents are those that the student had the most doubt about, so they are harder than the "
-    "held-out ones, and nothing is promised for them; label an audit sample for that."
-)
-
 
 def doubt(doc: Doc, key: str = KEY) -> float:
     """How much a student does not know about a document: the variance of the number of its candidates

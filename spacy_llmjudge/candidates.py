@@ -28,6 +28,8 @@ FIELDS = (
 )
 VERDICTS = ("correct", "wrong_label", "wrong_boundary", "not_entity", "abstained")
 DECISIONS = ("accepted", "rejected", "undecided")
+# counted as the state of a document that the judge was not to be asked about
+NOT_ASKED = "not_asked"
 
 
 @dataclass(frozen=True)
@@ -146,11 +148,11 @@ def is_judged(doc: Doc, key: str = KEY) -> bool:
 
 def count_statuses(docs: Iterable[Doc], key: str = KEY) -> Dict[str, int]:
     """RETURNS (Dict[str, int]): How many documents have a status, such as "judged" or "not_sent: budget";
-    "not_asked" where nobody asked."""
+    NOT_ASKED where nobody asked."""
     states: Counter = Counter()
     for doc in docs:
         status = get_status(doc, key)
-        state = status["state"] or "not_asked"
+        state = status["state"] or NOT_ASKED
         states[f"{state}: {status['reason']}" if status["reason"] else state] += 1
     return dict(sorted(states.items()))
 

@@ -46,6 +46,10 @@ class Errors(metaclass=_WithCodes):
     J404 = "The setting {name} = {value!r} of a selector is unknown. Choose one of {choices}."
     J405 = "Row {i} of the audit has {found!r} as 'answer', and {n} of {of} rows have no clear one. Write \"yes\" (exactly this span is an entity with this label) or \"no\" into every row: leaving out the hard ones would make the sample look better than the pool."
     J406 = "Row {i} of the audit ({span!r}) is no candidate of the pool. Draw the audit from the pool that is selected from, and leave its rows as they are but for 'answer'."
+    J407 = "The setting silver.{name} is {value!r}. Expected is {expected}."
+    J408 = "The config {path} lacks {missing}. Expected are the blocks [selector], with the name of a selector, and [silver], as in configs/filter.cfg."
+    J409 = "There is no selector {name!r}. Choose one of {choices}, or register yours in the registry llmjudge_selectors."
+    J410 = "There is no setting silver.{name}. Choose one of {choices}."
     J422 = "{path}, line {line}: not a row of an audit ({found}). Give the file that `audit` wrote, with nothing edited but 'answer'."
     J423 = "Row {i} of the audit ({span!r}) was changed after it was drawn. Only 'answer' may be edited; put the row back, or draw the audit again."
     J424 = "The audit was not drawn from what is selected from now: the judged pool, the held-out documents, the selector, its floor or [silver] have changed since. Draw it again with the settings that are used now."
@@ -62,6 +66,7 @@ class Errors(metaclass=_WithCodes):
     J656 = "The component '{name}' cannot be taught the entities of '{text}': no sequence of its actions gives them. Look for labels that it does not have and for entities that begin or end with a space."
     J657 = "judged_share = {share} is no share. Give the least share of the silver documents that the judge has read: a number from 0 to 1."
     J658 = "The training cannot go on from {path}: {reason}. Give a pipeline that was trained with a config like this one on the same labels, or start from the pretrained encoder."
+    J659 = "--seed-model and --go-on-from exclude each other: the first takes a pipeline as it is, the second trains it further. Leave one of them out."
 
     # Corpora
     J600 = "{path} has a suffix that cannot be read. Known are {suffixes}; rename or convert the file."
@@ -160,7 +165,7 @@ class Errors(metaclass=_WithCodes):
     J304 = "{path}, line {line}: the recorded verdicts cannot be used ({error}). Expected {{\"verdicts\": [{{\"start\", \"end\", \"label\", \"verdict\", \"confidence\", \"correction\"}}]}}, characters of the text and a confidence of 0 to 100 or none; correct or delete the line."
     # Rounds and the command line
     J801 = "No entity in the held-out gold {path}: nothing to calibrate on. Give a dev set of at least 50 annotated documents."
-    J802 = "The selection left no silver document to train on. {statement} Give more held-out gold, or allow a larger share of wrong spans with --vars.q."
+    J802 = "The selection left no entity to train on. {statement} Give more held-out gold, or allow a larger share of wrong spans with --vars.q."
     J803 = "{n} judged held-out documents are not in the gold {path}, the first: '{text}'. Run `annotate` and `judge` again on the dev set that is there now."
     J804 = "No document in {path} was judged, so there are no labels of the judge to train on. Look at the reasons that the step `judge` printed."
     J805 = "No document to evaluate on in {path}: it is empty. Check the test set, then run `prepare` again."

@@ -1,6 +1,7 @@
 """What a judge did with several sets of documents, for the metrics of a round."""
 from typing import Any, Dict, Mapping, Optional
 
+from .candidates import NOT_ASKED
 from .errors import Errors, LLMJudgeError
 from .rounds import NOT_SENT_YET, NOTHING_TO_ASK
 
@@ -37,7 +38,7 @@ def count_states(states: Mapping[str, int], prefix: str) -> int:
 
 def require_answers(states: Mapping[str, int]) -> None:
     """RAISES (LLMJudgeError): J826 where the judge answered about no document at all."""
-    asked = {state: n for state, n in states.items() if state.split(": ")[-1] not in NOTHING_TO_ASK}
+    asked = {state: n for state, n in states.items() if state.split(": ")[-1] not in (*NOTHING_TO_ASK, NOT_ASKED)}
     if asked and not any(state.startswith("judged") for state in asked):
         reasons = ", ".join(f"{n} {state}" for state, n in sorted(asked.items()))
         raise LLMJudgeError(Errors.J826.format(n=sum(asked.values()), reasons=reasons))

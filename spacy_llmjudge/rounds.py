@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tupl
 
 from spacy.tokens import Doc
 
-from .acquisition import CHOSEN, CHOSEN_NOTE, choose_docs
+from .acquisition import choose_docs
 from .candidates import copy_tokens, count_statuses, get_candidates, get_status, set_candidates
 from .errors import Errors, LLMJudgeError
+from .selection.caveats import CHOSEN, CROSSFIT, LEARNED
 from .storage import (
     MANIFEST,
     labels_of,
@@ -119,6 +120,7 @@ def annotate(
     RETURNS (Dict[str, Any]): The manifest.
     """
     from .confidence.calibrate import Calibration
+    from .training.student import has_learned_from
 
     nlp = load_student(model, gpu_id)
     component = nlp.add_pipe(
@@ -135,6 +137,8 @@ def annotate(
         "source": sha256_path(source),
         "settings": [out_of_fold, sorted(known or []), ner_name, candidate_cut],
     }
+    if has_learned_from(nlp, docs):
+        fingerprint[LEARNED] = True
 
     def process(batch: List[Doc]) -> List[Doc]:
         annotated = list(nlp.pipe(batch))
@@ -190,6 +194,8 @@ def judge(
     chosen = choose_docs(docs, at_most, asked_before)
     if len(chosen) < len(docs):
         fingerprint[CHOSEN] = sha256_json(chosen)
+    if read_json(source / MANIFEST)["fingerprint"].get(LEARNED):
+        fingerprint[LEARNED] = True
     asked = {id(docs[i]) for i in chosen}
 
     def process(batch: List[Doc]) -> List[Doc]:
@@ -282,19 +288,16 @@ def filter_candidates(
         inputs.selector,
         policy=inputs.policy,
         reliability=reliability,
-        random_sample=not inputs.is_crossfit,
+        caveats=inputs.caveats,
         audit=rows,
     )
     report["evidence"] = "held-out"
     if rows is not None:
         report["evidence"] = "audit"
-    elif inputs.is_crossfit:
+    elif CROSSFIT in inputs.caveats:
         report["evidence"] = "crossfit"
         report["statement"] = f"{CROSSFIT_NOTE} {report['statement']}"
-    elif inputs.is_chosen:
-        report["promise"] = {**report["promise"], "kind": None}
-        report["statement"] = f"{CHOSEN_NOTE} {report['statement']}"
-    if not docs:
+    if not report["spans"]:
         raise NothingSelected(Errors.J802.format(statement=report["statement"]))
     report = _rounded(report)
     write_docs(silver, docs)

@@ -11,6 +11,7 @@ from spacy_llmjudge import baselines, rounds
 from spacy_llmjudge.acquisition import doubt
 from spacy_llmjudge.candidates import get_candidates, get_outside, get_status
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.selection.files import read_selection
 from spacy_llmjudge.storage import read_docs, read_json, sha256_file, write_docs
 
 ROOT = Path(__file__).parents[1]
@@ -188,7 +189,73 @@ def test_a_part_of_the_pool_is_judged_and_nothing_is_promised_for_it(
     assert min(asked) >= max(doubt(doc) for doc in after if get_status(doc)["state"] is None)
     shutil.copytree(judged / "dev", tmp_path / "judged" / "dev")
     report = select(tmp_path / "judged", small_corpus, tmp_path)
-    assert report["promise"]["kind"] is None and "nothing is promised for them" in report["statement"]
+    # the seed student's own labels of the rest would drown what the judge said
+    assert report["settings"]["silver"]["unjudged"] is False and report["documents"]["left_out_unjudged"] == 60
+    report = select(tmp_path / "judged", small_corpus, tmp_path, **{"silver.unjudged": True})
+    assert report["promise"]["kind"] is None and report["unjudged"]["promise"]["kind"] is None
+    assert report["statement"].startswith("No promise, because the documents that the judge read are those")
+    assert "at most" not in report["statement"]
+
+
+def test_nothing_is_promised_about_a_pool_that_the_student_has_learned_from(
+    judged, calibration, small_student, small_corpus, small_dataset, tmp_path
+):
+    select(judged, small_corpus, tmp_path)
+    learned = tmp_path / "learned"
+    shutil.copytree(small_student, learned)
+    text = (learned / "config.cfg").read_text(encoding="utf8")
+    assert "silver = null" in text
+    silver = (tmp_path / "silver.spacy").as_posix()
+    (learned / "config.cfg").write_text(text.replace("silver = null", f'silver = "{silver}"'), encoding="utf8")
+    for split in ("pool", "dev"):
+        source = small_corpus / f"{split}.spacy"
+        rounds.annotate(str(learned), calibration, source, tmp_path / "a" / split, out_of_fold=split == "dev")
+        given = {
+            "paths.labelled": str(small_corpus / "labelled.spacy"),
+            "paths.rules": str(small_dataset / "rules.txt"),
+            "paths.replies": str(small_dataset / "responses.jsonl"),
+        }
+        rounds.judge(tmp_path / "a" / split, tmp_path / "j" / split, RECORDED, overrides=given)
+    assert read_json(tmp_path / "a" / "pool" / "manifest.json")["fingerprint"]["learned"] is True
+    report = select(tmp_path / "j", small_corpus, tmp_path)
+    assert report["promise"]["kind"] is None and report["spans"]
+    assert report["statement"].startswith("No promise, because the student has learned from documents of this pool")
+    # of documents that it has not seen it is as honest as any
+    other = tmp_path / "other.spacy"
+    write_docs(other, [Doc(Vocab(), words=["No", "mites", "today"])])
+    assert "learned" not in rounds.annotate(str(learned), calibration, other, tmp_path / "o")["fingerprint"]
+    (tmp_path / "silver.spacy").unlink()
+    assert rounds.annotate(str(learned), calibration, other, tmp_path / "g")["fingerprint"]["learned"] is True
+
+
+def test_a_selection_without_a_span_is_no_silver(judged, small_corpus, tmp_path):
+    with pytest.raises(rounds.NothingSelected, match=r"\[J802\].*Nothing is accepted"):
+        select(judged, small_corpus, tmp_path, **{"selector.q": 0.001})
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        ({"silver.doubt_cutt": 0.3}, r"\[J410\].*silver\.doubt_cutt.*doubt_cut,"),
+        ({"silver.doubt_cut": "abc"}, r"\[J407\].*silver\.doubt_cut is 'abc'.*from 0 to 1"),
+        ({"silver.doubt_cut": 7}, r"\[J407\].*doubt_cut is 7"),
+        ({"silver.unjudged": "False"}, r"\[J407\].*unjudged is 'False'.*true or false"),
+        ({"silver.masking": 1}, r"\[J407\].*masking is 1"),
+        ({"selector.@llmjudge_selectors": "foo"}, r"\[J409\].*'foo'.*llmjudge\.Conformal\.v1"),
+    ],
+)
+def test_settings_of_the_selection_are_checked(overrides, message, judged, small_corpus, tmp_path):
+    with pytest.raises(LLMJudgeError, match=message):
+        select(judged, small_corpus, tmp_path, **overrides)
+
+
+@pytest.mark.parametrize("text, missing", [("[silver]\n", r"\[selector\]"), ("[selector]\nq = 0.1\n", "@llmjudge_selectors")])
+def test_a_config_without_a_selector_is_one_line(text, missing, judged, small_corpus, tmp_path):
+    config = tmp_path / "f.cfg"
+    config.write_text(text, encoding="utf8")
+    with pytest.raises(LLMJudgeError, match=rf"\[J408\].*lacks {missing}"):
+        read_selection(judged / "pool", judged / "dev", small_corpus / "dev.spacy", config)
 
 
 def test_judging_before_annotating_is_one_line(tmp_path):
@@ -200,7 +267,8 @@ def test_silver_keeps_its_promise_in_the_report(judged, small_corpus, tmp_path):
     report = select(judged, small_corpus, tmp_path)
     silver = docs_of(tmp_path / "silver.spacy")
     assert len(silver) == report["documents"]["silver"] > 60
-    assert sum(len(doc.ents) for doc in silver) == report["decisions"]["accepted"]
+    assert sum(len(doc.ents) for doc in silver) == report["spans"]
+    assert report["spans"] == report["decisions"]["accepted"]
     assert report["promise"]["q"] == 0.25
     assert "if these and the pool are random samples" in report["statement"]
     assert read_json(tmp_path / "selection.json") == report

@@ -38,7 +38,7 @@ def filter_cli(
             audit=audit,
         )
     decisions = report["decisions"]
-    msg.good(f"{silver}: {report['documents']['silver']} documents")
+    msg.good(f"{silver}: {report['documents']['silver']} documents, {report['spans']} spans")
     msg.info(", ".join(f"{n} {decision}" for decision, n in decisions.items()))
     msg.text(report["statement"])
 

@@ -83,6 +83,7 @@ def judge_cli(
 
 def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
     """End with the command that goes on, where documents are left."""
+    from ..candidates import NOT_ASKED
     from ..judging import left_by_reason
 
     left = left_by_reason(states)
@@ -91,7 +92,8 @@ def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
         return
     arguments = list(sys.argv[1:])
     if "budget" in left and usage is not None and usage["max_cost"] is not None:
-        budget = raise_budget(usage["max_cost"], usage["cost"] or 0.0, sum(states.values()), n_left)
+        n_docs = sum(states.values()) - states.get(NOT_ASKED, 0)
+        budget = raise_budget(usage["max_cost"], usage["cost"] or 0.0, n_docs, n_left)
         arguments = set_option(arguments, f"--{MAX_COST}", f"{budget:g}")
         msg.warn(
             f"The budget of {usage['max_cost']:g} USD is used up: one more request could have exceeded it, and {n_left} documents"
@@ -108,7 +110,7 @@ def raise_budget(max_cost: float, cost: float, n_docs: int, n_left: int) -> floa
 
     max_cost (float): The budget that was used up, US dollars.
     cost (float): What was spent of it.
-    n_docs (int): Documents.
+    n_docs (int): Documents that were to be asked about.
     n_left (int): Those that were not asked about.
     RETURNS (float): US dollars, rounded up to two digits.
 

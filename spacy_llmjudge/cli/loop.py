@@ -75,11 +75,11 @@ def loop_cli(
     )
     result = run_loop(settings, watch=_show, bar=lambda text: progress_bar(None, text))
     rows = [
-        (f"{row['round']}", *(_number(row[key]) for key in ("score", "overlap", "accepted")))
+        (f"{row['round']}", *(_number(row[key]) for key in ("score", "overlap", "spans")))
         for row in result["rounds"]
     ]
     msg.divider("Rounds")
-    titles = ("round", "F1, stopping part", "same spans", "accepted")
+    titles = ("round", "F1, stopping part", "same spans", "silver spans")
     msg.table(rows, header=titles, divider=True, aligns=tuple("rrrr"))
     msg.info(result["stop"]["text"])
     msg.good(
@@ -92,7 +92,7 @@ def _show(number: int, stage: str, result: Optional[Dict[str, Any]]) -> None:
     if result is None:
         msg.text(f"{where}: {stage} ...")
     elif stage == "filter":
-        msg.good(f"{where}: {result['documents']['silver']} silver documents, {result['decisions']['accepted']} spans")
+        msg.good(f"{where}: {result['documents']['silver']} silver documents, {result['spans']} spans")
         msg.text(result["statement"])
     elif stage == "score":
         msg.good(f"{where}: F1 {100 * result['f']:.1f} on the stopping part of dev")

@@ -4,6 +4,7 @@ from typing import Optional
 
 import typer
 
+from ..errors import Errors, LLMJudgeError
 from ._util import CONTEXT, Arg, Opt, msg, overrides_of, timed, user_errors
 
 
@@ -28,6 +29,8 @@ def train_cli(
     """
     from ..training.student import adopt_student, train_student
 
+    if seed_model != "none" and start is not None:
+        raise LLMJudgeError(Errors.J659)
     with timed(step, metrics):
         if seed_model != "none":
             result = adopt_student(seed_model, output, ner_name)

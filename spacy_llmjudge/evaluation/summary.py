@@ -64,7 +64,7 @@ def _describe_silver(
     measured = quality or {}
     return {
         "documents": selection.get("documents", {}).get("silver"),
-        "spans": measured.get("spans", selection.get("decisions", {}).get("accepted")),
+        "spans": measured.get("spans", selection.get("spans")),
         "precision": measured.get("precision"),
         "recall": measured.get("recall"),
         "wrong_share": measured.get("wrong_share"),

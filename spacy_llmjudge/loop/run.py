@@ -34,7 +34,8 @@ class LoopSettings:
         their dotted names.
     rules (StopRules): When to end.
     at_most (int): Pool documents that a round asks the judge about, beside those of the rounds before it:
-        those with the most doubt; 0 asks about all. The first round then learns from these alone.
+        those with the most doubt; 0 asks about all. The first round then learns from these alone, unless
+        `silver.unjudged` says otherwise.
     goes_on (int): From this round on, a student goes on from that of the round before, instead of from the
         pretrained encoder: twice the steps for one price, once that student is good. 0 never.
     stop_share (float): Share of dev that is kept apart from the evidence, to see whether students get
@@ -79,14 +80,20 @@ def run_loop(
     watch (Watch): Called with round, stage and result; see `Stages`.
     bar (Optional[Bar]): From a text to a context that gives a progress callback, for annotating and
         judging.
-    RETURNS (Dict[str, Any]): `rounds` (`round`, `score`, `overlap`, `accepted`), `stop` (`reason` and
+    RETURNS (Dict[str, Any]): `rounds` (`round`, `score`, `overlap`, `spans` of its silver), `stop` (`reason` and
         `text`), `best` (the round whose student is in `training/loop/model-best`) and `chosen_by`. The
         same is in `loop.json` in the folder of metrics.
     """
-    from ..training.student import adopt_student
+    from ..training.student import adopt_student, check_components, go_on_from
 
     settings.rules.check()
-    require_file(settings.model(0), "Run the step `train` first.")
+    seed_model = require_file(settings.model(0), "Run the step `train` first.")
+    if settings.goes_on:
+        # now, not when the first round was paid for; the students of later rounds fit the config anyway
+        given = {**settings.of("student"), "paths.gold": str(settings.corpus / "labelled.spacy")}
+        check_components(settings.model(settings.goes_on - 1), given)
+        if settings.goes_on == 1:
+            go_on_from(seed_model, settings.config, given)
     parts = split_dev(
         require_file(settings.corpus / "dev.spacy", "The loop needs held-out gold."),
         settings.corpus / "loop",
@@ -95,7 +102,7 @@ def run_loop(
     seed = Stages(settings.metrics / "round-0", 0, watch)
     outcomes = [Outcome(_score(settings, seed, parts[1]))]
     seed.finish({})
-    accepted: List[Optional[int]] = [None]
+    spans: List[Optional[int]] = [None]
     stop = None
     while stop is None:
         number = len(outcomes)
@@ -110,14 +117,14 @@ def run_loop(
             break
         outcomes.append(outcome)
         stop = why_stop(outcomes, settings.rules)
-        accepted.append(loop_round.finish(outcome, stop))
+        spans.append(loop_round.finish(outcome, stop))
     best = best_round(outcomes)
     ner_name = settings.ner_name if best == 0 else "ner"
     adopt_student(str(settings.model(best)), settings.training / "loop", ner_name)
     result = {
         "rounds": [
-            {"round": i, "score": o.score, "overlap": o.overlap, "accepted": n}
-            for i, (o, n) in enumerate(zip(outcomes, accepted))
+            {"round": i, "score": o.score, "overlap": o.overlap, "spans": n}
+            for i, (o, n) in enumerate(zip(outcomes, spans))
         ],
         "stop": stop,
         "best": best,
@@ -177,20 +184,24 @@ class _Round:
         return Outcome(score, overlap, budget)
 
     def finish(self, outcome: Outcome, stop: Optional[Dict[str, str]]) -> int:
-        """Write the manifest. RETURNS (int): How many spans were accepted."""
+        """Write the manifest. RETURNS (int): How many spans the silver has."""
         test = None
         if (self.settings.corpus / "test.spacy").exists():
             test = read_json(self.metrics / "judged.json")["spacy"]["f"]
         self.stages.finish(
             {
-                "counts": {**self.selected["decisions"], **self.selected["documents"]},
+                "counts": {
+                    **self.selected["decisions"],
+                    **self.selected["documents"],
+                    "spans": self.selected["spans"],
+                },
                 "judge": {key: self.report[key] for key in ("requests", "abstained", "cost")},
                 "scores": {"stopping": outcome.score, "test": test},
                 "overlap": outcome.overlap,
                 "stop": stop,
             }
         )
-        return self.selected["decisions"]["accepted"]
+        return self.selected["spans"]
 
     def _calibrate(self) -> None:
         def work() -> Dict[str, Any]:
@@ -275,8 +286,6 @@ class _Round:
         judged = self.corpus / "judged"
         selection = self.metrics / "selection.json"
         overrides = self.settings.of("filter")
-        if self.settings.at_most and self.number == 1:
-            overrides.setdefault("silver.unjudged", False)
 
         def work() -> Dict[str, Any]:
             report = rounds.filter_candidates(
@@ -288,7 +297,7 @@ class _Round:
                 selection,
                 overrides=overrides,
             )
-            return {key: report[key] for key in ("decisions", "documents", "statement")}
+            return {key: report[key] for key in ("decisions", "documents", "spans", "statement")}
 
         inputs = {
             "pool": judged / "pool",

@@ -43,7 +43,8 @@ def draw_audit(
     evidence_docs (Sequence[Doc]): Held-out documents with candidates, to fit the fusion; may be empty.
     evidence_gold (Sequence[Doc]): The same documents with gold entities.
     selector (Selector): What is under its floor is never accepted, so nobody need look at it.
-    n (int): How many; all where there are fewer.
+    n (int): How many; all where there are fewer. Where the judge read a part of the pool only, which is
+        decided on apart, half of them are from this part.
     policy (SilverPolicy): As in the selection.
     seed (int): Another seed, another draw.
     frame (str): What they are drawn from; it must be the same when they are read back.
@@ -54,10 +55,16 @@ def draw_audit(
     tables = make_tables(pool_docs, evidence_docs, evidence_gold, selector, policy)
     decisions = decide(tables.pool, tables.evidence, selector)
     floor = getattr(selector, "settings", {}).get("floor", 0.0)
-    rows = np.flatnonzero(decisions.pool_chosen & (decisions.probability >= floor))
-    found = [_describe(pool_docs, tables.pool, row) for row in rows.tolist()]
-    found.sort(key=lambda row: sha256_json([seed, row]))
-    drawn = found[:n]
+    found = []
+    for part in decisions.parts.values():
+        rows = np.flatnonzero(part & decisions.pool_chosen & (decisions.probability >= floor))
+        described = [_describe(pool_docs, tables.pool, row) for row in rows.tolist()]
+        found.append(sorted(described, key=lambda row: sha256_json([seed, row])))
+    sizes = _share(n, [len(rows) for rows in found])
+    drawn = sorted(
+        (row for rows, size in zip(found, sizes) for row in rows[:size]),
+        key=lambda row: sha256_json([seed, row]),
+    )
     numbered = [
         {"row": i, "of": len(drawn), "frame": frame, **row} for i, row in enumerate(drawn, 1)
     ]
@@ -193,6 +200,21 @@ def truth_of(
 _IDENTITY = ("text", "start", "end", "label")
 _DRAWN = ("row", "of", "frame", "text", "start", "end", "span", "label")
 _FIELDS = ("id", *_DRAWN, "answer")
+
+
+def _share(n: int, available: Sequence[int]) -> List[int]:
+    """Share out n in equal parts, as far as there is enough; what one part lacks the others get.
+
+    EXAMPLE:
+        >>> _share(10, [2, 50]), _share(9, [50, 50]), _share(10, [3, 4])
+        ([2, 8], [5, 4], [3, 4])
+    """
+    sizes = [0] * len(available)
+    while n and sum(sizes) < sum(available):
+        for i, limit in enumerate(available):
+            if n and sizes[i] < limit:
+                sizes[i], n = sizes[i] + 1, n - 1
+    return sizes
 
 
 def _identify(row: Row) -> str:

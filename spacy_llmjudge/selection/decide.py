@@ -26,6 +26,7 @@ class Decisions:
     evidence_probability (np.ndarray): (n,) of the held-out candidates, out of fold.
     evidence_chosen (np.ndarray): (n,) True where a held-out candidate survived its overlaps.
     pool_chosen (np.ndarray): (m,) the same in the pool.
+    parts (Dict[str, np.ndarray]): (m,) by the same names, True for the pool candidates of a part.
     learned (Optional[Dict[str, Any]]): What the selector learned from the verdicts, where it does.
     """
 
@@ -36,6 +37,7 @@ class Decisions:
     evidence_probability: np.ndarray
     evidence_chosen: np.ndarray
     pool_chosen: np.ndarray
+    parts: Dict[str, np.ndarray]
     learned: Optional[Dict[str, Any]] = None
 
     @property
@@ -90,7 +92,8 @@ def decide(
     decision[refused] = REJECTED
     selections = {}
     asked = np.zeros(len(pool), dtype=bool) if truth is None else ~np.isnan(truth)
-    for name, rows in _parts(pool, evidence).items():
+    parts = _parts(pool, evidence)
+    for name, rows in parts.items():
         if truth is not None:
             audited = pool_chosen & rows & asked
             held_out = pool.take(audited)
@@ -115,6 +118,7 @@ def decide(
         evidence_probability=evidence.probability,
         evidence_chosen=evidence_chosen,
         pool_chosen=pool_chosen,
+        parts=parts,
         learned=learned,
     )
 

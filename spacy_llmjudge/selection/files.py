@@ -1,15 +1,18 @@
 """The files that a selection is made from, read and checked."""
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from spacy.tokens import Doc
 
-from ..acquisition import CHOSEN
 from ..errors import Errors, LLMJudgeError
 from ..storage import MANIFEST, read_docs, read_json, require_file, sha256_json, sha256_path
+from .caveats import CHOSEN, LEARNED, find_caveats
 from .inputs import Selector
 from .silver import SilverPolicy
+
+if TYPE_CHECKING:
+    from thinc.api import Config
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,7 @@ class SelectionInputs:
     gold (List[Doc]): The same documents with gold entities, in the same order.
     selector (Selector): The selector of the config.
     policy (SilverPolicy): How decisions become training documents.
-    is_crossfit (bool): Whether the held-out documents are the labelled set, each scored by a student
-        that has not seen it: then nothing is promised.
-    is_chosen (bool): Whether the judged documents were chosen by doubt, and are no random sample.
+    caveats (List[str]): Why nothing can be promised: keys of `CAVEATS`.
     frame (str): What an audit is a sample of: a hash of the documents and of what decides which of
         their candidates can be drawn.
     """
@@ -33,8 +34,7 @@ class SelectionInputs:
     gold: List[Doc]
     selector: Selector
     policy: SilverPolicy
-    is_crossfit: bool
-    is_chosen: bool
+    caveats: List[str]
     frame: str
 
 
@@ -53,18 +53,20 @@ def read_selection(
     config (Path): A config with the blocks [selector] and [silver].
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
     RETURNS (SelectionInputs): All of it.
+    RAISES (LLMJudgeError): J407 to J410 where the config does not say how to select.
     """
     from spacy.util import load_config
     from spacy.vocab import Vocab
 
-    from ..registries import registry
-
     config = require_file(config, "The settings of this step are in configs/filter.cfg.")
     loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
-    selector = registry.resolve({"selector": loaded["selector"]})["selector"]
-    policy = SilverPolicy(**loaded.get("silver", {}))
+    selector = _read_selector(loaded, config)
+    policy = _read_policy(loaded)
     hint = "Run the step `judge` first."
     manifests = {folder: read_json(folder / MANIFEST, hint) for folder in (judged, evidence)}
+    caveats = find_caveats(*(found["fingerprint"] for found in manifests.values()))
+    if policy.unjudged is None:
+        policy = replace(policy, unjudged=CHOSEN not in caveats or LEARNED in caveats)
     vocab = Vocab()
     held_out = list(read_docs(evidence, vocab))
     gold = match_gold(held_out, list(read_docs(evidence_gold, vocab)), evidence_gold)
@@ -79,10 +81,36 @@ def read_selection(
         gold=gold,
         selector=selector,
         policy=policy,
-        is_crossfit=bool(manifests[evidence]["fingerprint"].get("crossfit")),
-        is_chosen=CHOSEN in manifests[judged]["fingerprint"],
+        caveats=caveats,
         frame=frame[:16],
     )
+
+
+def _read_selector(config: "Config", path: Path) -> Selector:
+    from catalogue import RegistryError
+
+    from ..registries import registry
+
+    name = config.get("selector", {}).get("@llmjudge_selectors")
+    if name is None:
+        missing = "@llmjudge_selectors in [selector]" if "selector" in config else "[selector]"
+        raise LLMJudgeError(Errors.J408.format(path=path, missing=missing))
+    known = sorted(registry.llmjudge_selectors.get_all())
+    try:
+        registry.llmjudge_selectors.get(name)
+    except RegistryError as error:
+        raise LLMJudgeError(Errors.J409.format(name=name, choices=", ".join(known))) from error
+    return registry.resolve({"selector": config["selector"]})["selector"]
+
+
+def _read_policy(config: "Config") -> SilverPolicy:
+    settings = dict(config.get("silver", {}))
+    names = [setting.name for setting in fields(SilverPolicy)]
+    unknown = sorted(set(settings) - set(names))
+    if unknown:
+        choices = ", ".join(names)
+        raise LLMJudgeError(Errors.J410.format(name=unknown[0], choices=choices))
+    return SilverPolicy(**settings)
 
 
 def match_gold(docs: List[Doc], gold: List[Doc], path: Path) -> List[Doc]:

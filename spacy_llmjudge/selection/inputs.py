@@ -34,7 +34,7 @@ def make_tables(
     evidence_gold: Sequence[Doc],
     selector: Selector,
     policy: SilverPolicy,
-    random_sample: bool = True,
+    caveat: str = "",
 ) -> Tables:
     """Read candidates into tables, without what the selector or the policy does not use, from the
     pool and the held-out documents alike.
@@ -44,7 +44,7 @@ def make_tables(
     evidence_gold (Sequence[Doc]): The same documents with gold entities.
     selector (Selector): The selector.
     policy (SilverPolicy): How decisions become training documents.
-    random_sample (bool): Whether the held-out documents are a random sample of the pool's text.
+    caveat (str): Why the held-out documents carry no promise; empty where they do.
     RETURNS (Tables): The tables.
     """
     uses_judge = getattr(selector, "uses_judge", True)
@@ -62,7 +62,7 @@ def make_tables(
         evidence_docs,
         evidence_gold,
         found=[visible(doc) for doc in evidence_docs],
-        random_sample=random_sample,
+        caveat=caveat,
     )
     pool = table_from_docs(pool_docs, found=found)
     describe = getattr(selector, "features", None)

@@ -1,11 +1,13 @@
 """Selection: decide on the candidates of the pool, and make silver."""
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
+import numpy as np
 from spacy.tokens import Doc
 
 from ..candidates import DECISIONS, get_candidates, is_judged, set_candidates
 from .audit import truth_of
-from .decide import Decisions, decide
+from .caveats import CROSSFIT, word_caveats
+from .decide import ACCEPTED, Decisions, decide
 from .inputs import Selector, make_tables
 from .report import Reliability, make_report
 from .silver import SilverPolicy, make_silver, natural_rate
@@ -20,7 +22,7 @@ def select(
     *,
     policy: SilverPolicy = SilverPolicy(),
     reliability: Optional[Reliability] = None,
-    random_sample: bool = True,
+    caveats: Sequence[str] = (),
     n_folds: int = 5,
     audit: Optional[Sequence[Dict[str, Any]]] = None,
 ) -> Tuple[List[Doc], List[Doc], Dict[str, Any]]:
@@ -33,8 +35,8 @@ def select(
     selector (Callable): A selector of the registry `llmjudge_selectors`.
     policy (SilverPolicy): How decisions become training documents.
     reliability (Optional[Reliability]): From probabilities and truth to figures for the report.
-    random_sample (bool): Whether the held-out documents are a random sample of the pool's text. A
-        cross-fit on a few-shot set that was balanced by label is not: nothing is promised then.
+    caveats (Sequence[str]): Keys of `CAVEATS`: why nothing can be promised. With "crossfit" the held-out
+        documents do not say either how many documents naturally have no entity.
     n_folds (int): For the cross-fitted fusion.
     audit (Optional[Sequence[Dict[str, Any]]]): Rows of `draw_audit` that a person has answered. The
         selector's evidence then comes from them, and the held-out documents only fit the fusion.
@@ -43,7 +45,7 @@ def select(
         list has it.
     """
     tables = make_tables(
-        pool_docs, evidence_docs, evidence_gold, selector, policy, random_sample
+        pool_docs, evidence_docs, evidence_gold, selector, policy, word_caveats(caveats)
     )
     pool, evidence, policy = tables.pool, tables.evidence, tables.policy
     truth = truth_of(audit, pool_docs, pool) if audit is not None else None
@@ -51,32 +53,48 @@ def select(
     _write_decisions(pool_docs, pool, decisions)
     masks = [selection.documents for selection in decisions.selections.values()]
     silver, dropped = [], 0
+    unread: Set[int] = set()
+    if policy.unjudged is False:
+        unread = {i for i, doc in enumerate(pool_docs) if not is_judged(doc)}
+    refused = _refused_documents(pool, decisions) - unread
     for i in document_order(pool_docs, tables.found):
         made = None
-        if all(mask is None or mask[i] for mask in masks):
+        if i not in refused and all(mask is None or mask[i] for mask in masks):
             made = make_silver(pool_docs[i], policy)
         if made is None:
             dropped += 1
         else:
             silver.append(made)
     # a few-shot set that was balanced by label says nothing about how many documents are empty
-    kept = natural_rate(silver, evidence_gold if random_sample else [])
+    kept = natural_rate(silver, [] if CROSSFIT in caveats else evidence_gold)
     report = make_report(pool, evidence, decisions, n_folds, reliability)
     report["settings"] = {
         "selector": getattr(selector, "name", getattr(selector, "__name__", "")),
         **getattr(selector, "settings", {}),
         "silver": vars(policy),
     }
-    unjudged = 0 if policy.unjudged else sum(not is_judged(doc) for doc in pool_docs)
+    report["spans"] = sum(len(doc.ents) for doc in kept)
     report["documents"] = {
         "pool": len(pool_docs),
         "evidence": len(evidence_docs),
         "silver": len(kept),
-        "too_little_known": dropped - unjudged,
-        "left_out_unjudged": unjudged,
+        "nothing_accepted": len(refused),
+        "too_little_known": dropped - len(unread) - len(refused),
+        "left_out_unjudged": len(unread),
         "thinned_out": len(silver) - len(kept),
     }
     return list(pool_docs), kept, report
+
+
+def _refused_documents(pool: CandidateTable, decisions: Decisions) -> Set[int]:
+    """Documents of a part of the pool in which nothing at all was accepted: they would teach that there
+    is nothing to find, where all that is known is that the evidence carries nothing."""
+    accepted = decisions.decision == ACCEPTED
+    refused: Set[int] = set()
+    for rows in decisions.parts.values():
+        if rows.any() and not accepted[rows].any():
+            refused.update(np.unique(pool.document[rows]).tolist())
+    return refused
 
 
 def _write_decisions(

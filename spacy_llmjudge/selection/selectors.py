@@ -310,17 +310,14 @@ def state(
     rule: str,
     promise: Dict[str, Any],
 ) -> Selection:
-    """Put claim and rule into one sentence; without a random sample the claim is not made."""
-    if evidence.random_sample:
+    """Put claim and rule into one sentence; where the evidence has a caveat the claim is not made."""
+    if not evidence.caveat:
         statement = (
             f"{claim}, if these and the pool are random samples of the same text: {rule}"
         )
     else:
         promise = {**promise, "kind": None}
-        statement = (
-            f"No promise, because the held-out documents are not a random sample of the pool's text: the "
-            f"rule accepts {rule}"
-        )
+        statement = f"No promise, because {evidence.caveat}: the rule accepts {rule}"
     return Selection(accepted, cut, statement, promise)
 
 

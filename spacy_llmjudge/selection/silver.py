@@ -4,8 +4,8 @@ What is accepted becomes an entity, what is doubtful becomes missing (the parser
 gradient there), and the rest is outside. Never accepted spans with everything else missing: a model
 that is trained on that sees entities everywhere.
 """
-from dataclasses import dataclass
-from typing import List, Optional, Sequence, Set, Tuple
+from dataclasses import dataclass, fields
+from typing import Any, List, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span
 
@@ -19,6 +19,7 @@ from ..candidates import (
     is_judged,
     set_status,
 )
+from ..errors import Errors, LLMJudgeError
 from .guarantees import clopper_pearson_upper
 
 # Under this probability a negative verdict holds, and no candidate raises doubt about its tokens.
@@ -37,8 +38,9 @@ class SilverPolicy:
     outside_cut (float): A token is outside where the student gives that at least this probability.
     judged_outside (bool): In a document that the judge read, tokens that nobody lists are outside,
         whatever the student thinks of them. False: as in documents that nobody judged.
-    unjudged (bool): Use documents that the judge has not read. While the student knows little, its labels of
-        these drown what the judge said.
+    unjudged (Optional[bool]): Use documents that the judge has not read. While the student knows little, its
+        labels of these drown what the judge said: None leaves them out where the judged ones were chosen by
+        doubt and the student has not learned from any silver yet, see `read_selection`.
     max_missing (float): A document with a larger share of missing tokens is left out.
     """
 
@@ -49,8 +51,21 @@ class SilverPolicy:
     doubt_cut: float = REJECTION_CUT
     outside_cut: float = 0.9
     judged_outside: bool = True
-    unjudged: bool = True
+    unjudged: Optional[bool] = None
     max_missing: float = 0.5
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            value: Any = getattr(self, setting.name)
+            if isinstance(setting.default, float):
+                good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+            else:
+                good = isinstance(value, bool) or value is None is setting.default
+            if not good:
+                expected = "a number from 0 to 1" if isinstance(setting.default, float) else "true or false"
+                raise LLMJudgeError(
+                    Errors.J407.format(name=setting.name, value=value, expected=expected)
+                )
 
 
 def make_silver(
@@ -64,7 +79,7 @@ def make_silver(
     RETURNS (Optional[Doc]): A new document with the same tokens, entities where accepted, and
         `spans["incorrect_spans"]`; None where too little of it is known, or the policy leaves it out.
     """
-    if len(doc) == 0 or not (policy.unjudged or is_judged(doc, key)):
+    if len(doc) == 0 or policy.unjudged is False and not is_judged(doc, key):
         return None
     candidates = usable_candidates(get_candidates(doc, key), policy)
     accepted = [c for c in candidates if c.decision == "accepted"]

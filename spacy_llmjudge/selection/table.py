@@ -32,7 +32,7 @@ class CandidateTable:
     predicted (np.ndarray): (n,) True where it is an entity of the document as it came.
     correct (Optional[np.ndarray]): (n,) True where gold has exactly this span with this label.
     probability (Optional[np.ndarray]): (n,) confidence and support, fused.
-    random_sample (bool): Whether the documents were drawn at random from the text of the pool.
+    caveat (str): Why these documents, as evidence, carry no promise about the pool; empty where they do.
     features (Optional[np.ndarray]): (n, d) what the candidates look like, float32, for selectors that
         learn from it.
     """
@@ -51,7 +51,7 @@ class CandidateTable:
     predicted: np.ndarray
     correct: Optional[np.ndarray] = None
     probability: Optional[np.ndarray] = None
-    random_sample: bool = True
+    caveat: str = ""
     features: Optional[np.ndarray] = None
 
     def __len__(self) -> int:
@@ -121,7 +121,7 @@ def table_from_docs(
     gold: Optional[Sequence[Doc]] = None,
     *,
     found: Optional[Sequence[Sequence[Candidate]]] = None,
-    random_sample: bool = True,
+    caveat: str = "",
 ) -> CandidateTable:
     """Read the candidates of documents into columns.
 
@@ -130,7 +130,7 @@ def table_from_docs(
         Candidates that touch a token whose gold is missing are left out: nobody knows their truth.
     found (Optional[Sequence[Sequence[Candidate]]]): The candidates of every document, where they are
         not simply those that it holds.
-    random_sample (bool): Whether the documents were drawn at random from the text of the pool.
+    caveat (str): Why these documents, as evidence, carry no promise about the pool.
     RETURNS (CandidateTable): `document` counts as `docs` does.
     """
     if gold is not None:
@@ -169,7 +169,7 @@ def table_from_docs(
         proposed=np.array([c.source == "judge" for c in cells], dtype=bool),
         predicted=np.array(predicted, dtype=bool),
         correct=None if gold is None else np.array(correct, dtype=bool),
-        random_sample=random_sample,
+        caveat=caveat,
     )
 
 

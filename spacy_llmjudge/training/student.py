@@ -3,11 +3,14 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
+
+from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import (
     labels_of,
+    read_docs,
     read_json,
     require_file,
     sha256_bytes,
@@ -16,6 +19,10 @@ from ..storage import (
     write_json,
 )
 from .encoder import RECORD, verify_encoder
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from thinc.api import Config
 
 TRAINED = "trained.json"
 
@@ -55,7 +62,9 @@ def train_student(
     written = partial.with_suffix(".cfg")
     try:
         if start is not None:
-            config = _go_on_from(Path(start), config, overrides, written)
+            written.parent.mkdir(parents=True, exist_ok=True)
+            go_on_from(Path(start), config, overrides).to_disk(written)
+            config = written
         train(config, partial, use_gpu=gpu_id, overrides=overrides)
         # the number of steps is fixed: the last model is the one that was asked for
         shutil.rmtree(partial / "model-best")
@@ -110,11 +119,27 @@ def adopt_student(model: str, output: Path, ner_name: str = "ner") -> Dict[str, 
     return {"labels": list(nlp.get_pipe(ner_name).labels), "trained": False}
 
 
-def _go_on_from(start: Path, config: Path, overrides: Dict[str, Any], output: Path) -> Path:
-    """Write the config with the components of a trained pipeline instead of its own.
+def has_learned_from(nlp: "Language", docs: Sequence[Doc]) -> bool:
+    """RETURNS (bool): Whether a student was trained on silver of any of these documents: its config names the
+    silver. Where that file is gone nobody knows, and they count as its own."""
+    silver = nlp.config.get("paths", {}).get("silver")
+    if not silver:
+        return False
+    if not Path(silver).exists():
+        return True
+    texts = {doc.text for doc in read_docs(silver, nlp.vocab)}
+    return any(doc.text in texts for doc in docs)
 
-    RETURNS (Path): The written config.
-    RAISES (LLMJudgeError): J658 where the pipeline lacks a component, or its NER a label of the gold.
+
+def go_on_from(start: Path, config: Path, overrides: Dict[str, Any]) -> "Config":
+    """Put the components of a trained pipeline into a training config instead of its own.
+
+    start (Path): The pipeline.
+    config (Path): A spaCy training config.
+    overrides (Dict[str, Any]): Settings of the config by their dotted names.
+    RETURNS (Config): The config, not interpolated.
+    RAISES (LLMJudgeError): J658 where the pipeline lacks a component, or its NER a label of the gold, or
+        where an override is about a component.
     """
     import spacy
     from spacy.util import load_config
@@ -126,6 +151,7 @@ def _go_on_from(start: Path, config: Path, overrides: Dict[str, Any], output: Pa
     loaded = load_config(config, overrides=overrides, interpolate=False)
     names = loaded["nlp"]["pipeline"]
     reason = None
+    check_components(start, overrides)
     if set(names) - set(nlp.pipe_names):
         reason = f"it has {nlp.pipe_names}, and the config trains {names}"
     elif "ner" in names and loaded.get("paths", {}).get("gold"):
@@ -134,9 +160,15 @@ def _go_on_from(start: Path, config: Path, overrides: Dict[str, Any], output: Pa
     if reason is not None:
         raise LLMJudgeError(Errors.J658.format(path=start, reason=reason))
     loaded["components"] = {name: {"source": str(start)} for name in names}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    loaded.to_disk(output)
-    return output
+    return loaded
+
+
+def check_components(start: Path, overrides: Dict[str, Any]) -> None:
+    """RAISES (LLMJudgeError): J658 where an override is about a component that comes as it is."""
+    fixed = sorted(name for name in overrides if name.startswith("components."))
+    if fixed:
+        reason = f"its components come as they are, and {fixed[0]} is set"
+        raise LLMJudgeError(Errors.J658.format(path=start, reason=reason))
 
 
 def _fingerprint(config: Path, overrides: Dict[str, Any], start: Optional[Path]) -> str:

@@ -59,7 +59,7 @@ def test_every_round_has_its_folders_and_a_manifest(finished):
         for stage in manifest["stages"].values():
             for name, digest in stage["outputs"].items():
                 assert sha256_path(folder / name) == digest
-        assert manifest["counts"]["accepted"] == result["rounds"][number]["accepted"]
+        assert manifest["counts"]["spans"] == result["rounds"][number]["spans"]
         assert manifest["scores"]["stopping"] == result["rounds"][number]["score"]
         assert (folder / f"metrics/round-{number}/summary.json").exists()
     assert manifest["stop"] == result["stop"]
@@ -203,6 +203,28 @@ def test_students_go_on_from_the_second_round(fresh):
     run_loop(make_settings(fresh, goes_on=2))
     inputs = [read_json(f"metrics/round-{n}/round.json")["stages"]["retrain"]["inputs"] for n in (1, 2)]
     assert inputs[0]["start"] is None and inputs[1]["start"] == sha256_path("training/round-1/model-best")
+
+
+def test_only_the_first_round_promises_anything(finished):
+    folder, _ = finished
+    first, second = (read_json(folder / f"metrics/round-{n}/selection.json") for n in (1, 2))
+    assert first["promise"]["kind"] == "expected"
+    assert second["promise"]["kind"] is None and "has learned from documents of this pool" in second["statement"]
+
+
+@pytest.mark.parametrize(
+    "goes_on, given, reason",
+    [
+        (2, {"components.ner.model.hidden_width": 32}, "components.ner.model.hidden_width is set"),
+        (1, {"nlp.pipeline": ["tok2vec", "ner", "parser"]}, "the config trains"),
+    ],
+)
+def test_what_cannot_be_gone_on_from_is_said_before_anything_is_asked(goes_on, given, reason, fresh):
+    settings = make_settings(fresh, goes_on=goes_on)
+    settings.overrides["student"].update(given)
+    with pytest.raises(LLMJudgeError, match=rf"\[J658\].*{reason}"):
+        run_loop(settings)
+    assert not Path("corpus/round-1").exists()
 
 
 def test_all_documents_of_the_pool_are_judged_in_every_round(finished):

@@ -36,7 +36,7 @@ def make_table(
     predicted=None,
     probability=None,
     texts=None,
-    random_sample=True,
+    caveat="",
 ):
     confidence = np.asarray(confidence, dtype="float64")
     n = len(confidence)
@@ -61,7 +61,7 @@ def make_table(
         predicted=np.ones(n, bool) if predicted is None else np.asarray(predicted, bool),
         correct=None if correct is None else np.asarray(correct, bool),
         probability=probability,
-        random_sample=random_sample,
+        caveat=caveat,
     )
 
 

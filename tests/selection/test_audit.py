@@ -3,7 +3,7 @@ import pytest
 from helpers_selection import make_doc
 from test_select import draw_documents, wrong_share
 
-from spacy_llmjudge.candidates import get_candidates
+from spacy_llmjudge.candidates import get_candidates, set_candidates, set_status
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.selection.audit import draw_audit
 from spacy_llmjudge.selection.select import select
@@ -71,6 +71,20 @@ def test_audited_candidates_are_not_in_the_pool_that_is_promised_about():
     before = select(fresh(), [], [], selector)[2]
     after = select(fresh(), [], [], selector, audit=answer(rows))[2]
     assert after["promise"]["pool"] == before["promise"]["pool"] - 100
+
+
+def test_half_of_the_draw_is_from_what_the_judge_read():
+    """Both parts are decided on apart, each with the answers of its own."""
+    pool = fresh()
+    for doc in pool[30:]:
+        set_candidates(doc, [c.replace(verdict=None, support=None) for c in get_candidates(doc) if c.source != "judge"])
+        set_status(doc, None)
+    read = {doc.text for doc in pool[:30]}
+    evidence, gold = draw_documents(5, 60)
+    rows = draw_audit(pool, evidence, gold, make_conformal(0.2), 60)
+    assert len(rows) == 60 and sum(row["text"] in read for row in rows) == 30
+    few = draw_audit(pool[29:], evidence, gold, make_conformal(0.2), 60)
+    assert len(few) == 60 and 0 < sum(row["text"] in read for row in few) < 10
 
 
 def test_the_promise_holds_whatever_the_held_out_gold_was():

@@ -50,11 +50,11 @@ def test_conformal_states_its_promise_with_all_numbers():
 
 
 @pytest.mark.parametrize("selector", [make_conformal(0.1), make_certified(0.2, 0.1)])
-def test_nothing_is_promised_without_a_random_sample(selector):
-    selection = selector(separated(500), separated(200, random_sample=False))
+def test_nothing_is_promised_with_a_caveat(selector):
+    selection = selector(separated(500), separated(200, caveat="they were balanced"))
     assert selection.accepted.any()
     assert selection.promise["kind"] is None
-    assert selection.statement.startswith("No promise, because the held-out documents are not a random sample")
+    assert selection.statement.startswith("No promise, because they were balanced: the rule accepts")
 
 
 @pytest.mark.parametrize("selector", [make_conformal(0.3), make_certified(0.3, 0.1)])
