@@ -336,8 +336,9 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
     for dataset, method, gold, seed in plan:
         key = (dataset, method, str(gold), seed)
         wanted = not args.only or any(part in ":".join(key[:3]) for part in args.only)
-        # Only SemEval has a dev set to choose on, and test items whose labels could leak.
-        semeval_only = gold == "dev" or method.endswith("leak")
+        # Only SemEval has a dev set to choose on, and test items: their labels could leak, and a network is
+        # not judged by the labels that it was trained on.
+        semeval_only = gold == "dev" or method.endswith("leak") or method == "plain_network"
         if key in done or not wanted or (semeval_only and dataset != "semeval"):
             continue
         source = SELECTION.get(dataset, dataset.removesuffix("_finetuned"))

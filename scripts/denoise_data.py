@@ -4,6 +4,7 @@ SemEval: sentences with two nominals, labelled by an LLM. MIT Restaurant: candid
 small tagger that was fitted on 80 sentences, accepted or rejected by an LLM's recorded answers; and
 the 320 candidates of another student on which the same LLM was asked one by one.
 """
+import io
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 
 from spacy_llmjudge.models.span_features import SpanEncoder, span_features
+from spacy_llmjudge.storage import write_bytes
 
 WIDTH = 384
 SPLITS = ("train", "dev", "test")
@@ -51,13 +53,20 @@ def read_rows(path: Path) -> List[Dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
 
 
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write a .npz file, whole or not at all."""
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    write_bytes(path, stream.getvalue())
+
+
 def load_semeval(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
     """RETURNS (Dict[str, Split]): train, dev and test; PCA to WIDTH fitted on train."""
     rows = {split: read_rows(data / "semeval_llm_noise" / f"{split}.jsonl") for split in SPLITS}
     path = cache / "semeval.npz"
     if not path.exists():
         raw = {split: embed_pairs(rows[split], encoder) for split in SPLITS}
-        np.savez(path, **reduce_width(raw, "train"))
+        write_arrays(path, **reduce_width(raw, "train"))
     with np.load(path) as features:
         return {
             split: Split(
@@ -133,7 +142,7 @@ def load_mit_verify(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
 def _load_verdicts(folder: Path, encoder: Path, path: Path, read: Callable[..., List[Found]]) -> Dict[str, Split]:
     if not path.exists():
         spans = SpanEncoder(encoder)
-        np.savez(path, **_describe(read(folder, spans), spans))
+        write_arrays(path, **_describe(read(folder, spans), spans))
     with np.load(path) as kept:
         verdicts = ["accepted" if v else "rejected" for v in kept["verdicts"]]
         gold = ["accepted" if v else "rejected" for v in kept["gold"]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
-from denoise_data import SPLITS, name_pair, read_rows
+from denoise_data import SPLITS, name_pair, read_rows, write_arrays
 
 from spacy_llmjudge.denoise.arrays import MISSING, encode
 from spacy_llmjudge.denoise.branches import Branches, branch_loss
@@ -97,7 +97,7 @@ def load_finetuned(data: Path, encoder: Path, work: Path, codes: np.ndarray, n_c
     if not path.exists():
         rows = {split: read_rows(data / "semeval_llm_noise" / f"{split}.jsonl") for split in SPLITS}
         texts = {split: [name_pair(row)[0] for row in rows[split]] for split in SPLITS}
-        np.savez(path, **fine_tune(texts, codes, n_classes, encoder, seed))
+        write_arrays(path, **fine_tune(texts, codes, n_classes, encoder, seed))
     with np.load(path) as kept:
         arrays = {key: kept[key] for key in kept.files}
 

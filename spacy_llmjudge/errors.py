@@ -140,6 +140,7 @@ class Errors(metaclass=_WithCodes):
     J513 = "{name} is {found}; expected is {expected}."
     J514 = "The selector '{name}' learns from what candidates look like, but the table has no features. Use select(), which computes them, or give the tables the column `features`."
     J515 = "There are {n} judged held-out candidates, {right} of them right. At least {least} are needed, with at least {least_class} right and {least_class} wrong ones, to learn how far a denoiser can be trusted."
+    J516 = "There are {found} groups for {n} items. Expected is one for each."
 
     # Judge
     J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."
@@ -208,6 +209,7 @@ class Errors(metaclass=_WithCodes):
     J919 = "{path} is no pipeline with a component textcat or textcat_multilabel, and no .spacy file (found: {found})."
     J920 = "Give either --from FILE (labels that an LLM gave before) or --config FILE (an LLM to ask)."
     J921 = "Too little to cross-fit: {n} documents of evidence in {folds} folds leave a fold empty, or fewer than two labels outside of it. Draw more with --gold, or give another number with --folds."
+    J923 = "{n} denoisers are named where one is expected, or one at least without --name: the results of several would take the same folder. Give one, or leave --name out."
 
 
 class Warnings(metaclass=_WithCodes):
@@ -239,3 +241,4 @@ class Warnings(metaclass=_WithCodes):
     # Text classification
     JW900 = "The evidence on the label {label} does not carry the denoiser, so that the LLM's verdicts on it are taken as they are: {error}"
     JW901 = "The denoiser {method} was left out: {error}"
+    JW902 = "The LLM gives the label {label} to all documents or to none, so that what is known of it is learned from the gold alone."

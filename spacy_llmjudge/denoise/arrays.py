@@ -77,7 +77,8 @@ def clean_labels(labels: Sequence[Optional[Label]], what: str) -> List[Optional[
     """
     unpacked = [x.item() if isinstance(x, np.generic) else x for x in labels]
     cleaned = [None if isinstance(x, float) and x != x else x for x in unpacked]
-    refused = [i for i, label in enumerate(cleaned) if str(label) == "-1"]
+    # -1.0 is the same in a column of floats
+    refused = [i for i, label in enumerate(cleaned) if str(label) == "-1" or label == -1]
     if refused:
         raise LLMJudgeError(
             Errors.J503.format(n=len(refused), what=what, item=refused[0])
@@ -128,6 +129,7 @@ def prepare(
     gold: Optional[Sequence[Optional[Label]]] = None,
     *,
     allow_missing: bool = False,
+    with_gold: bool = False,
 ) -> Tuple[np.ndarray, np.ndarray, np.ndarray, Tuple[Label, ...]]:
     """Check what every denoiser is given.
 
@@ -135,11 +137,13 @@ def prepare(
     labels (Sequence[Optional[Label]]): Noisy labels, shape (n,).
     gold (Optional[Sequence[Optional[Label]]]): Gold labels, shape (n,), None where unknown.
     allow_missing (bool): Whether there may be classes that no gold item has.
+    with_gold (bool): Whether gold and labels need two classes together only, for what learns from gold.
     RETURNS (Tuple): Features (n, d), codes of the labels (n,), codes of the gold (n,), classes.
     """
     noisy = clean_labels(labels, "labels")
     matrix = check_features(features, len(noisy))
-    find_classes(noisy)
+    if not with_gold:
+        find_classes(noisy)
     truth = [None] * len(noisy) if gold is None else clean_labels(gold, "gold")
     classes = find_classes(noisy, truth)
     codes, gold_codes = encode(noisy, classes), encode(truth, classes)

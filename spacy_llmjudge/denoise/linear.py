@@ -3,6 +3,7 @@ from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 
+from ..errors import Errors, LLMJudgeError
 from .arrays import MISSING
 
 
@@ -16,10 +17,13 @@ def make_folds(
     seed (int): For the order.
     groups (Optional[Sequence[Any]]): What must share a fold, shape (n,).
     RETURNS (np.ndarray): The fold of each item, shape (n,), 0 to n_folds - 1.
+    RAISES (LLMJudgeError): J516 where there are not as many groups as items.
 
     >>> sorted(make_folds(np.array([0, 0, 1, 1]), 2, seed=0).tolist())
     [0, 0, 1, 1]
     """
+    if groups is not None and len(groups) != len(codes):
+        raise LLMJudgeError(Errors.J516.format(found=len(groups), n=len(codes)))
     rng = np.random.default_rng(seed)
     folds = np.empty(len(codes), dtype="int64")
     if groups is None:
@@ -97,12 +101,15 @@ def out_of_fold(
     """The probabilities of each item from a model that has not seen it.
 
     RETURNS (np.ndarray): Shape (n, C).
+    RAISES (LLMJudgeError): J506 where a fold holds all items with a label.
     """
     folds = make_folds(codes, n_folds, seed, groups)
     out = np.zeros((len(codes), n_classes))
     for fold in range(n_folds):
         held = folds == fold
         if held.any():
+            if not (codes[~held] != MISSING).any():
+                raise LLMJudgeError(Errors.J506.format(pool="training part of a", n=len(codes)))
             model = fit_linear(features[~held], codes[~held], n_classes, regularisation)
             out[held] = model(features[held])
     return out

@@ -34,6 +34,15 @@ if TYPE_CHECKING:
     from .branches import Branches
 
 
+def check_settings(**settings: int) -> None:
+    """RAISES (LLMJudgeError): J513 where a setting that counts something is under 1."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise LLMJudgeError(
+                Errors.J513.format(name=name, found=repr(value), expected="a whole number from 1 on")
+            )
+
+
 class Prior(NamedTuple):
     """The candidate labels of each item, as one branch sees them.
 
@@ -109,6 +118,7 @@ def refine_sidyp(
     from .branches import train_branches
     from .diffusion import train_denoisers
 
+    check_settings(branches=branches, epochs=epochs, hidden=hidden, neighbours=neighbours)
     if leak is not None and not faithful:
         raise LLMJudgeError(
             Errors.J513.format(name="leak", found="given", expected="faithful=True with it")
@@ -118,7 +128,7 @@ def refine_sidyp(
     rng = np.random.default_rng(seed)
     if faithful:
         codes = np.where(codes == MISSING, rng.integers(0, n, len(codes)), codes)
-    rate = _check_rate(noise_rate, n)
+    rate = check_rate(noise_rate, n)
     if rate is None:
         rate = estimate_noise_rate(matrix, codes, n, groups, seed)
     if classifiers is None:
@@ -180,7 +190,7 @@ def estimate_noise_rate(
     return min(0.6, float(np.mean(inside[seen] != codes[seen])))
 
 
-def _check_rate(
+def check_rate(
     noise_rate: Union[float, Sequence[float], None], n_classes: int
 ) -> Union[float, np.ndarray, None]:
     if noise_rate is None:

@@ -63,8 +63,9 @@ def refine_uu(
         items take no part and are labelled in the end.
     gold (Sequence[Optional[Label]]): Gold of the sample, shape (n,), None for the rest.
     kind (str): "robust_uu", "uu" or "pn".
-    rounds (int): How often to relabel. A round that is worse on the gold, or that leaves a pool
-        empty, is dropped, and the refinement ends.
+    rounds (int): How often to relabel. After the first one a round is dropped, and the refinement ends,
+        where it is worse on the gold than the one before, where the gold does not carry it, or where
+        that one left a pool empty.
     min_gap (float): The least theta+ - theta-.
     strength (float): How many items the rates over all classes count for in those of a class.
     level (float): The mass of the interval of theta+ - theta-.
@@ -110,13 +111,19 @@ def refine_uu(
                 raise
             _drop(number, str(error), history)
             break
-        relabelled = _choose(found)
+        if done is not None and not carried[0]:
+            _drop(number, "the gold does not carry another one", history)
+            break
+        # as they are returned: without evidence the verdicts stay
+        relabelled = _choose(found) if carried[0] else current
         before, after = (_gold_error(c, truth, weights) for c in (current, relabelled))
         if done is not None and after > before:
             _drop(number, f"it is wrong on {after:.3f} of the gold, {before:.3f} before", history)
             break
         done, current = found, relabelled
         history.append(_describe(stats, classes, positives, carried, before, after))
+        if not carried[0]:
+            break
     return _finish(done, matrix, codes, classes, history, kind)
 
 

@@ -134,6 +134,11 @@ def make_sidyp(
     seed (int): For weights, batches and noise.
     RETURNS (Selector): Promises what `llmjudge.Conformal.v1` does.
     """
+    from ..denoise.sidyp import check_rate, check_settings
+
+    # here, not where it learns: it would take the blame for verdicts that carry nothing
+    check_settings(branches=branches, epochs=epochs, neighbours=neighbours)
+    check_rate(noise_rate, 2)
 
     def denoise(x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:
         from ..denoise.sidyp import refine_sidyp

@@ -146,7 +146,15 @@ def _fit_reduction(vectors: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     from sklearn.decomposition import PCA
 
     width = min(WIDTH, *vectors.shape)
-    return PCA(width, random_state=0).fit(vectors).transform
+    fitted = PCA(width, random_state=0).fit(vectors)
+
+    def reduce(new: np.ndarray) -> np.ndarray:
+        finite = np.isfinite(new).all(axis=1)
+        out = np.full((len(new), width), np.nan)
+        out[finite] = fitted.transform(new[finite]) if finite.any() else 0.0
+        return out
+
+    return reduce
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -20,6 +20,13 @@ from .data import Choice, Task, to_matrix
 GOLD_REGULARISATION = 10.0
 # what a binary denoiser cannot do without: labels of both kinds, gold of both, a judge that is of use
 _CANNOT_CARRY = ("J502", "J505", "J506", "J507", "J511", "J512")
+_NOT_INSTALLED = "J510"
+
+
+def cannot_carry(error: LLMJudgeError) -> bool:
+    """RETURNS (bool): Whether another method may do where this one cannot: labels and gold do not carry it, or
+    its package is not installed."""
+    return any(f"[{code}]" in str(error) for code in (*_CANNOT_CARRY, _NOT_INSTALLED))
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ def learn_gold(
     gold (Sequence): Gold, shape (n,), None for the rest.
     RETURNS (Denoised): Documents with gold get the label of a classifier that has not seen it.
     """
-    matrix, _, truth, classes = prepare(features, labels, gold, allow_missing=True)
+    matrix, _, truth, classes = prepare(features, labels, gold, allow_missing=True, with_gold=True)
     model = fit_linear(matrix, truth, len(classes), GOLD_REGULARISATION)
     probabilities = model(matrix)
     seen = truth != MISSING
@@ -137,8 +144,8 @@ def refine_texts(
     """
     if method not in METHODS:
         raise LLMJudgeError(Errors.J916.format(method=method, known=", ".join(METHODS)))
-    if method in WITH_GOLD and not allow_missing:
-        _check_gold(noisy, gold, task)
+    if method in WITH_GOLD:
+        _check_gold(noisy, gold, task, allow_missing)
     settings: Dict[str, Any] = {"scores": scores, "groups": groups, "seed": seed}
     if method in WITH_GOLD:
         settings["allow_missing"] = True
@@ -150,11 +157,13 @@ def refine_texts(
         return refine(method, features, noisy, gold, task, settings)
 
 
-def _check_gold(noisy: Sequence[Choice], gold: Sequence[Choice], task: Task) -> None:
+def _check_gold(noisy: Sequence[Choice], gold: Sequence[Choice], task: Task, allow_missing: bool) -> None:
     said = {x for choice in noisy for x in choice or ()}
     seen = {x for choice in gold for x in choice or ()}
     lacking = [label for label in task.labels if label in said - seen]
-    if lacking:
+    if lacking and allow_missing:
+        warnings.warn(Warnings.JW501.format(labels=", ".join(lacking)), stacklevel=3)
+    elif lacking:
         n = sum(choice is not None for choice in gold)
         raise LLMJudgeError(Errors.J917.format(n=n, labels=", ".join(lacking)))
 
@@ -168,7 +177,7 @@ def _refine_exclusive(
     settings: Dict[str, Any],
 ) -> Refined:
     def single(choices: Sequence[Choice]) -> List[Optional[str]]:
-        return [None if choice is None else choice[0] for choice in choices]
+        return [choice[0] if choice else None for choice in choices]
 
     found = METHODS[method](features, single(noisy), single(gold), **settings)
     order = [found.classes.index(x) if x in found.classes else MISSING for x in task.labels]
@@ -199,7 +208,8 @@ def _refine_each(
     task: Task,
     settings: Dict[str, Any],
 ) -> Refined:
-    """One binary problem a label. A label whose evidence carries nothing keeps the LLM's verdicts."""
+    """One binary problem a label. One that the LLM gives to all or none is learned from gold, and one whose
+    evidence carries nothing keeps the LLM's verdicts."""
     columns: List[Tuple[Denoised, np.ndarray]] = []
     report: Dict[str, Any] = {"method": method, "by_label": {}}
     for k, label in enumerate(task.labels):
@@ -211,10 +221,14 @@ def _refine_each(
         try:
             found = METHODS[method](features, verdicts, truth, **options)
         except LLMJudgeError as error:
-            if not any(f"[{code}]" in str(error) for code in _CANNOT_CARRY):
+            if not cannot_carry(error) or _NOT_INSTALLED in str(error):
                 raise
-            warnings.warn(Warnings.JW900.format(label=label, error=error), stacklevel=3)
-            found = _keep_verdicts(verdicts, str(error))
+            if method in WITH_GOLD and "[J502]" in str(error) and len({*truth} - {None}) == 2:
+                warnings.warn(Warnings.JW902.format(label=label), stacklevel=3)
+                found = learn_gold(features, verdicts, truth, **settings)
+            else:
+                warnings.warn(Warnings.JW900.format(label=label, error=error), stacklevel=3)
+                found = _keep_verdicts(verdicts, str(error))
         columns.append((found, np.array([x is True for x in found.labels])))
         report["by_label"][label] = found.report
     missing = np.array([choice is None for choice in noisy]) if method == "none" else np.zeros(len(noisy), bool)

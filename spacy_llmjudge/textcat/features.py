@@ -62,7 +62,7 @@ def make_features(
     files = {split: output / f"{split}.npz" for split in texts}
     documents = {split: len(of_split) for split, of_split in texts.items()}
     kept = {split: _load(path) for split, path in files.items()}
-    if all(one is not None and str(one.get("mark")) == mark for one in kept.values()):
+    if all(one is not None and "texts" in one and str(one.get("mark")) == mark for one in kept.values()):
         width = kept["pool"]["features"].shape[1]
         return {"documents": documents, "width": width, "computed": False}
     if record["name"] == NONE:
@@ -72,23 +72,25 @@ def make_features(
         found = centre_layers({s: embed(of_split, progress) for s, of_split in texts.items()})
     for split, path in files.items():
         stream = io.BytesIO()
-        np.savez(stream, features=found[split], mark=np.array(mark))
+        marks = {"mark": np.array(mark), "texts": np.array(sha256_json(texts[split]))}
+        np.savez(stream, features=found[split], **marks)
         write_bytes(path, stream.getvalue())
     return {"documents": documents, "width": int(found["pool"].shape[1]), "computed": True}
 
 
-def read_features(path: PathLike, n: int) -> np.ndarray:
+def read_features(path: PathLike, texts: Sequence[str]) -> np.ndarray:
     """Read the vectors of a split.
 
     path (PathLike): A file that `make_features` wrote.
-    n (int): How many documents the split has.
+    texts (Sequence[str]): The texts of the split, shape (n,).
     RETURNS (np.ndarray): Shape (n, width), float32.
+    RAISES (LLMJudgeError): J908 where they are the vectors of other texts.
     """
     path = require_file(path, "Run `textcat features` first.")
     found = _load(path)
-    if found is None or "features" not in found or len(found["features"]) != n:
+    if found is None or str(found.get("texts")) != sha256_json(list(texts)):
         rows = None if found is None else len(found.get("features", ()))
-        raise LLMJudgeError(Errors.J908.format(path=path, rows=rows, n=n))
+        raise LLMJudgeError(Errors.J908.format(path=path, rows=rows, n=len(texts)))
     return found["features"]
 
 

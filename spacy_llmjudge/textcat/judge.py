@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 from spacy.tokens import Doc
 
 from ..candidates import count_statuses
-from ..corpora.rows import read_rows
+from ..corpora.rows import read_rows, require_string
 from ..errors import Errors, LLMJudgeError
 from ..rounds import hash_paths, is_asked
 from ..storage import PathLike, process_shards, read_docs, require_file, sha256_bytes, sha256_path
@@ -109,7 +109,8 @@ def read_column(
     task (Task): The task.
     path (PathLike): A JSONL file with the texts; of several rows for the same text the last counts.
     label (str): The column with a label, or a list of labels; null stands for no answer.
-    confidence (Optional[str]): The column that says how sure the LLM was, from 0 to 1 or to 100.
+    confidence (Optional[str]): The column that says how sure the LLM was, from 0 to 1 or to 100; null where
+        it did not say.
     refusals (Sequence[str]): Labels that stand for no answer as well, such as "-1".
     RETURNS (Judge): Finds what was said of a document by its text.
     """
@@ -117,7 +118,8 @@ def read_column(
     known: Dict[str, Opinion] = {}
     sure: Dict[str, float] = {}
     for where, row in read_rows(path):
-        text, value = require_column(row, "text", where), require_column(row, label, where)
+        text = require_string(require_column(row, "text", where), "text", where)
+        value = require_column(row, label, where)
         choice = None if value is None else read_choice(value, label, where)
         if choice is not None and set(choice) & set(refusals):
             choice = None
@@ -129,7 +131,11 @@ def read_column(
             found = ", ".join(choice) or "no label"
             raise LLMJudgeError(Errors.J910.format(where=where, found=found, column=label))
         if confidence is not None:
-            sure[text] = _read_confidence(require_column(row, confidence, where), confidence, where)
+            stated = require_column(row, confidence, where)
+            sure.pop(text, None)
+            # null: it did not say
+            if stated is not None:
+                sure[text] = _read_confidence(stated, confidence, where)
         known[text] = Opinion(choice, {}, reason="refused" if choice is None else None)
     scale = 100.0 if max(sure.values(), default=0.0) > 1 else 1.0
 

@@ -6,7 +6,7 @@
 import random
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 import spacy
 from spacy.tokens import Doc
@@ -34,7 +34,8 @@ def prepare_texts(
 ) -> Dict[str, Any]:
     """Read a data set, check it, draw the evidence, and write the corpus: all files or none.
 
-    The evidence is a random sample of those rows of the pool that have a label, never balanced over
+    Of texts that are there several times one row stays, one with a label where there is one: the evidence is
+    to be a random sample of what is labelled. The evidence is a random sample of those rows of the pool that have a label, never balanced over
     labels: how often the LLM is wrong, and how frequent a label is, can only be read off such a sample.
     It says something about the pool where the rows with a label are a random part of it themselves.
 
@@ -55,7 +56,7 @@ def prepare_texts(
     task = _find_task([*items["pool"], *items["test"]], labels, label_column, source)
     dropped: Dict[str, Counter] = {split: Counter() for split in items}
     test = list(leave_out(items["test"], (), dropped["test"]))
-    pool = list(leave_out(items["pool"], texts_of(test), dropped["pool"]))
+    pool = _once(leave_out(items["pool"], texts_of(test), dropped["pool"]), dropped["pool"])
     if not pool:
         reason = f"all {len(items['pool'])} rows are empty, or in the test set as well"
         raise LLMJudgeError(Errors.J905.format(path=source, reason=reason))
@@ -70,7 +71,7 @@ def prepare_texts(
             for name, part in parts.items()
             if name != "pool"
         },
-        "dropped": {name: dict(counts) for name, counts in dropped.items() if counts},
+        "dropped": {name: dict(counts) for name, counts in dropped.items() if sum(counts.values())},
         "left_out": left_out,
         "exclusive": task.exclusive,
         "settings": {"source": str(source), "gold": gold, "seed": seed, "lang": lang},
@@ -96,10 +97,21 @@ def _find_task(
     return Task(names, exclusive)
 
 
+def _once(items: Iterable[Item], dropped: Counter) -> List[Item]:
+    """Each text once, at its first place, with the first label that it has."""
+    kept: Dict[str, Item] = {}
+    for item in items:
+        text = normalise(item.text)
+        before = kept.get(text)
+        dropped["duplicates"] += before is not None
+        if before is None or (before.choice is None and item.choice is not None):
+            kept[text] = item
+    return list(kept.values())
+
+
 def _draw(pool: List[Item], size: int, seed: int, source: PathLike) -> List[Item]:
-    """A random sample of the rows with a label, none of them twice."""
-    first = {normalise(item.text): item for item in reversed(pool) if item.choice is not None}
-    rows = sorted(first.values(), key=lambda item: item.where)
+    """A random sample of the rows with a label."""
+    rows = sorted((item for item in pool if item.choice is not None), key=lambda item: item.where)
     if not 1 <= size <= len(rows):
         raise LLMJudgeError(Errors.J907.format(path=source, n=len(rows), size=size))
     return random.Random(f"{seed} evidence").sample(rows, size)

@@ -1,10 +1,10 @@
 """Ask spacy-llm's own `spacy.TextCat.v3` for a confidence: a template for it, and a parser of the reply."""
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List
+from typing import Any, Callable, Dict, Iterable, List, Optional
 
 TEMPLATES = Path(__file__).parent / "templates"
-_ANSWER = re.compile(r"^\W*(?P<label>.+?)\W+(?P<number>\d{1,3}(?:\.\d+)?)\s*%?\W*$", re.DOTALL)
+_ANSWER = re.compile(r"^\W*(?P<label>.+?)\W+(?P<number>\d{1,3}(?:\.\d+)?)\s*(?P<percent>%?)\W*$", re.DOTALL)
 
 
 def make_confident_template() -> str:
@@ -46,12 +46,26 @@ def parse_reply(task: Any, response: str) -> Dict[str, float]:
         return values
     named = {}
     for line in lines:
-        found = _ANSWER.match(line)
-        name, number = (found["label"], float(found["number"])) if found else (line, 100.0)
-        label = task.label_dict.get(task.normalizer(name.strip(" \t:*\"'`")))
-        if label is not None and number <= 100:
-            # a label that was named with 0 is still the one that was named
-            named[label] = min(max(number / 100, 0.001), 1.0)
+        label, value = _find_label(task, line), 1.0
+        found = None if label else _ANSWER.match(line)
+        if found is not None:
+            label, value = _find_label(task, found["label"]), _read_share(found["number"], found["percent"])
+        if label is not None and value <= 1:
+            named[label] = value
     if not named or (task.exclusive_classes and len(named) > 1):
         return {}
     return {**values, **named}
+
+
+def _find_label(task: Any, name: str) -> Optional[str]:
+    found: Optional[str] = task.label_dict.get(task.normalizer(name.strip(" \t:*\"'`")))
+    return found
+
+
+def _read_share(number: str, percent: str) -> float:
+    """A stated confidence is over 0 and under 1: a label that was named with 0 is still the one that was
+    named, and 1 stands for one that was named without a number."""
+    value = float(number)
+    if percent or "." not in number or value > 1:
+        value /= 100
+    return min(max(value, 0.001), 0.999) if value <= 1 else value

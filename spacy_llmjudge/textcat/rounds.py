@@ -44,7 +44,7 @@ def annotate_texts(
     task = read_task(corpus)
     gold = list(read_docs(require_file(corpus / "evidence.spacy", HINT), vocab))
     pool = list(read_docs(require_file(corpus / "pool.spacy", HINT), vocab))
-    folds = [fold_of(doc.text, n_folds) for doc in gold]
+    folds = [fold_of(doc.text, n_folds) for doc in gold] if n_folds > 1 else []
     _check_folds(gold, folds, n_folds, task)
     held = {doc.text: fold for doc, fold in zip(gold, folds)}
     cats = np.zeros((n_folds, len(pool), len(task.labels)))
@@ -67,9 +67,11 @@ def annotate_texts(
 
 
 def _check_folds(gold: List[Doc], folds: List[int], n_folds: int, task: Task) -> None:
+    if n_folds < 2:
+        raise LLMJudgeError(Errors.J921.format(n=len(gold), folds=n_folds))
     for fold in range(n_folds):
         inside = {get_choice(doc, task) for doc, of_doc in zip(gold, folds) if of_doc != fold}
-        if n_folds < 2 or len(inside) < 2 or fold not in folds:
+        if len(inside) < 2 or fold not in folds:
             raise LLMJudgeError(Errors.J921.format(n=len(gold), folds=n_folds))
 
 

@@ -1,4 +1,5 @@
 """The steps of a text classification run, from files to files: denoise, gather what to train on, train."""
+import shutil
 import time
 import warnings
 from pathlib import Path
@@ -26,7 +27,7 @@ from .data import (
     set_refined,
     to_choices,
 )
-from .denoise import Refined, make_scores, refine_texts
+from .denoise import Refined, cannot_carry, make_scores, refine_texts
 from .features import read_features
 
 REPORT = "report.json"
@@ -64,7 +65,7 @@ class Pool:
             raise LLMJudgeError(Errors.J911.format(path=folder, n=len(self.docs)))
         evidence = corpus / "evidence.spacy" if evidence is None else Path(evidence)
         self.gold = self._match(evidence, vocab)
-        self.features = read_features(features / "pool.npz", len(self.docs))
+        self.features = read_features(features / "pool.npz", [doc.text for doc in self.docs])
         support = np.array([get_support(doc, self.task) for doc in self.docs])
         said = None
         if cats is not None:
@@ -123,7 +124,7 @@ def denoise_texts(
         its probabilities as candidates, `test.spacy` with what its classifier says of the test set,
         and `report.json`.
     methods (Sequence[str]): Names in METHODS. Where there are several, one whose package is not
-        installed is left out with a warning.
+        installed or that labels and gold do not carry is left out with a warning.
     evidence (Optional[PathLike]): Other gold than `evidence.spacy`.
     cats (Optional[PathLike]): The pool with `doc.cats` of students that were not trained on the
         document, for "stacking".
@@ -131,20 +132,27 @@ def denoise_texts(
     allow_missing (bool): Go on where the evidence lacks labels that the LLM gives.
     seed (int): For folds, weights and batches.
     RETURNS (Dict[str, Dict[str, Any]]): The report of each method.
+    RAISES (LLMJudgeError): J923 where there is no method, or several under one name; what was wrong with the
+        last method where none is left.
     """
     pool = Pool(corpus, judged, features, evidence, cats)
     test = _read_test(Path(corpus), Path(features))
+    if not methods or (name is not None and len(methods) > 1):
+        raise LLMJudgeError(Errors.J923.format(n=len(methods)))
     reports = {}
     for method in methods:
         start = time.perf_counter()
+        folder = Path(output) / (name or method)
         try:
             refined = pool.refine(method, allow_missing, seed)
         except LLMJudgeError as error:
-            if "[J510]" not in str(error) or len(methods) == 1:
+            is_last = method == methods[-1] and not reports
+            if is_last or not cannot_carry(error):
                 raise
             warnings.warn(Warnings.JW901.format(method=method, error=error), stacklevel=2)
+            # what an earlier run left there is not of this one
+            shutil.rmtree(folder, ignore_errors=True)
             continue
-        folder = Path(output) / (name or method)
         choices = to_choices(refined.chosen, pool.task)
         for doc, choice, known, p in zip(pool.docs, choices, refined.known, refined.probabilities):
             set_refined(doc, choice if known else None, p, pool.task)
@@ -162,7 +170,7 @@ def _read_test(corpus: Path, features: Path) -> Optional[Tuple[List[Doc], np.nda
     if not (corpus / "test.spacy").exists():
         return None
     docs = list(read_docs(corpus / "test.spacy", Vocab()))
-    return docs, read_features(features / "test.npz", len(docs))
+    return docs, read_features(features / "test.npz", [doc.text for doc in docs])
 
 
 def _predict(refined: Refined, docs: List[Doc], features: np.ndarray, task: Task) -> List[Doc]:

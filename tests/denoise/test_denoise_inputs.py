@@ -50,9 +50,29 @@ def test_one_class_is_refused(method):
 
 
 @pytest.mark.parametrize("method", ALL)
-@pytest.mark.parametrize("refusal", ["-1", -1])
+@pytest.mark.parametrize("refusal", ["-1", -1, -1.0])
 def test_refusals_of_the_llm_must_be_named(method, refusal):
     refused(method, "J503", labels=[refusal] + LABELS[1:])
+
+
+@pytest.mark.parametrize("method", WITH_GOLD)
+def test_groups_are_one_for_each_item(method):
+    with pytest.raises(LLMJudgeError, match=rf"J516.*3 groups for {N} items"):
+        method(X, LABELS, LABELS, groups=["a", "b", "c"])
+
+
+@pytest.mark.parametrize("method", [correct_prior, stack])
+def test_labels_that_all_share_a_group_are_refused(method):
+    labels = LABELS[:9] + [None] * (N - 9)
+    groups = ["one"] * 9 + list(range(N - 9))
+    with pytest.raises(LLMJudgeError, match="J506.*training part"):
+        method(X, labels, labels, groups=groups)
+
+
+@pytest.mark.parametrize("settings", [{"branches": 0}, {"epochs": 0}, {"neighbours": 0}, {"hidden": 1.5}])
+def test_settings_that_count_are_whole_numbers(settings):
+    with pytest.raises(LLMJudgeError, match=rf"J513.*{next(iter(settings))} is.*from 1 on"):
+        refine_sidyp(X, LABELS, **settings)
 
 
 @pytest.mark.parametrize("method", ALL)

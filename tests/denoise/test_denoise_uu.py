@@ -143,6 +143,9 @@ def test_too_little_gold_keeps_the_verdicts_and_says_so():
         done = refine_uu(x, verdicts, gold)
     assert done.labels == verdicts.tolist()
     assert not done.report["carried"]
+    # of the labels that are returned
+    found = done.report["rounds"][0]
+    assert found["gold_error_after"] == found["gold_error_before"]
     assert set(done.probabilities[:, 1].round(6)) == {
         round(done.report["rounds"][0]["rates"]["True"][name]["value"], 6)
         for name in ("theta_pos", "theta_neg")
@@ -158,6 +161,19 @@ def test_further_rounds_are_dropped_where_the_gold_speaks_against_them():
     errors = [r["gold_error_after"] for r in done.report["rounds"] if "dropped" not in r]
     assert errors[1:] == sorted(errors[1:], reverse=True)
     assert len(done.report["rounds"]) <= 4
+
+
+def test_a_further_round_that_the_gold_does_not_carry_leaves_the_one_before():
+    """And does not hand back the verdicts with the rates of other labels."""
+    rng = np.random.default_rng(4)
+    truth = rng.random(300) < 0.5
+    x = np.where(truth, 1, -1)[:, None] * 0.35 + rng.normal(size=(300, 4))
+    verdicts = np.where(rng.random(300) < 0.25, ~truth, truth)
+    gold = [bool(t) if i < 30 else None for i, t in enumerate(truth)]
+    with pytest.warns(UserWarning, match="JW502.*the gold does not carry"):
+        done = refine_uu(x, verdicts, gold, rounds=3, epochs=10, seed=4)
+    one = refine_uu(x, verdicts, gold, rounds=1, epochs=10, seed=4)
+    assert done.report["carried"] and done.labels == one.labels != verdicts.tolist()
 
 
 def test_a_further_round_that_empties_a_pool_is_dropped_with_a_warning():

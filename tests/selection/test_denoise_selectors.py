@@ -412,3 +412,9 @@ def test_folds_are_of_documents_by_their_text(corpus):
 def test_the_selector_of_a_config_is_the_default_one_without_vectors():
     selector = registry.resolve({"s": {"@llmjudge_selectors": "llmjudge.UU.v1", "q": 0.05}})["s"]
     assert selector.settings["q"] == 0.05 and isinstance(selector.features, CandidateFeatures)
+
+
+@pytest.mark.parametrize("settings", [{"neighbours": 0}, {"epochs": 0}, {"noise_rate": 1.5}])
+def test_settings_out_of_range_are_an_error_and_no_fall_back(settings):
+    with pytest.raises(LLMJudgeError, match=rf"J513.*{next(iter(settings))}"):
+        make_sidyp(**settings)

@@ -1,13 +1,17 @@
 """Every method gives labels and probabilities for the pool; both kinds of task; what is missing is said."""
+import warnings
+
 import numpy as np
 import pytest
 import spacy
+from textcat_helpers import make_corpus, make_rows, write_rows
 
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import read_docs, read_json, write_docs
 from spacy_llmjudge.textcat.data import Task, get_choice, get_probabilities, read_task
 from spacy_llmjudge.textcat.denoise import METHODS, refine_texts
 from spacy_llmjudge.textcat.evaluate import evaluate_texts, table_rows
+from spacy_llmjudge.textcat.judge import judge_texts
 from spacy_llmjudge.textcat.steps import denoise_texts, gather_training
 
 HERE = [method for method in METHODS if method != "confident_learning"]
@@ -49,7 +53,9 @@ def test_labels_that_the_gold_lacks(method):
     gold = [g if g != ("c",) else None for g in GOLD]
     with pytest.raises(LLMJudgeError, match=r"J917.*lacks labels that the LLM gives: c\. .*--allow-missing"):
         refine_texts(method, X, NOISY, gold, TASK)
-    assert refine_texts(method, X, NOISY, gold, TASK, allow_missing=True).known.all()
+    with pytest.warns(UserWarning, match=r"\[JW501\].*classes c:") as caught:
+        assert refine_texts(method, X, NOISY, gold, TASK, allow_missing=True).known.all()
+    assert sum("JW501" in str(warning.message) for warning in caught) == 1
 
 
 @pytest.mark.parametrize("method", HERE)
@@ -69,6 +75,43 @@ def test_a_label_without_evidence_keeps_its_verdicts_where_there_are_several():
     with pytest.warns(UserWarning, match="JW900.*never"):
         found = refine_texts("stacking", X, NOISY, GOLD, task)
     assert not found.chosen[:, 3].any() and found.chosen[:, :3].any(axis=0).all()
+
+
+@pytest.mark.parametrize("method", ["gold", "stacking", "uu"])
+def test_a_label_that_the_llm_never_gives_is_learned_from_gold(method):
+    """What it knows of the two other labels is denoised as ever."""
+    task = Task(("a", "b"), False)
+    noisy = [("a",) if i % 4 else () for i in range(90)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = refine_texts(method, X, noisy, [None if g is None else tuple(set(g) & {"a", "b"}) for g in GOLD], task)
+    is_b = np.array([t == ("b",) for t in TRUTH])
+    assert np.mean(found.chosen[:, 1] == is_b) > 0.9 and np.ptp(found.predict(X)[:, 1]) > 0.5
+    assert any("JW902" in str(warning.message) for warning in caught) == (method != "gold")
+
+
+def test_what_one_method_cannot_carry_does_not_stop_the_others(corpus, tmp_path):
+    """The LLM gives a label once: no fold can learn it one against the rest."""
+    rows = make_rows()
+    for row in rows:
+        row["llm_label"] = "FEED" if row["llm_label"] == "WATER" else row["llm_label"]
+    rows[1]["llm_label"] = "WATER"
+    column = {"path": str(write_rows(tmp_path / "llm.jsonl", rows)), "label": "llm_label"}
+    judge_texts(corpus, tmp_path / "judged", column=column)
+    args = (corpus, tmp_path / "judged", corpus / "features", tmp_path / "d")
+    (tmp_path / "d" / "uu").mkdir(parents=True)
+    with pytest.warns(UserWarning, match=r"JW901.*uu.*J5(06|11)"):
+        reports = denoise_texts(*args, ["uu", "stacking"], allow_missing=True)
+    assert list(reports) == ["stacking"] and not (tmp_path / "d" / "uu").exists()
+    with pytest.raises(LLMJudgeError, match="J5(06|11)"):
+        denoise_texts(*args, ["uu"], allow_missing=True)
+
+
+@pytest.mark.parametrize("methods, name", [(["none", "stacking"], "mine"), ([], None)])
+def test_one_name_is_for_one_method(methods, name, corpus, tmp_path):
+    with pytest.raises(LLMJudgeError, match=rf"\[J923\] {len(methods)} denoisers"):
+        denoise_texts(corpus, corpus / "judged", corpus / "features", tmp_path / "d", methods, name=name)
+    assert not (tmp_path / "d").exists()
 
 
 def test_files_of_labels_and_probabilities(corpus, tmp_path):
@@ -127,6 +170,10 @@ def test_what_is_trained_on_is_gold_for_the_evidence(corpus, tmp_path):
 def test_files_of_another_corpus_are_refused(corpus, tmp_path):
     write_docs(tmp_path / "other.spacy", [spacy.blank("en")("not in the pool")])
     args = (corpus, corpus / "judged", corpus / "features", tmp_path)
+    rows = [{**row, "text": row["text"].replace("note", "line")} for row in make_rows()]
+    other = make_corpus(tmp_path / "other", rows)
+    with pytest.raises(LLMJudgeError, match=r"J908.*pool\.npz has 90 rows for 90 documents"):
+        denoise_texts(other, other / "judged", corpus / "features", tmp_path, ["none"])
     with pytest.raises(LLMJudgeError, match="J918.*not in the pool"):
         denoise_texts(*args, ["none"], evidence=tmp_path / "other.spacy")
     with pytest.raises(LLMJudgeError, match="J908"):

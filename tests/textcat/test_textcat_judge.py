@@ -13,7 +13,7 @@ from spacy_llmjudge.models.messages import Reply
 from spacy_llmjudge.storage import read_docs
 from spacy_llmjudge.textcat.data import get_choice, read_task
 from spacy_llmjudge.textcat.judge import judge_texts
-from spacy_llmjudge.textcat.replies import make_confident_template
+from spacy_llmjudge.textcat.replies import make_confident_template, parse_reply
 
 CONFIG = """
 [nlp]
@@ -125,6 +125,12 @@ def test_columns_that_cannot_be_read(corpus, tmp_path):
     rows[2]["llm_confidence"] = "high"
     with pytest.raises(LLMJudgeError, match="J912.*line 3"):
         judge_texts(corpus, tmp_path / "j", column=column_of(tmp_path, rows, confidence="llm_confidence"))
+    rows[2]["llm_confidence"] = None
+    judge_texts(corpus, tmp_path / "c", column=column_of(tmp_path, rows, confidence="llm_confidence"))
+    assert [c.support for doc in read(tmp_path / "c/pool")[1:4] for c in get_candidates(doc)] == [0.9, None, 0.9]
+    rows[3]["text"] = ["a"]
+    with pytest.raises(LLMJudgeError, match="line 4"):
+        judge_texts(corpus, tmp_path / "j", column=column_of(tmp_path, rows))
     rows[2]["llm_label"] = ["PEST", "WATER"]
     with pytest.raises(LLMJudgeError, match="J910.*line 3"):
         judge_texts(corpus, tmp_path / "j", column=column_of(tmp_path, rows))
@@ -164,6 +170,32 @@ def test_a_reply_with_a_confidence(corpus, tmp_path, suffix, support):
     docs = read(tmp_path / "j/pool")
     assert get_candidates(docs[8])[0].support == support
     assert not docs[7].cats and get_candidates(docs[8])[0].label == find_topic(docs[8].text)
+
+
+@pytest.mark.parametrize(
+    "reply, expected",
+    [
+        ("ORDER 100", {"ORDER": 0.999}),
+        ("ORDER 0", {"ORDER": 0.001}),
+        ("ORDER 0.9", {"ORDER": 0.9}),
+        ("ORDER 0.9 %", {"ORDER": 0.009}),
+        ("ORDER 1", {"ORDER": 0.01}),
+        ("ORDER", {"ORDER": 1.0}),
+        ("ORDER 101", {}),
+        ("Level 3", {"Level 3": 1.0}),
+        ("Level 3 80", {"Level 3": 0.8}),
+        ("covid-19: 70", {"covid-19": 0.7}),
+        ("ORDER 50, Level 3 60", {}),
+    ],
+)
+def test_confidences_in_replies(reply, expected):
+    """A 100 that was stated is surer than a 60, and a 1.0 says that nothing was stated."""
+    from types import SimpleNamespace
+
+    labels = {name.lower(): name for name in ("ORDER", "Level 3", "covid-19")}
+    task = SimpleNamespace(label_dict=labels, normalizer=str.lower, exclusive_classes=True)
+    found = parse_reply(task, reply)
+    assert {name: p for name, p in found.items() if p} == pytest.approx(expected)
 
 
 def test_documents_that_were_not_sent_are_asked_next_time(corpus, tmp_path):

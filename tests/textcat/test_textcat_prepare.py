@@ -61,6 +61,18 @@ def test_texts_of_the_test_set_are_taken_out_of_the_pool(tmp_path):
     assert report["documents"]["pool"] == 88
 
 
+def test_a_text_that_is_there_often_counts_once(tmp_path):
+    """Or the evidence, which draws texts, would be no random sample of the rows."""
+    rows = make_rows()
+    rows[0].pop("label")
+    copies = [{**rows[0], "text": rows[0]["text"].upper(), "label": "PEST"}, rows[1], rows[1]]
+    path = write_rows(tmp_path / "rows.jsonl", [*rows, *copies])
+    report = prepare_texts(path, tmp_path / "c", gold=90)
+    assert report["dropped"]["pool"] == {"duplicates": 3} and report["documents"]["pool"] == 90
+    # the row with a label stands for the others, at the place of the first
+    assert read(tmp_path / "c/pool.spacy")[0].text == rows[0]["text"].upper()
+
+
 def test_lists_of_labels_make_a_multilabel_task(source, tmp_path):
     prepare_texts(source, tmp_path / "c", label_column="labels")
     task = read_task(tmp_path / "c")

@@ -54,7 +54,7 @@ def test_settings_that_cannot_be(corpus, tmp_path):
     args = (corpus, corpus / "judged", corpus / "features")
     with pytest.raises(LLMJudgeError, match="J624"):
         select_texts(*args, tmp_path / "s", q=1.5)
-    for folds in (1, 60):
+    for folds in (0, 1, 60):
         with pytest.raises(LLMJudgeError, match="J921"):
             annotate_texts(CONFIG, corpus, tmp_path / "a.spacy", n_folds=folds)
     assert not any(tmp_path.iterdir())
