@@ -20,7 +20,6 @@ PACKAGES = ("spacy", "spacy-transformers", "spacy-llm", "torch", "thinc")
 TITLES = {
     "seed": "seed student",
     "self_training": "classic self-training, cut .8",
-    "self_training_half": "the same, cut .5",
     "bond": "after BOND: sure tokens only, 2 teachers",
     "collaborative": "collaborative filter, as published",
     "llm_labels": "LLM labels as they are",
