@@ -208,9 +208,10 @@ def render(results: List[Dict[str, Any]]) -> str:
         "",
         "ECE with ten bins of equal mass, against the pool's hidden gold. The student gives no number for what only the judge saw;",
         "the last column has log-loss where both have one. The last row is no method: the same fusion, cross-fitted on the pool's",
-        "gold itself, says what there is to gain. It is next to nothing: this LLM says how sure it is of each entity and is right to be, so",
-        "that the confidence of a student of 22 million parameters adds nothing to it. The fusion is then as good as the better of",
-        "its sources, and not better.",
+        "gold itself, says what there is to gain: next to nothing. This LLM says how sure it is of each entity, and is as often right as",
+        "it says, so that a small student's confidence adds nothing. The fusion is then about as good as the judge alone, and with no more",
+        "than 80 labelled sentences as evidence somewhat worse. Where the judge leaves something to add, it is better than both: on the",
+        "held-out messages of the demo its log-loss is .032 to .035 (three seeds, docs/demo.json), the judge's .036 to .040.",
     ]
     for key, (_, title) in PARTS.items():
         if not all(key in r["calibration"] for r in results):
