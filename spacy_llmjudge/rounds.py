@@ -48,10 +48,10 @@ class NothingSelected(LLMJudgeError):
 def load_student(model: str, gpu_id: int = -1) -> "Language":
     """Load a pipeline, on a GPU where one is asked for."""
     import spacy
-    from thinc.api import require_gpu
 
-    if gpu_id >= 0:
-        require_gpu(gpu_id)
+    from .training.student import require_device
+
+    require_device(gpu_id)
     try:
         return spacy.load(model)
     except OSError as error:

@@ -2,6 +2,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent / "models"))
 from loopback import Answer, Loopback, chat  # noqa: E402
 
 CONFIG = Path(__file__).parents[1] / "configs" / "judges" / "vllm.cfg"
+FILTER = Path(__file__).parents[1] / "configs" / "filter.cfg"
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +97,24 @@ def test_a_document_without_candidates_needs_no_second_run():
     assert not rounds.is_asked([doc]), "one of its windows was not sent"
     set_status(doc, "abstained", "timeout")
     assert rounds.is_asked([doc])
+
+
+def test_the_number_of_workers_changes_no_byte_of_the_selection(annotated, small_corpus, replies, tmp_path):
+    """Replies come back in any order, and the silver and its report are the same."""
+    recorded = answer_from(replies)
+
+    def script(request):
+        return replace(recorded(request), delay=(len(request.prompt) * 7 % 13) / 500)
+
+    found = set()
+    for workers in (1, 4, 32):
+        folder = tmp_path / str(workers)
+        with Loopback(script) as server:
+            settings = overrides(server, small_corpus, folder)
+            settings["components.llm_judge.model.model.concurrency"] = workers
+            rounds.judge(annotated, folder / "judged", CONFIG, overrides=settings)
+        silver, report = folder / "silver.spacy", folder / "selection.json"
+        judged = (folder / "judged", folder / "judged", small_corpus / "dev.spacy")
+        rounds.filter_candidates(*judged, FILTER, silver, report)
+        found.add((silver.read_bytes(), report.read_bytes()))
+    assert len(found) == 1

@@ -21,7 +21,7 @@ def prepare_cli(
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
 ) -> None:
-    """Turn the files of a dataset into a corpus of DocBins, checked and without duplicates.
+    """Turn the files of a dataset into a corpus of DocBins, checked, with no text of the pool in another set.
 
     Labels of the pool are stripped; what gold there is for it is kept apart in pool_gold.spacy,
     for measuring the silver afterwards and for nothing else.

@@ -63,15 +63,15 @@ def read_selection(
     selector = _read_selector(loaded, config)
     policy = _read_policy(loaded)
     hint = "Run the step `judge` first."
-    manifests = {folder: read_json(folder / MANIFEST, hint) for folder in (judged, evidence)}
-    caveats = find_caveats(*(found["fingerprint"] for found in manifests.values()))
+    manifests = [read_json(folder / MANIFEST, hint) for folder in (judged, evidence)]
+    caveats = find_caveats(*(found["fingerprint"] for found in manifests))
     if policy.unjudged is None:
         policy = replace(policy, unjudged=CHOSEN not in caveats or LEARNED in caveats)
     vocab = Vocab()
     held_out = list(read_docs(evidence, vocab))
     gold = match_gold(held_out, list(read_docs(evidence_gold, vocab)), evidence_gold)
     floor = getattr(selector, "settings", {}).get("floor")
-    shards = [[s["sha256"] for s in found["shards"]] for found in manifests.values()]
+    shards = [[s["sha256"] for s in found["shards"]] for found in manifests]
     frame = sha256_json(
         [shards, sha256_path(evidence_gold), loaded["selector"]["@llmjudge_selectors"], floor, vars(policy)]
     )

@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 TRAINED = "trained.json"
 
 
+def require_device(gpu_id: int) -> None:
+    """Use a GPU from now on.
+
+    gpu_id (int): Its number; under 0 nothing happens.
+    RAISES (LLMJudgeError): J660 where there is none that can be used.
+    """
+    from thinc.api import require_gpu
+
+    if gpu_id >= 0:
+        try:
+            require_gpu(gpu_id)
+        except (ValueError, RuntimeError) as error:
+            raise LLMJudgeError(Errors.J660.format(gpu_id=gpu_id, error=error)) from error
+
+
 def train_student(
     config: Path,
     output: Path,
@@ -48,6 +63,7 @@ def train_student(
     """
     from spacy.cli.train import train
 
+    require_device(gpu_id)
     config, output = require_file(config, "Run `init` to get the configs."), Path(output)
     overrides = dict(overrides or {})
     fingerprint = _fingerprint(config, overrides, start)

@@ -4,6 +4,7 @@ import pytest
 import spacy
 
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.rounds import load_student
 from spacy_llmjudge.storage import read_json, write_docs
 from spacy_llmjudge.training.student import adopt_student, train_student
 
@@ -112,3 +113,11 @@ def test_what_cannot_be_gone_on_from_is_one_line(small_corpus, small_student, tm
     write_docs(tmp_path / "gold.spacy", [doc])
     text = go_on(small_student, **{"paths.gold": str(tmp_path / "gold.spacy")})
     assert "[J658]" in text and "does not know the labels ['PERSON']" in text
+
+
+def test_a_gpu_that_is_not_there_is_one_line(small_student, small_corpus, tmp_path):
+    with pytest.raises(LLMJudgeError, match=r"\[J660\] GPU 999 cannot be used"):
+        train_student(CONFIG, tmp_path / "s", overrides=settings(small_corpus), gpu_id=999)
+    with pytest.raises(LLMJudgeError, match=r"\[J660\]"):
+        load_student(str(small_student), 999)
+    assert not any(tmp_path.iterdir())
