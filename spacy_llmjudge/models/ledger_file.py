@@ -50,9 +50,10 @@ _in_use: "Counter[Tuple[int, int]]" = Counter()
 _lock = threading.Lock()
 
 
-def open_file(path: Path, timeout: float = PATIENCE) -> sqlite3.Connection:
+def open_file(path: Path, timeout: Optional[float] = None) -> sqlite3.Connection:
     """Open a ledger, or the file that shows that its run is alive; it is made where there is none."""
-    return sqlite3.connect(path, check_same_thread=False, timeout=timeout, isolation_level=None)
+    patience = PATIENCE if timeout is None else timeout
+    return sqlite3.connect(path, check_same_thread=False, timeout=patience, isolation_level=None)
 
 
 def hold(path: Path) -> Tuple[int, int]:
