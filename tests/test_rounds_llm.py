@@ -99,6 +99,7 @@ def test_a_document_without_candidates_needs_no_second_run():
     assert rounds.is_asked([doc])
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_no_byte_of_the_selection(annotated, small_corpus, replies, tmp_path):
     """Replies come back in any order, and the silver and its report are the same."""
     recorded = answer_from(replies)

@@ -119,6 +119,7 @@ def test_what_was_learned_from_the_verdicts_ranks_better_than_the_verdicts(make,
     assert len(accepted) > 50 and len(accepted - right) / len(accepted) < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKERS)
 def test_the_gold_of_a_fold_has_no_say_in_its_scores(make, corpus):
     pool, _, evidence, gold = corpus
@@ -154,6 +155,7 @@ def test_pool_and_held_out_candidates_that_are_alike_get_the_same_score(corpus):
     assert max(abs(held_out[key] - in_pool[key]) for key in shared) < 1e-4
 
 
+@pytest.mark.slow
 def test_the_share_of_wrong_stays_under_q_on_average():
     shares = []
     for seed in range(12):
@@ -311,6 +313,7 @@ def test_documents_that_the_judge_did_not_answer_for_keep_the_confidence_of_the_
     assert report["unjudged"]["statement"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKERS)
 def test_the_order_of_documents_changes_nothing(make, corpus):
     pool, _, evidence, gold = corpus
@@ -344,6 +347,7 @@ def encoder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_each_config_runs_from_the_command_line(name, encoder, corpus, tmp_path):
     pool, _, evidence, gold = corpus
