@@ -9,6 +9,11 @@ command line, J9xx text classification. Warnings carry the same numbering with t
 class LLMJudgeError(ValueError):
     """An error that the user can act on. The command line prints it as one line and exits with 1."""
 
+    @property
+    def code(self) -> str:
+        """Such as "J001"."""
+        return str(self)[1:].partition("]")[0]
+
 
 class _WithCodes(type):
     def __getattribute__(cls, name: str):

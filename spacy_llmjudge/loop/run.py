@@ -91,9 +91,10 @@ def run_loop(
     if settings.goes_on:
         # now, not when the first round was paid for; the students of later rounds fit the config anyway
         given = {**settings.of("student"), "paths.gold": str(settings.corpus / "labelled.spacy")}
-        check_components(settings.model(settings.goes_on - 1), given)
         if settings.goes_on == 1:
             go_on_from(seed_model, settings.config, given)
+        else:
+            check_components(settings.model(settings.goes_on - 1), given)
     parts = split_dev(
         require_file(settings.corpus / "dev.spacy", "The loop needs held-out gold."),
         settings.corpus / "loop",

@@ -20,13 +20,8 @@ from .data import Choice, Task, to_matrix
 GOLD_REGULARISATION = 10.0
 # what a binary denoiser cannot do without: labels of both kinds, gold of both, a judge that is of use
 _CANNOT_CARRY = ("J502", "J505", "J506", "J507", "J511", "J512")
-_NOT_INSTALLED = "J510"
-
-
-def cannot_carry(error: LLMJudgeError) -> bool:
-    """RETURNS (bool): Whether another method may do where this one cannot: labels and gold do not carry it, or
-    its package is not installed."""
-    return any(f"[{code}]" in str(error) for code in (*_CANNOT_CARRY, _NOT_INSTALLED))
+# the same, or the package of the method is not installed: another method may do
+OTHERS_MAY_DO = (*_CANNOT_CARRY, "J510")
 
 
 @dataclass(frozen=True)
@@ -221,9 +216,9 @@ def _refine_each(
         try:
             found = METHODS[method](features, verdicts, truth, **options)
         except LLMJudgeError as error:
-            if not cannot_carry(error) or _NOT_INSTALLED in str(error):
+            if error.code not in _CANNOT_CARRY:
                 raise
-            if method in WITH_GOLD and "[J502]" in str(error) and len({*truth} - {None}) == 2:
+            if method in WITH_GOLD and error.code == "J502" and len({*truth} - {None}) == 2:
                 warnings.warn(Warnings.JW902.format(label=label), stacklevel=3)
                 found = learn_gold(features, verdicts, truth, **settings)
             else:

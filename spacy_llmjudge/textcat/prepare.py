@@ -34,10 +34,10 @@ def prepare_texts(
 ) -> Dict[str, Any]:
     """Read a data set, check it, draw the evidence, and write the corpus: all files or none.
 
-    Of texts that are there several times one row stays, one with a label where there is one: the evidence is
-    to be a random sample of what is labelled. The evidence is a random sample of those rows of the pool that have a label, never balanced over
-    labels: how often the LLM is wrong, and how frequent a label is, can only be read off such a sample.
-    It says something about the pool where the rows with a label are a random part of it themselves.
+    Of texts that are there several times one row stays, one with a label where there is one. The evidence
+    is a random sample of those rows of the pool that have a label, never balanced over labels: how often
+    the LLM is wrong, and how frequent a label is, can only be read off such a sample. It says something
+    about the pool where the rows with a label are a random part of it themselves.
 
     source (PathLike): A JSONL file with a column for the split, or a folder with `pool.jsonl` and
         `test.jsonl`.

@@ -27,7 +27,7 @@ from .data import (
     set_refined,
     to_choices,
 )
-from .denoise import Refined, cannot_carry, make_scores, refine_texts
+from .denoise import OTHERS_MAY_DO, Refined, make_scores, refine_texts
 from .features import read_features
 
 REPORT = "report.json"
@@ -147,7 +147,7 @@ def denoise_texts(
             refined = pool.refine(method, allow_missing, seed)
         except LLMJudgeError as error:
             is_last = method == methods[-1] and not reports
-            if is_last or not cannot_carry(error):
+            if is_last or error.code not in OTHERS_MAY_DO:
                 raise
             warnings.warn(Warnings.JW901.format(method=method, error=error), stacklevel=2)
             # what an earlier run left there is not of this one
