@@ -13,10 +13,11 @@ import resource
 import time
 import warnings
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from denoise_data import WIDTH, Split, load_mit, load_mit_verify, load_semeval
+from denoise_rates import CLASSES, ESTIMATED, OFF, measure_rates
 from denoise_report import write_report
 from denoise_select import HELD_OUT, SELECTORS, measure_selection
 
@@ -40,6 +41,8 @@ ORACLE = "all"
 LOADERS = {"semeval": load_semeval, "mit": load_mit, "mit_weakened": load_mit, "mit_verify": load_mit_verify}
 FLIPPED = 0.25
 SELECTION = {"mit_selection": "mit", "mit_selection_weakened": "mit_weakened"}
+# what other tables are measured on
+SOURCES = {**SELECTION, "semeval_finetuned": "semeval", "rates": "semeval"}
 # (method, gold): 0 is none, "dev" the gold of the dev set, ORACLE that of all training items.
 ROWS: List[Tuple[str, Any]] = [
     ("llm", 0),
@@ -199,32 +202,34 @@ def denoise(method: str, gold: Any, seed: int, splits: Dict[str, Split]) -> Deno
 
 def measure(method: str, gold: Any, seed: int, splits: Dict[str, Split]) -> Dict[str, Any]:
     """One method with one draw of gold: scores on the test items, and on the relabelled ones."""
+    start, usage = time.perf_counter(), time.process_time()
+    done = None if method == "llm" else denoise(method, gold, seed, splits)
+    row: Dict[str, Any] = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - usage}
+    test = splits.get("test")
+    return {**row, **score(done, splits, sample_gold(splits["train"], gold, seed), None if test is None else test.features)}
+
+
+def score(done: Optional[Denoised], splits: Dict[str, Split], sample: Sequence[Optional[str]], new: Any) -> Dict[str, float]:
+    """Score labels: on the items that were relabelled, those without gold; and what `done` predicts for the test
+    items from `new`, where there are some. None stands for the LLM's labels as they are."""
     from sklearn.metrics import f1_score
 
     train, test = splits["train"], splits.get("test")
-    start, usage = time.perf_counter(), time.process_time()
-    if method == "llm":
-        labels, done = [str(x) for x in train.noisy], None
-    else:
-        done = denoise(method, gold, seed, splits)
-        labels = list(done.labels)
-    row: Dict[str, Any] = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - usage}
-    sample = sample_gold(train, gold, seed)
-    rest = [i for i, g in enumerate(sample) if g is None or gold == ORACLE]
-    truth, got = [train.gold[i] for i in rest], [labels[i] for i in rest]
-    row["train_accuracy"] = float(np.mean(np.array(truth) == np.array(got)))
+    rest = [i for i, g in enumerate(sample) if g is None or None not in sample]
+    labels = train.noisy if done is None else done.labels
+    truth, got = [train.gold[i] for i in rest], [str(labels[i]) for i in rest]
+    row = {"train_accuracy": float(np.mean(np.array(truth) == np.array(got)))}
     row["train_macro_f1"] = float(f1_score(truth, got, average="macro", labels=sorted(set(train.gold))))
     probabilities = None if done is None else done.probabilities[rest]
     if test is not None:
         truth = test.gold
-        probabilities = None if done is None else done.predict(test.features)
+        probabilities = None if done is None else done.predict(new)
         got = [str(x) for x in test.noisy] if done is None else [done.classes[k] for k in probabilities.argmax(axis=1)]
     row["accuracy"] = float(np.mean(np.array(truth) == np.array(got)))
     row["macro_f1"] = float(f1_score(truth, got, average="macro", labels=sorted(set(train.gold))))
     if done is not None:
         row["ece"] = calibration_error(probabilities, np.array(truth) == np.array(done.classes)[probabilities.argmax(axis=1)])
-        stages = done.report.get("stages", {})
-        for stage, column in stages.items():
+        for stage, column in done.report.get("stages", {}).items():
             row[f"stage_{stage}"] = float(np.mean([column[i] == train.gold[i] for i in rest]))
     row["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return row
@@ -261,20 +266,25 @@ def measure_speed(method: str, n: int, seed: int) -> Dict[str, Any]:
     return {**spent, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def measure_encoder(row: Tuple[str, Any, int], *inputs: Any) -> Dict[str, Any]:
+def measure_encoder(method: str, gold: Any, seed: int, splits: Dict[str, Split], data: Path, encoder: Path, work: Path) -> Dict[str, Any]:
     """A row whose classifiers or features are fine-tuned encoders; the first of a seed pays for the training."""
-    from denoise_finetune import finetuned_splits, load_finetuned, measure_finetuned
+    from denoise_finetune import denoise_finetuned, finetuned_splits, load_finetuned
 
-    if row[:2] in ON_FINETUNED:
-        splits, data, encoder, work = inputs
-        classes = tuple(sorted(set(splits["train"].gold)))
-        codes = encode(splits["train"].noisy, classes)
-        branches = load_finetuned(data, encoder, work, codes, len(classes), row[2], "noisy")
-        return measure(*row, finetuned_splits(splits, branches))
     start, usage = time.perf_counter(), time.process_time()
-    found = measure_finetuned(*row, *inputs)
-    found.update(seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - usage)
-    return {**found, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    train = splits["train"]
+    classes = tuple(sorted(set(train.gold)))
+    taught, name = (train.gold, "gold") if method == "all_gold" else (train.noisy, "noisy")
+    branches = load_finetuned(data, encoder, work, encode(taught, classes), len(classes), seed, name)
+    if (method, gold) in ON_FINETUNED:
+        return measure(method, gold, seed, finetuned_splits(splits, branches))
+    sample = sample_gold(train, gold, seed)
+    done = denoise_finetuned(method, sample, seed, splits, branches)
+    row = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - usage}
+    row.update(score(done, splits, sample, "test"))
+    if method == "all_gold":
+        # of labels that it was fine-tuned on
+        del row["train_accuracy"], row["train_macro_f1"]
+    return row
 
 
 def _child(queue: Any, function: Callable[..., Dict[str, Any]], inputs: Tuple[Any, ...]) -> None:
@@ -331,6 +341,7 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
     plan = [(name, *row, seed) for seed in range(args.seeds) for name in LOADERS for row in ROWS]
     plan += [("semeval_finetuned", *row, seed) for seed in range(args.finetune) for row in [*FINETUNED, *ON_FINETUNED]]
     plan += [(name, m, HELD_OUT, seed) for seed in range(args.seeds) for name in SELECTION for m in SELECTORS]
+    plan += [("rates", m, case, seed) for seed in range(args.seeds) for m in CLASSES for case in (*OFF, *ESTIMATED)]
     plan += [("speed", m, 1749 * k, 0) for k in (1, 4, 16) for m in ("robust_uu", "sidyp")]
     splits: Dict[str, Dict[str, Split]] = {}
     for dataset, method, gold, seed in plan:
@@ -341,7 +352,7 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
         semeval_only = gold == "dev" or method.endswith("leak") or method == "plain_network"
         if key in done or not wanted or (semeval_only and dataset != "semeval"):
             continue
-        source = SELECTION.get(dataset, dataset.removesuffix("_finetuned"))
+        source = SOURCES.get(dataset, dataset)
         if source in LOADERS and source not in splits:
             splits[source] = LOADERS[source](args.data, encoder, args.work)
         row = dict(zip(("dataset", "method", "gold", "seed"), (dataset, method, gold, seed)))
@@ -349,7 +360,9 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
             row.update(run_apart(measure_speed, method, gold, seed))
         elif dataset == "semeval_finetuned":
             inputs = (splits[source], args.data, encoder, args.work)
-            row.update(run_apart(measure_encoder, (method, gold, seed), *inputs))
+            row.update(run_apart(measure_encoder, method, gold, seed, *inputs))
+        elif dataset == "rates":
+            row.update(run_apart(measure_rates, method, gold, seed, splits[source]))
         elif dataset in SELECTION:
             inside = splits[source] if source == "mit" else weaken(splits[source], seed)
             row.update(run_apart(measure_selection, method, gold, seed, inside))

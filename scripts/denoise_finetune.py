@@ -5,12 +5,12 @@ the encoder learns: nothing but the training labels is learned from.
 """
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
-from denoise_data import SPLITS, name_pair, read_rows, write_arrays
+from denoise_data import SPLITS, Split, name_pair, read_rows, write_arrays
 
-from spacy_llmjudge.denoise.arrays import MISSING, encode
+from spacy_llmjudge.denoise.arrays import MISSING, Denoised, decode, encode
 from spacy_llmjudge.denoise.branches import Branches, branch_loss
 from spacy_llmjudge.denoise.prior import confusion_of, reweight
 from spacy_llmjudge.denoise.sidyp import refine_sidyp
@@ -107,7 +107,7 @@ def load_finetuned(data: Path, encoder: Path, work: Path, codes: np.ndarray, n_c
     return Branches(*apply("train"), apply)
 
 
-def finetuned_splits(splits: Dict[str, Any], branches: Branches) -> Dict[str, Any]:
+def finetuned_splits(splits: Dict[str, Split], branches: Branches) -> Dict[str, Split]:
     """RETURNS (Dict[str, Split]): The same items with the vectors of the fine-tuned encoders, after the last
     epoch, as features."""
     return {split: replace(found, features=_vectors(branches.apply(split)[1])) for split, found in splits.items()}
@@ -118,31 +118,23 @@ def _vectors(paths: np.ndarray) -> np.ndarray:
     return np.concatenate(list(paths[:, :, -1]), axis=1)
 
 
-def measure_finetuned(method: str, gold: Any, seed: int, splits: Dict[str, Any], data: Path, encoder: Path, work: Path) -> Dict[str, float]:
-    """Plain fine-tuning and what stands on its probabilities, with the scores of `benchmark_denoise.py`."""
-    from sklearn.metrics import f1_score
-
-    train, test = splits["train"], splits["test"]
+def denoise_finetuned(
+    method: str, sample: Sequence[Optional[str]], seed: int, splits: Dict[str, Split], branches: Branches
+) -> Denoised:
+    """Plain fine-tuning, and what stands on its probabilities. `predict` takes the name of a split."""
+    train = splits["train"]
     classes = tuple(sorted(set(train.gold)))
     codes, n = encode(train.noisy, classes), len(classes)
-    learned = encode(train.gold, classes) if method == "all_gold" else codes
-    name = "gold" if method == "all_gold" else "noisy"
-    branches = load_finetuned(data, encoder, work, learned, n, seed, name)
-    inside, outside = branches.probabilities.mean(axis=0), branches.apply("test")[0].mean(axis=0)
     if method.startswith("sidyp"):
         # as in the published runs, which were told the share of wrong labels
         replay: Dict[str, Any] = {"faithful": True, "noise_rate": train.wrong_share} if method == "sidyp_faithful" else {}
-        done = refine_sidyp(train.features, train.noisy, classifiers=branches, seed=seed, **replay)
-        inside, outside = done.probabilities, done.predict("test")
-    elif method == "prior_correction":
-        chosen = np.random.default_rng(seed).choice(len(codes), gold, replace=False)
-        sample = np.full(len(codes), MISSING)
-        sample[chosen] = encode(train.gold, classes)[chosen]
-        new, old = confusion_of(codes, sample, n)[1], np.bincount(codes[codes != MISSING], minlength=n) / len(codes)
-        inside, outside = reweight(inside, old, new), reweight(outside, old, new)
-    row = {}
-    for prefix, p, split in (("train_", inside, train), ("", outside, test)):
-        got = [classes[k] for k in p.argmax(axis=1)]
-        row[f"{prefix}accuracy"] = float(np.mean(np.array(got) == np.array(split.gold)))
-        row[f"{prefix}macro_f1"] = float(f1_score(split.gold, got, average="macro", labels=classes))
-    return row
+        return refine_sidyp(train.features, train.noisy, classifiers=branches, seed=seed, **replay)
+
+    def move(probabilities: np.ndarray) -> np.ndarray:
+        if method != "prior_correction":
+            return probabilities
+        new = confusion_of(codes, encode(sample, classes), n)[1]
+        return reweight(probabilities, np.bincount(codes[codes != MISSING], minlength=n) / len(codes), new)
+
+    inside = move(branches.probabilities.mean(axis=0))
+    return Denoised(decode(inside.argmax(axis=1), classes), inside, classes, lambda split: move(branches.apply(split)[0].mean(axis=0)))

@@ -1,5 +1,6 @@
 """Fixtures that several rooms use: a small dataset, a small trained pipeline, a small project."""
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GARDEN = ROOT / "assets" / "garden"
+
+# tests run in several processes, and what they start does: with a thread for each core in each of them all would wait
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
