@@ -73,6 +73,7 @@ class Errors(metaclass=_WithCodes):
     J658 = "The training cannot go on from {path}: {reason}. Give a pipeline that was trained with a config like this one on the same labels, or start from the pretrained encoder."
     J659 = "--seed-model and --go-on-from exclude each other: the first takes a pipeline as it is, the second trains it further. Leave one of them out."
     J660 = "GPU {gpu_id} cannot be used: {error}. Install a CUDA build of torch and CuPy (spacy[cuda12x]), or leave --gpu-id at -1 for the CPU."
+    J661 = "The training cannot start, with paths.encoder = {encoder}: {error} Correct {config}, or what it names, then run the same command again."
 
     # Corpora
     J600 = "{path} has a suffix that cannot be read. Known are {suffixes}; rename or convert the file."
@@ -101,6 +102,7 @@ class Errors(metaclass=_WithCodes):
     J623 = "holdout ({holdout}) draws a dev set from what the sample left over. It needs shots or mentions, no dev file, and fewer documents than the {n_rest} left over."
     J624 = "q is {q}; a share of wrong silver lies between 0 and 1, for example 0.1."
     J625 = "{path} has no entity, so that no few-shot sample can be drawn from it. Check its annotation."
+    J626 = "spaCy has no tokenizer for the language {lang!r} that can be used here ({error}). Give the code of another one, such as 'en', or 'xx' for none in particular."
 
     # Evaluation
     J700 = "None of the {n} gold documents has annotation. Evaluate on documents with entities set (an empty list of spans counts)."
@@ -216,6 +218,7 @@ class Errors(metaclass=_WithCodes):
     J920 = "Give either --from FILE (labels that an LLM gave before) or --config FILE (an LLM to ask)."
     J921 = "Too little to cross-fit: {n} documents of evidence in {folds} folds leave a fold empty, or fewer than two labels outside of it. Draw more with --gold, or give another number with --folds."
     J923 = "{n} denoisers are named where one is expected, or one at least without --name: the results of several would take the same folder. Give one, or leave --name out."
+    J924 = "The folder {path} was made with evidence that was drawn before. Run `textcat denoise` with --method {method} again, or delete the folder."
 
 
 class Warnings(metaclass=_WithCodes):
@@ -232,6 +235,7 @@ class Warnings(metaclass=_WithCodes):
     JW501 = "The gold lacks the classes {labels}: there is no evidence on them."
     JW502 = "Round {round} was dropped, the labels are those of the round before: {why}"
     JW503 = "The selector {name} could not learn from the verdicts, and ranks by the fused probability of student and judge, as llmjudge.Conformal.v1 does: {why}"
+    JW504 = "Robust UU made the labels worse where there is gold: {after:.3f} of {n} items are wrong, {before:.3f} before. Look at its labels before you use them in the place of the judge's; the features may not show what the judge goes by."
     # Corpora
     JW600 = "{path}: {n} tags continue an entity that nothing started (I- after O or after another label). They were read as the start of one; if the file is not IOB1, check its tags."
     JW601 = "{path}: {n} documents without annotation were left out of the {split} set. Write \"spans\": [] for a document without entities."

@@ -23,6 +23,7 @@ CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 def user_errors(function: Callable) -> Callable:
     """Turn what the user can mend into one line and exit code 1; Ctrl-C into exit code 130."""
 
+    from catalogue import RegistryError
     from confection import ConfigValidationError
 
     @functools.wraps(function)
@@ -37,6 +38,8 @@ def user_errors(function: Callable) -> Callable:
                 _fail(str(error))
             except ConfigValidationError as error:
                 _fail(Errors.J813.format(error=_describe(error)))
+            except RegistryError as error:
+                _fail(Errors.J813.format(error=error))
             except OSError as error:
                 if error.filename is None and error.errno is None:
                     raise

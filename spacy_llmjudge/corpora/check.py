@@ -6,13 +6,13 @@ Every finding is a pair of a level and a message: "good", "info", "warn" (the ru
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, read_docs, require_file
 from .duplicates import normalise
+from .language import make_blank
 from .sampling import count_labels
 from .splits import GOLD, SPLITS
 
@@ -39,7 +39,7 @@ def check(
     corpus = require_file(corpus, "Run `prepare` first.")
     if not 0 < q < 1:
         raise LLMJudgeError(Errors.J624.format(q=q))
-    nlp = spacy.blank(lang)
+    nlp = make_blank(lang)
     texts: Dict[str, List[str]] = {}
     splits: Dict[str, Dict[str, Any]] = {}
     for split in (*SPLITS, GOLD):

@@ -8,13 +8,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
-import spacy
 from spacy.tokens import Doc, DocBin
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, require_file, staged, write_bytes, write_docs, write_json
 from .duplicates import leave_out, texts_of
 from .formats import plain_copy
+from .language import make_blank
 from .sampling import (
     count_labels,
     sample_mentions_per_label,
@@ -70,7 +70,7 @@ def prepare(
     given = dict(zip((*SPLITS, GOLD), (labelled, dev, test, pool, pool_gold)))
     files = {split: find_file(source, split, path) for split, path in given.items()}
     sampling = {"shots": shots, "mentions": mentions, "holdout": holdout, "seed": seed}
-    reader = Reader(spacy.blank(lang), misaligned)
+    reader = Reader(make_blank(lang), misaligned)
     docs, rest = _read_sets(source, files, reader, sampling)
     _remove_duplicates(docs, files, reader)
     if not ignore_unseen_labels:

@@ -5,6 +5,8 @@ gold, of which a denoiser needs few: the items that nobody looked at are None.
 """
 import warnings
 from dataclasses import dataclass, field
+from math import inf
+from numbers import Integral, Real
 from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -55,6 +57,21 @@ def check_features(features: Any, n_items: Optional[int] = None) -> np.ndarray:
             Errors.J501.format(n=int(bad.sum()), total=len(matrix), row=int(bad.argmax()))
         )
     return matrix
+
+
+def check_counts(least: int = 1, **settings: int) -> None:
+    """RAISES (LLMJudgeError): J513 where a setting that counts something is under the least."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            expected = f"a whole number from {least} on"
+            raise LLMJudgeError(Errors.J513.format(name=name, found=repr(value), expected=expected))
+
+
+def check_positive(**settings: float) -> None:
+    """RAISES (LLMJudgeError): J513 where a setting is no number over 0."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < inf:
+            raise LLMJudgeError(Errors.J513.format(name=name, found=repr(value), expected="a number over 0"))
 
 
 def check_width(features: Any, width: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from typing import Any, Callable, Optional, Sequence
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
-from .arrays import MISSING
+from .arrays import MISSING, check_counts, check_positive
 
 
 def make_folds(
@@ -17,11 +17,12 @@ def make_folds(
     seed (int): For the order.
     groups (Optional[Sequence[Any]]): What must share a fold, shape (n,).
     RETURNS (np.ndarray): The fold of each item, shape (n,), 0 to n_folds - 1.
-    RAISES (LLMJudgeError): J516 where there are not as many groups as items.
+    RAISES (LLMJudgeError): J516 where there are not as many groups as items, J513 on fewer than 2 folds.
 
     >>> sorted(make_folds(np.array([0, 0, 1, 1]), 2, seed=0).tolist())
     [0, 0, 1, 1]
     """
+    check_counts(2, n_folds=n_folds)
     if groups is not None and len(groups) != len(codes):
         raise LLMJudgeError(Errors.J516.format(found=len(groups), n=len(codes)))
     rng = np.random.default_rng(seed)
@@ -65,9 +66,11 @@ def fit_linear(
     weights (Optional[np.ndarray]): A weight for each item, shape (n,).
     RETURNS (Callable): From features, shape (m, d), to probabilities, shape (m, C). A class that no
         item has gets 0.
+    RAISES (LLMJudgeError): J513 where the penalty is none.
     """
     from sklearn.linear_model import LogisticRegression
 
+    check_positive(regularisation=regularisation)
     seen = codes != MISSING
     scale = fit_scale(features[seen])
     present = np.unique(codes[seen])

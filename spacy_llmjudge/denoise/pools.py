@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
-from .arrays import MISSING, Label, clean_labels
+from .arrays import MISSING, Label, check_counts, clean_labels
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,12 @@ def estimate_pools(
     if len(truth) != len(verdicts):
         raise LLMJudgeError(Errors.J504.format(n_gold=len(truth), n=len(verdicts)))
     weight = np.ones(len(verdicts)) if weights is None else np.asarray(weights, dtype=float)
+    if weight.shape != verdicts.shape or not ((weight > 0) & np.isfinite(weight)).all():
+        expected = f"a number over 0 for each of {len(verdicts)} items"
+        raise LLMJudgeError(Errors.J513.format(name="weights", found=f"of shape {weight.shape}, or holds others", expected=expected))
+    if labels is not None and len(labels) != len(verdicts):
+        expected = f"one for each of {len(verdicts)} items"
+        raise LLMJudgeError(Errors.J513.format(name="labels", found=f"of length {len(labels)}", expected=expected))
     for verdict, name in ((1, "accepted"), (0, "rejected")):
         if not (verdicts == verdict).any():
             raise LLMJudgeError(Errors.J506.format(pool=name, n=len(verdicts)))
@@ -177,6 +183,7 @@ def sample_pools(accepted: Sequence[Optional[bool]], n: int, seed: int = 0) -> L
     >>> sample_pools([True, False, True, False, None], 4, seed=0)
     [0, 1, 2, 3]
     """
+    check_counts(0, n=n)
     verdicts = _as_bits(accepted, "verdicts")
     rng = np.random.default_rng(seed)
     chosen: List[int] = []

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import Errors, LLMJudgeError
 from .arrays import (
+    check_counts,
     MISSING,
     Denoised,
     Label,
@@ -32,15 +33,6 @@ from .neighbours import (
 
 if TYPE_CHECKING:
     from .branches import Branches
-
-
-def check_settings(**settings: int) -> None:
-    """RAISES (LLMJudgeError): J513 where a setting that counts something is under 1."""
-    for name, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise LLMJudgeError(
-                Errors.J513.format(name=name, found=repr(value), expected="a whole number from 1 on")
-            )
 
 
 class Prior(NamedTuple):
@@ -118,7 +110,8 @@ def refine_sidyp(
     from .branches import train_branches
     from .diffusion import train_denoisers
 
-    check_settings(branches=branches, epochs=epochs, hidden=hidden, neighbours=neighbours)
+    check_counts(branches=branches, epochs=epochs, hidden=hidden, neighbours=neighbours)
+    check_counts(diffusion_epochs=diffusion_epochs)
     if leak is not None and not faithful:
         raise LLMJudgeError(
             Errors.J513.format(name="leak", found="given", expected="faithful=True with it")
@@ -195,14 +188,16 @@ def check_rate(
 ) -> Union[float, np.ndarray, None]:
     if noise_rate is None:
         return None
-    rates = np.atleast_1d(np.asarray(noise_rate, dtype=float))
-    fits = rates.shape in ((1,), (n_classes,))
-    if not fits or not np.isfinite(rates).all() or rates.min() < 0 or rates.max() >= 1:
+    try:
+        rates = np.asarray(noise_rate, dtype=float)
+    except (TypeError, ValueError):
+        rates = np.array(np.nan)
+    if rates.shape not in ((), (n_classes,)) or not ((rates >= 0) & (rates < 1)).all():
         wanted = f"a share from 0 to under 1, or one for each of {n_classes} classes"
         raise LLMJudgeError(
             Errors.J513.format(name="noise_rate", found=noise_rate, expected=wanted)
         )
-    return float(rates[0]) if np.ndim(noise_rate) == 0 else rates
+    return rates if rates.ndim else float(rates)
 
 
 def _check_leak(

@@ -3,7 +3,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from .arrays import MISSING, Denoised, Label, check_features, check_width, decode, prepare
+from .arrays import MISSING, Denoised, Label, check_features, check_positive, check_width, decode, prepare
 from .linear import fit_linear, fit_scale, make_folds, out_of_fold
 
 # Noisy labels need a stronger penalty than gold: a model that can learn them by heart repeats them.
@@ -51,6 +51,7 @@ def stack(
     >>> stack(x, noisy, gold).labels == ["a"] * 20 + ["b"] * 20
     True
     """
+    check_positive(trust=trust)
     matrix, codes, truth, classes = prepare(
         features, labels, gold, allow_missing=allow_missing
     )

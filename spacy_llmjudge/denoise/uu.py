@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError, Warnings
-from .arrays import MISSING, Denoised, Label, check_width, decode, prepare
+from .arrays import MISSING, Denoised, Label, check_counts, check_positive, check_width, decode, prepare
 from .linear import make_folds
 from .pools import PoolStats, estimate_pools
 from .uu_risk import KINDS, Rates, fit_scorers, uu_coefficients
@@ -52,7 +52,8 @@ def refine_uu(
     positive one. With more, each class in turn is accepted where it is the label and rejected where
     it is not, its rates shrink towards those over all classes, and the likeliest class wins.
 
-    The gold gives nothing but the rates: it must be drawn at random, over all or inside the pools.
+    The labels are returned even where they are worse on the gold than those that they were learned from,
+    as the scorer knows something beside them; a warning says so. The gold gives nothing but the rates: it must be drawn at random, over all or inside the pools.
     Where theta+ - theta- is under `min_gap`, that is an error; where only the lower end of its
     interval is, the verdicts are kept, with a warning. With more classes this goes for the rates over
     all classes; a single class under `min_gap` is learned from its labels as they are, at the gold's
@@ -71,7 +72,7 @@ def refine_uu(
     level (float): The mass of the interval of theta+ - theta-.
     gamma (float): The slope of the robust correction under 0.
     hidden (int): The width of the scorer's hidden layer.
-    epochs (int): How often to go over the data.
+    epochs (int): How often to go over the data; there are at least 200 batches.
     batch (int): Items in a batch, half from each pool.
     learning_rate (float): The step of Adam.
     groups (Optional[Sequence[Any]]): What must share a fold, such as the document, shape (n,).
@@ -92,6 +93,9 @@ def refine_uu(
     """
     if kind not in KINDS:
         raise LLMJudgeError(Errors.J513.format(name="kind", found=kind, expected=KINDS))
+    check_counts(rounds=rounds, hidden=hidden, epochs=epochs)
+    check_counts(2, batch=batch)
+    check_positive(min_gap=min_gap, learning_rate=learning_rate)
     matrix, codes, truth, classes = prepare(features, labels, gold, allow_missing=allow_missing)
     n_gold = int((truth != MISSING).sum())
     positives = [1] if len(classes) == 2 else list(range(len(classes)))
@@ -101,7 +105,7 @@ def refine_uu(
     weights = _sampling_weights(codes, truth)
 
     current, done, history = codes, None, []
-    for number in range(1, max(1, rounds) + 1):
+    for number in range(1, rounds + 1):
         try:
             stats = _estimate_all(current, truth, classes, positives, weights, strength, level)
             carried = _check_gaps(stats, classes, positives, min_gap, n_gold)
@@ -116,10 +120,13 @@ def refine_uu(
             break
         # as they are returned: without evidence the verdicts stay
         relabelled = _choose(found) if carried[0] else current
-        before, after = (_gold_error(c, truth, weights) for c in (current, relabelled))
+        seen = (truth != MISSING) & (codes != MISSING)
+        before, after = (float(np.average(c[seen] != truth[seen], weights=weights[seen])) for c in (current, relabelled))
         if done is not None and after > before:
             _drop(number, f"it is wrong on {after:.3f} of the gold, {before:.3f} before", history)
             break
+        if after > before:
+            warnings.warn(Warnings.JW504.format(before=before, after=after, n=int(seen.sum())), stacklevel=2)
         done, current = found, relabelled
         history.append(_describe(stats, classes, positives, carried, before, after))
         if not carried[0]:
@@ -265,11 +272,6 @@ def _choose(found: _Round) -> np.ndarray:
     if len(found.scores) == 1:
         return (found.scores[0] > 0).astype("int64")
     return found.scores.argmax(axis=0)
-
-
-def _gold_error(codes: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
-    seen = truth != MISSING
-    return float((weights * (codes != truth))[seen].sum() / weights[seen].sum())
 
 
 def _drop(number: int, why: str, history: List[Dict[str, Any]]) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 KINDS = ("pn", "uu", "robust_uu")
 MAX_JOBS = 16
+# Fewer leave the scorer of a small pool near where it started.
+MIN_BATCHES = 200
 
 
 class Rates(NamedTuple):
@@ -113,7 +115,7 @@ def fit_scorers(
     kind (str): "pn", "uu" or "robust_uu".
     gamma (float): See `uu_risk`.
     hidden (int): The width of the hidden layer.
-    epochs (int): How often to go over the data.
+    epochs (int): How often to go over the data; there are at least MIN_BATCHES batches.
     batch (int): Items in a batch.
     learning_rate (float): The step of Adam.
     seed (int): For the weights and the batches.
@@ -174,7 +176,7 @@ def _fit_jobs(
     weight = 1.0 / coefficients.sum(dim=1)
     pools = [_pad(train & (accepted == verdict)) for verdict in (True, False)]
     optimizer = torch.optim.Adam(weights, lr=learning_rate)
-    for _ in range(epochs * ceil(len(items) / batch)):
+    for _ in range(max(MIN_BATCHES, epochs * ceil(len(items) / batch))):
         scores = []
         for index, count in pools:
             draw = torch.rand((jobs, max(1, batch // 2)), generator=rng)

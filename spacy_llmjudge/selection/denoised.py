@@ -134,10 +134,11 @@ def make_sidyp(
     seed (int): For weights, batches and noise.
     RETURNS (Selector): Promises what `llmjudge.Conformal.v1` does.
     """
-    from ..denoise.sidyp import check_rate, check_settings
+    from ..denoise.arrays import check_counts
+    from ..denoise.sidyp import check_rate
 
     # here, not where it learns: it would take the blame for verdicts that carry nothing
-    check_settings(branches=branches, epochs=epochs, neighbours=neighbours)
+    check_counts(branches=branches, epochs=epochs, neighbours=neighbours)
     check_rate(noise_rate, 2)
 
     def denoise(x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:

@@ -211,6 +211,9 @@ def _refine_each(
         verdicts = [None if choice is None else label in choice for choice in noisy]
         truth = [None if choice is None else label in choice for choice in gold]
         options = dict(settings)
+        if method in WITH_GOLD and method != "gold":
+            # a label that all of the gold has carries nothing, and one that none has was allowed before
+            options["allow_missing"] = True not in truth
         if options["scores"] is not None and options["scores"].shape[1] % len(task.labels) == 0:
             options["scores"] = options["scores"][:, k :: len(task.labels)]
         try:

@@ -8,9 +8,10 @@ from spacy.vocab import Vocab
 
 from ..errors import Errors, LLMJudgeError
 from ..rounds import load_student
-from ..storage import PathLike, read_docs, require_file, write_json
+from ..storage import PathLike, read_docs, read_json, require_file, write_json
 from .data import HINT, Choice, Task, get_choice, read_parallel, read_task, to_matrix
-from .scores import METRICS, bootstrap_scores, score_matrices
+from .scores import METRICS, UNANSWERED, bootstrap_scores, score_matrices
+from .steps import REPORT, identify_gold
 
 TITLES = {
     "llm": "LLM alone",
@@ -46,6 +47,7 @@ def evaluate_texts(
     output (PathLike): Gets `summary.json`.
     students (Optional[Dict[str, str]]): Name to pipeline.
     n_resamples (int): Of the bootstrap over documents.
+    RAISES (LLMJudgeError): J924 where a denoiser learned from evidence that was drawn before.
     RETURNS (Dict[str, Any]): `rows`: by name `test` and `pool`, each with `accuracy` and `macro_f1` as
         `value`, `low`, `high`; `documents`; `comparisons`: each student minus what it is compared
         with, paired.
@@ -58,6 +60,8 @@ def evaluate_texts(
     predicted: Dict[str, np.ndarray] = {}
     if (judged / "test").exists():
         predicted["llm"] = _read_matrix(judged / "test", texts, task)
+    evidence = list(read_docs(corpus / "evidence.spacy", vocab))
+    _require_same_evidence(denoised, identify_gold(evidence, task))
     for folder in sorted(path.parent for path in denoised.glob("*/test.spacy")):
         predicted[folder.name] = _read_matrix(folder / "test.spacy", texts, task)
     for name, model in (students or {}).items():
@@ -68,8 +72,8 @@ def evaluate_texts(
         name: {"test": bootstrap_scores(gold, found, n_resamples=n_resamples)}
         for name, found in predicted.items()
     }
-    evidence = [doc.text for doc in read_docs(corpus / "evidence.spacy", vocab)]
-    for name, scores in _score_pool(corpus, judged, denoised, task, evidence).items():
+    scored = _score_pool(corpus, judged, denoised, task, [doc.text for doc in evidence])
+    for name, scores in scored.items():
         rows.setdefault(name, {})["pool"] = scores
     compared = {
         name: {
@@ -91,17 +95,31 @@ def evaluate_texts(
     return summary
 
 
+def _require_same_evidence(denoised: Path, evidence: str) -> None:
+    for path in sorted(denoised.glob(f"*/{REPORT}")):
+        # of gold from another file nothing is known
+        if read_json(path).get("evidence_hash") not in (None, evidence):
+            raise LLMJudgeError(Errors.J924.format(path=path.parent, method=path.parent.name))
+
+
 def predict_texts(model: str, docs: Sequence[Doc], task: Task, gpu_id: int = -1) -> np.ndarray:
-    """RETURNS (np.ndarray): The labels that a pipeline gives, shape (documents, labels), bool."""
+    """RETURNS (np.ndarray): The labels that a pipeline gives, shape (documents, labels), 0 and 1, or
+    UNANSWERED in the row of a document for which it gives none."""
     nlp = load_student(model, gpu_id)
     if not any(nlp.get_pipe_meta(name).factory.startswith("textcat") for name in nlp.pipe_names):
         raise LLMJudgeError(Errors.J919.format(path=model, found=", ".join(nlp.pipe_names) or "nothing"))
     copies = [nlp.make_doc(doc.text) for doc in docs]
-    return to_matrix([get_choice(doc, task) for doc in nlp.pipe(copies)], task)
+    return _answers([get_choice(doc, task) for doc in nlp.pipe(copies)], task)
 
 
 def _read_matrix(path: Path, texts: Sequence[str], task: Task) -> np.ndarray:
-    return to_matrix([get_choice(doc, task) for doc in read_parallel(path, texts)], task)
+    return _answers([get_choice(doc, task) for doc in read_parallel(path, texts)], task)
+
+
+def _answers(choices: Sequence[Choice], task: Task) -> np.ndarray:
+    matrix = to_matrix(choices, task).astype("int8")
+    matrix[[choice is None for choice in choices]] = UNANSWERED
+    return matrix
 
 
 def _score_pool(
@@ -128,7 +146,7 @@ def _score_pool(
         docs = read_parallel(path, texts)
         found = [get_choice(docs[i], task) for i in kept]
         labelled = np.array([choice is not None for choice in found])
-        matrix = to_matrix(found, task)
+        matrix = _answers(found, task)
         scores[name] = {
             **score_matrices(gold, matrix),
             "documents": len(kept),

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
-import spacy
 from spacy.tokens import Doc
 
 from ..corpora.duplicates import leave_out, normalise, texts_of
+from ..corpora.language import make_blank
 from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, staged, write_docs, write_json
 from .data import LABELS, Task, set_choice, write_task
@@ -120,7 +120,7 @@ def _draw(pool: List[Item], size: int, seed: int, source: PathLike) -> List[Item
 def _write(
     out: Path, parts: Dict[str, List[Item]], task: Task, report: Dict[str, Any], lang: str
 ) -> None:
-    nlp = spacy.blank(lang)
+    nlp = make_blank(lang)
 
     def make(item: Item, labelled: bool) -> Doc:
         doc = nlp.make_doc(item.text)

@@ -1,7 +1,8 @@
 """Accuracy and macro-F1 of labelled documents, with bootstrap intervals, for both kinds of task.
 
 Gold and predictions are matrices of bool, shape (documents, labels): one True in a row of an
-exclusive task, any number in the other kind. A document is right where its whole row is.
+exclusive task, any number in the other kind. A document is right where its whole row is; one without an
+answer never is, even where no label is right.
 """
 from typing import Any, Dict, Iterator, Optional, Tuple
 
@@ -11,13 +12,15 @@ from ..errors import Errors, LLMJudgeError
 
 _BLOCK_CELLS = 4_000_000
 METRICS = ("accuracy", "macro_f1")
+# in every cell of a row without an answer
+UNANSWERED = -1
 
 
 def score_matrices(gold: np.ndarray, predicted: np.ndarray) -> Dict[str, float]:
     """Score predictions.
 
     gold (np.ndarray): Shape (n, C), bool.
-    predicted (np.ndarray): Shape (n, C), bool.
+    predicted (np.ndarray): Shape (n, C), bool, or int with UNANSWERED.
     RETURNS (Dict[str, float]): `accuracy`, and `macro_f1`: the mean F1 of the labels that occur on
         either side, as scikit-learn has it.
 
@@ -46,7 +49,7 @@ def bootstrap_scores(
     """Percentile bootstrap intervals over documents, of scores or of differences (paired).
 
     gold (np.ndarray): Shape (n, C), bool.
-    predicted (np.ndarray): Shape (n, C), bool.
+    predicted (np.ndarray): Shape (n, C), bool, or int with UNANSWERED.
     against (Optional[np.ndarray]): The predictions of another system, shape (n, C): then the
         intervals are those of what the first one has more.
     n_resamples (int): How many resamples of the documents.
@@ -83,7 +86,8 @@ def bootstrap_scores(
 
 def _counts(gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """True positives, false positives and false negatives, shape (n, 3, C)."""
-    return np.stack([gold & predicted, ~gold & predicted, gold & ~predicted], axis=1).astype(float)
+    said = predicted == 1
+    return np.stack([gold & said, ~gold & said, gold & ~said], axis=1).astype(float)
 
 
 def _macro_f1(totals: np.ndarray) -> np.ndarray:
@@ -102,7 +106,7 @@ def _draws(n: int, n_labels: int, n_resamples: int, seed: int) -> Iterator[np.nd
 
 
 def _check(gold: np.ndarray, predicted: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    gold, predicted = np.asarray(gold, dtype=bool), np.asarray(predicted, dtype=bool)
+    gold, predicted = np.asarray(gold, dtype=bool), np.asarray(predicted, dtype="int8")
     if gold.shape != predicted.shape or gold.ndim != 2 or not len(gold):
         raise LLMJudgeError(Errors.J915.format(gold=gold.shape, predicted=predicted.shape))
     return gold, predicted

@@ -12,7 +12,7 @@ from spacy.vocab import Vocab
 from ..candidates import copy_tokens
 from ..corpora.duplicates import normalise, texts_of
 from ..errors import Errors, LLMJudgeError, Warnings
-from ..storage import PathLike, read_docs, require_file, write_docs, write_json
+from ..storage import PathLike, read_docs, require_file, sha256_json, write_docs, write_json
 from .data import (
     HINT,
     Choice,
@@ -42,6 +42,7 @@ class Pool:
     gold (List[Choice]): The gold of the evidence, None for the rest.
     features (np.ndarray): Shape (n, d).
     scores (Optional[np.ndarray]): How sure the LLM was, and what students say, shape (n, k).
+    evidence_hash (Optional[str]): Of the evidence of the corpus; None where other gold was given.
     groups (List[str]): The texts without differences of case and spaces: duplicates share a fold.
     """
 
@@ -63,8 +64,9 @@ class Pool:
         self.noisy = [get_choice(doc, self.task) for doc in self.docs]
         if not any(choice is not None for choice in self.noisy):
             raise LLMJudgeError(Errors.J911.format(path=folder, n=len(self.docs)))
-        evidence = corpus / "evidence.spacy" if evidence is None else Path(evidence)
-        self.gold = self._match(evidence, vocab)
+        found = list(read_docs(require_file(evidence or corpus / "evidence.spacy", HINT), vocab))
+        self.gold = self._match(found, evidence or corpus / "evidence.spacy")
+        self.evidence_hash = None if evidence else identify_gold(found, self.task)
         self.features = read_features(features / "pool.npz", [doc.text for doc in self.docs])
         support = np.array([get_support(doc, self.task) for doc in self.docs])
         said = None
@@ -73,13 +75,13 @@ class Pool:
         self.scores = make_scores(support, said)
         self.groups = [normalise(doc.text) for doc in self.docs]
 
-    def _match(self, path: Path, vocab: Vocab) -> List[Choice]:
+    def _match(self, evidence: Sequence[Doc], path: PathLike) -> List[Choice]:
         """The gold of a text goes to the first document with this text."""
         first: Dict[str, int] = {}
         for i, doc in enumerate(self.docs):
             first.setdefault(doc.text, i)
         gold: List[Choice] = [None] * len(self.docs)
-        for doc in read_docs(require_file(path, HINT), vocab):
+        for doc in evidence:
             if doc.text not in first:
                 raise LLMJudgeError(Errors.J918.format(path=path, text=doc.text[:60]))
             choice = get_choice(doc, self.task)
@@ -99,6 +101,11 @@ class Pool:
             allow_missing=allow_missing,
             seed=seed,
         )
+
+
+def identify_gold(docs: Sequence[Doc], task: Task) -> str:
+    """RETURNS (str): A hash of texts and their labels, in any order."""
+    return sha256_json(sorted([doc.text, *(get_choice(doc, task) or ())] for doc in docs))
 
 
 def denoise_texts(
@@ -190,6 +197,7 @@ def _describe(method: str, pool: Pool, refined: Refined, seconds: float) -> Dict
         "method": method,
         "documents": len(pool.docs),
         "evidence": sum(choice is not None for choice in pool.gold),
+        "evidence_hash": pool.evidence_hash,
         "without_llm_label": len(pool.docs) - len(judged),
         "labelled": int(refined.known.sum()),
         "changed": changed,

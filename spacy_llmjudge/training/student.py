@@ -1,5 +1,6 @@
 """Train a student with `spacy train`, once: a finished training with the same inputs is not repeated."""
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from thinc.api import Config
 
 TRAINED = "trained.json"
+HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def require_device(gpu_id: int) -> None:
@@ -62,6 +64,7 @@ def train_student(
         last step) and `trained` (False where an earlier run had finished this very training).
     """
     from spacy.cli.train import train
+    from spacy.util import load_config
 
     require_device(gpu_id)
     config, output = require_file(config, "Run `init` to get the configs."), Path(output)
@@ -94,6 +97,11 @@ def train_student(
         write_json(partial / TRAINED, result)
         _replace_folder(partial, output)
     except OSError as error:
+        if error.errno is None:
+            # from a library that found no model or file under a name
+            summary = str(error).strip().splitlines()[0]
+            paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
+            raise LLMJudgeError(Errors.J661.format(error=summary, config=config, encoder=paths.get("encoder"))) from error
         raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -201,7 +209,7 @@ def _fingerprint(config: Path, overrides: Dict[str, Any], start: Optional[Path])
             contents[name] = read_json(folder / RECORD)["sha256"]
         elif folder.exists():
             contents[name] = sha256_path(folder)
-        elif name != "encoder":
+        elif name != "encoder" or not HUB_NAME.fullmatch(path):
             require_file(folder, f"It is paths.{name} of {config}.")
     parts = [sha256_bytes(config.read_bytes()), overrides, contents]
     if start is not None:

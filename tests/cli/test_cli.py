@@ -88,6 +88,11 @@ def test_a_config_with_an_unknown_setting_is_one_line(tmp_path, monkeypatch):
     assert not any(tmp_path.iterdir())
 
 
+def test_a_language_that_spacy_lacks_is_one_line(small_dataset, tmp_path):
+    assert "[J626]" in error_line(run("prepare", small_dataset, tmp_path / "out", "--lang", "qq"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_init_writes_the_template(tmp_path):
     assert run("init", tmp_path / "mine").exit_code == 0
     for name in ("project.yml", "configs/student.cfg", "configs/judges/recorded.cfg"):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from spacy_llmjudge.denoise.confident import prune_labels
+from spacy_llmjudge.denoise.pools import estimate_pools
 from spacy_llmjudge.denoise.prior import correct_prior
 from spacy_llmjudge.denoise.sidyp import refine_sidyp
 from spacy_llmjudge.denoise.stacking import stack
@@ -69,10 +70,34 @@ def test_labels_that_all_share_a_group_are_refused(method):
         method(X, labels, labels, groups=groups)
 
 
-@pytest.mark.parametrize("settings", [{"branches": 0}, {"epochs": 0}, {"neighbours": 0}, {"hidden": 1.5}])
+@pytest.mark.parametrize("settings", [{"branches": 0}, {"epochs": 0}, {"neighbours": 0}, {"hidden": 1.5}, {"diffusion_epochs": 0}])
 def test_settings_that_count_are_whole_numbers(settings):
     with pytest.raises(LLMJudgeError, match=rf"J513.*{next(iter(settings))} is.*from 1 on"):
         refine_sidyp(X, LABELS, **settings)
+
+
+@pytest.mark.parametrize(
+    "method, settings",
+    [
+        (correct_prior, {"n_folds": 0}),
+        (stack, {"n_folds": 1}),
+        (stack, {"regularisation": 0}),
+        (stack, {"trust": float("nan")}),
+        (refine_uu, {"epochs": 0}),
+        (refine_uu, {"batch": 1}),
+        (refine_uu, {"rounds": 0}),
+        (refine_uu, {"min_gap": -1.0}),
+    ],
+)
+def test_settings_that_would_give_nonsense_are_refused(method, settings):
+    with pytest.raises(LLMJudgeError, match=rf"J513.*{next(iter(settings))} is"):
+        method(X, LABELS, LABELS, **settings)
+
+
+@pytest.mark.parametrize("found", [{"weights": [1.0] * 3}, {"weights": [0.0] * 10}, {"labels": ["a"]}])
+def test_pools_need_one_weight_and_one_label_an_item(found):
+    with pytest.raises(LLMJudgeError, match=rf"J513.*{next(iter(found))}.*10 items"):
+        estimate_pools([True, False] * 5, [True, False] * 5, **found)
 
 
 @pytest.mark.parametrize("method", ALL)

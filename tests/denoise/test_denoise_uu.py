@@ -131,6 +131,27 @@ def test_theta_plus_under_theta_minus_is_an_error():
         refine_uu(x, ~truth, gold)
 
 
+def test_labels_that_got_worse_on_the_gold_are_warned_of():
+    rng = np.random.default_rng(0)
+    truth = rng.random(600) < 0.5
+    verdicts = np.where(rng.random(600) < 0.05, ~truth, truth).tolist()
+    weak = np.where(truth, 0.3, -0.3)[:, None] + rng.normal(size=(600, 3))
+    gold = [bool(t) if i < 100 else None for i, t in enumerate(truth)]
+    with pytest.warns(UserWarning, match=r"\[JW504\].* of 100 items are wrong"):
+        done = refine_uu(weak, verdicts, gold)
+    before, after = (done.report["rounds"][0][f"gold_error_{when}"] for when in ("before", "after"))
+    assert before == pytest.approx(np.mean(np.array(verdicts)[:100] != truth[:100]), abs=0.02) and after > before
+
+
+def test_a_pool_of_one_batch_is_learned():
+    rng = np.random.default_rng(1)
+    truth = np.arange(80) % 2 == 0
+    verdicts = np.where(rng.random(80) < 0.25, ~truth, truth).tolist()
+    x = np.where(truth, 1.0, -1.0)[:, None] * [1, 1] + 0.6 * rng.normal(size=(80, 2))
+    done = refine_uu(x, verdicts, truth.tolist(), hidden=16)
+    assert np.mean(np.array(done.labels) == truth) > 0.95 > 0.85 > np.mean(np.array(verdicts) == truth)
+
+
 def test_too_little_gold_keeps_the_verdicts_and_says_so():
     x, truth, verdicts, _ = make_binary(tpr=0.6, fpr=0.35)
     gold = [None] * len(truth)

@@ -1,4 +1,5 @@
 """Every method gives labels and probabilities for the pool; both kinds of task; what is missing is said."""
+import shutil
 import warnings
 
 import numpy as np
@@ -12,6 +13,7 @@ from spacy_llmjudge.textcat.data import Task, get_choice, get_probabilities, rea
 from spacy_llmjudge.textcat.denoise import METHODS, refine_texts
 from spacy_llmjudge.textcat.evaluate import evaluate_texts, table_rows
 from spacy_llmjudge.textcat.judge import judge_texts
+from spacy_llmjudge.textcat.scores import UNANSWERED, bootstrap_scores, score_matrices
 from spacy_llmjudge.textcat.steps import denoise_texts, gather_training
 
 HERE = [method for method in METHODS if method != "confident_learning"]
@@ -143,6 +145,37 @@ def test_several_labels_a_document(multilabel_corpus, tmp_path):
     denoise_texts(corpus, corpus / "judged", corpus / "features", tmp_path, ["stacking", "none"], allow_missing=True)
     task = read_task(corpus)
     assert len(read(tmp_path / "stacking/pool.spacy")) == 90 and not task.exclusive
+
+
+@pytest.mark.parametrize("method", ["stacking", "prior_correction", "uu"])
+def test_a_label_that_all_of_the_gold_has_keeps_its_verdicts(method):
+    task = Task(("a", "b", "c"), False)
+    noisy = [(*x, "c") if i % 5 and x != ("c",) else x for i, x in enumerate(NOISY)]
+    gold = [None if x is None else tuple({*x, "c"}) for x in GOLD]
+    with pytest.warns(UserWarning, match="JW900.*label c"):
+        found = refine_texts(method, X, noisy, gold, task)
+    assert found.chosen[:, 2].tolist() == ["c" in x for x in noisy]
+
+
+def test_a_document_without_an_answer_is_not_right_where_no_label_is():
+    gold = np.array([[1, 0], [0, 0], [0, 0]], dtype=bool)
+    said = np.array([[1, 0], [0, 0], [UNANSWERED, UNANSWERED]])
+    assert score_matrices(gold, said)["accuracy"] == pytest.approx(2 / 3)
+    assert score_matrices(gold, said)["macro_f1"] == 1.0
+    assert bootstrap_scores(gold, gold, said, n_resamples=20)["accuracy"]["value"] == pytest.approx(1 / 3)
+
+
+def test_labels_of_another_draw_of_evidence_are_not_measured(corpus, tmp_path):
+    mine = tmp_path / "corpus"
+    shutil.copytree(corpus, mine)
+    args = (mine, corpus / "judged", corpus / "features", tmp_path / "d")
+    denoise_texts(*args, ["none"])
+    denoise_texts(*args, ["gold"], evidence=corpus / "pool_gold.spacy", name="all_gold")
+    write_docs(mine / "evidence.spacy", read(corpus / "evidence.spacy")[1:])
+    with pytest.raises(LLMJudgeError, match="J924.*none"):
+        evaluate_texts(mine, corpus / "judged", tmp_path / "d", tmp_path / "m", n_resamples=5)
+    denoise_texts(*args, ["none"])
+    assert "all_gold" in evaluate_texts(mine, corpus / "judged", tmp_path / "d", tmp_path / "m", n_resamples=5)["rows"]
 
 
 def test_one_of_several_methods_may_lack_its_package(corpus, tmp_path, monkeypatch):

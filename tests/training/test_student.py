@@ -56,6 +56,15 @@ def test_a_training_that_fails_keeps_the_model_before(small_corpus, tmp_path):
     assert (tmp_path / "m" / "model-best" / "meta.json").exists()
 
 
+@pytest.mark.parametrize("name, code", [("{folder}/nowhere", "J001"), ("nobody/nowhere", "J661")])
+def test_an_encoder_that_is_nowhere_is_one_line(name, code, small_corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    given = {**settings(small_corpus), "paths.encoder": name.format(folder=tmp_path)}
+    with pytest.raises(LLMJudgeError, match=rf"\[{code}\].*nowhere") as caught:
+        train_student(CONFIG.with_name("student.cfg"), tmp_path / "m", overrides=given)
+    assert "\n" not in str(caught.value) and not (tmp_path / "m").exists()
+
+
 def test_a_missing_config_is_one_line(tmp_path):
     with pytest.raises(LLMJudgeError, match=r"\[J001\].*nope.cfg"):
         train_student(tmp_path / "nope.cfg", tmp_path / "m")
