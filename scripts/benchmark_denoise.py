@@ -329,7 +329,14 @@ def main() -> None:
 
 
 def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]]) -> None:
+    # here, so that no row pays for loading them
+    import scipy.optimize  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
+    import sklearn.metrics  # noqa: F401
+    import sklearn.neighbors  # noqa: F401
     import torch
+    import torch._dynamo  # noqa: F401
 
     # The encoder's tokenizer must not complain that rows are measured in forked processes.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

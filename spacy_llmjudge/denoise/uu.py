@@ -72,7 +72,7 @@ def refine_uu(
     level (float): The mass of the interval of theta+ - theta-.
     gamma (float): The slope of the robust correction under 0.
     hidden (int): The width of the scorer's hidden layer.
-    epochs (int): How often to go over the data; there are at least 200 batches.
+    epochs (int): How often to go over the data; there are at least 100 batches.
     batch (int): Items in a batch, half from each pool.
     learning_rate (float): The step of Adam.
     groups (Optional[Sequence[Any]]): What must share a fold, such as the document, shape (n,).

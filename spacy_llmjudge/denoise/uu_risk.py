@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 KINDS = ("pn", "uu", "robust_uu")
 MAX_JOBS = 16
 # Fewer leave the scorer of a small pool near where it started.
-MIN_BATCHES = 200
+MIN_BATCHES = 100
 
 
 class Rates(NamedTuple):
