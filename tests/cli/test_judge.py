@@ -172,9 +172,9 @@ def test_ctrl_c_prints_the_command_that_goes_on(folder):
         err = ""
         while "python -m spacy" not in err and process.poll() is None:
             err += process.stderr.readline()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
         out, more = process.communicate(timeout=60)
-        assert time.monotonic() - began < 5, "it has ended, too"
+        assert len(server.requests) < 60, "it waits for what is under way, and asks no more"
     assert process.returncode == 130 and "Traceback" not in err + more
     assert resume_command(err) == command(folder, server)
 
