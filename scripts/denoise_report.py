@@ -25,6 +25,7 @@ PAIRS = [
     ("sidyp", 0, "plain_default", 0),
     ("sidyp", 0, "plain_network", 0),
     ("sidyp", 0, "plain_gold_dev", "dev"),
+    ("sidyp_faithful", 0, "plain", 0),
     ("sidyp", 0, "sidyp_candidates_only", 0),
     ("sidyp", 0, "sidyp_no_dynamic_prior", 0),
     ("sidyp", 0, "sidyp_faithful", 0),
@@ -174,7 +175,8 @@ def _stages(table: List[Dict[str, Any]]) -> List[str]:
     for e in table:
         if e["method"] == "sidyp" and "stage_classifier" in e:
             stages = ("stage_classifier", "stage_candidates", "stage_dynamic_prior", "train_accuracy")
-            cells = [f"{given[e['dataset'].removesuffix('_finetuned')]:.3f}", *(_cell(e, stage, 3) for stage in stages)]
+            before = given.get(e["dataset"].removesuffix("_finetuned"))
+            cells = ["" if before is None else f"{before:.3f}", *(_cell(e, stage, 3) for stage in stages)]
             rows.append(f"| {e['dataset']} | " + " | ".join(cells) + " |")
     if not rows:
         return []
