@@ -11,10 +11,10 @@ import numpy as np
 
 from ..errors import Errors, LLMJudgeError
 from .arrays import (
-    check_counts,
     MISSING,
     Denoised,
     Label,
+    check_counts,
     check_features,
     check_width,
     clean_labels,
@@ -110,8 +110,9 @@ def refine_sidyp(
     from .branches import train_branches
     from .diffusion import train_denoisers
 
-    check_counts(branches=branches, epochs=epochs, hidden=hidden, neighbours=neighbours)
-    check_counts(diffusion_epochs=diffusion_epochs)
+    check_counts(
+        branches=branches, epochs=epochs, hidden=hidden, neighbours=neighbours, diffusion_epochs=diffusion_epochs
+    )
     if leak is not None and not faithful:
         raise LLMJudgeError(
             Errors.J513.format(name="leak", found="given", expected="faithful=True with it")
