@@ -9,6 +9,7 @@ a ledger: prompts, requests, commits and replies; one candidate a request.
 
     python scripts/bench_judge.py --json bench_judge.json
 """
+
 import argparse
 import json
 import resource
@@ -20,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List
 
-from spacy_llmjudge.models.ledger import make_ledger_model
-from spacy_llmjudge.models.messages import Prompt
+from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.models.openai import make_openai_model
+from spacy_llmjudge.transport.messages import Prompt
 
 SERVER = Path(__file__).parents[1] / "tests" / "models" / "loopback.py"
 # As long as a prompt with rules and demonstrations.

@@ -6,6 +6,7 @@ DIR holds `mit_restaurant/` with `labelled_10shot.jsonl`, `dev.jsonl`, `pool.jso
 `pool_gold.jsonl` (rows of `tokens` and `ents`). A student (configs/student.cfg) is trained on the ten
 shots, calibrated on dev, and measured on the first sentences of the pool.
 """
+
 import argparse
 import json
 import sys
@@ -20,8 +21,8 @@ from spacy.vocab import Vocab
 
 from spacy_llmjudge.confidence.posterior import span_keys, span_posteriors
 from spacy_llmjudge.confidence.reliability import auroc, reliability
+from spacy_llmjudge.encoders.fetch import MINILM, fetch_encoder
 from spacy_llmjudge.storage import write_docs, write_json
-from spacy_llmjudge.training.encoder import MINILM, fetch_encoder
 from spacy_llmjudge.training.student import train_student
 
 CONFIG = Path(__file__).parent.parent / "configs" / "student.cfg"
@@ -83,9 +84,7 @@ def measure(nlp: Any, dev: List[Doc], pool: List[Doc]) -> Dict[str, Any]:
     start = time.perf_counter()
     calibration = component.fit(Example(_bare(nlp, doc), doc) for doc in dev)
     fit_seconds = time.perf_counter() - start
-    tempered = span_posteriors(
-        nlp.get_pipe("ner"), docs, temperature=calibration.temperature
-    )
+    tempered = span_posteriors(nlp.get_pipe("ner"), docs, temperature=calibration.temperature)
     fitted = _judge(tempered, docs, gold, calibration.calibrator)
     n_gold = sum(len(spans) for spans in gold)
     n_right = sum(len(g & set(span_keys(d.ents))) for g, d in zip(gold, docs))

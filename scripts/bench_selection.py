@@ -5,6 +5,7 @@
 Candidates are drawn as in `simulate_guarantees.py`, with spans that overlap. Every size is measured in a process
 of its own, whose memory before the selection is taken off. The plain alternative is one cut on the student's confidence.
 """
+
 import argparse
 import json
 import multiprocessing
@@ -84,8 +85,18 @@ def make_docs(table: CandidateTable) -> Tuple[List[Doc], List[Doc]]:
         set_status(doc, "judged")
         taken: List[Any] = []
         for r, candidate in zip(rows, found):
-            if table.correct is not None and table.correct[r] and not (taken and taken[-1].end > candidate.start):
-                taken.append(right.char_span(right[candidate.start].idx, right[candidate.end - 1].idx + len(right[candidate.end - 1]), candidate.label))
+            if (
+                table.correct is not None
+                and table.correct[r]
+                and not (taken and taken[-1].end > candidate.start)
+            ):
+                taken.append(
+                    right.char_span(
+                        right[candidate.start].idx,
+                        right[candidate.end - 1].idx + len(right[candidate.end - 1]),
+                        candidate.label,
+                    )
+                )
         right.set_ents(taken)
         docs.append(doc)
         gold.append(right)
@@ -130,7 +141,9 @@ def apart(work: Callable[..., Dict[str, Any]], *inputs: Any) -> Dict[str, Any]:
 
 
 def render(arrays: List[Dict[str, Any]], files: List[Dict[str, Any]]) -> str:
-    plain = {row["candidates"]: row["cpu_seconds"] for row in arrays if row["selector"] == "threshold"}
+    plain = {
+        row["candidates"]: row["cpu_seconds"] for row in arrays if row["selector"] == "threshold"
+    }
     lines = [
         "# What a selection costs",
         "",
@@ -170,7 +183,9 @@ def render(arrays: List[Dict[str, Any]], files: List[Dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, required=True, help="where to write; the table goes beside it")
+    parser.add_argument(
+        "--json", type=Path, required=True, help="where to write; the table goes beside it"
+    )
     args = parser.parse_args()
     arrays = [apart(measure_arrays, name, n) for n in SIZES for name in SELECTORS]
     files = [apart(measure_files, "conformal", n) for n in SIZES[:2]]

@@ -10,6 +10,7 @@ models that several rows share are kept in --work. docs/benchmark.md is written 
 No row chooses a model, a cut or a step on dev: 200 dev sentences with recorded replies are the
 evidence of calibration, fusion and selection, and rows that use them say so.
 """
+
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -18,15 +19,22 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy
 import typer
-from benchmark_data import ROOT, asked_texts, doubted_texts, keep_replies, make_corpus, write_pool_gold
+from benchmark_data import (
+    ROOT,
+    asked_texts,
+    doubted_texts,
+    keep_replies,
+    make_corpus,
+    write_pool_gold,
+)
 from benchmark_report import write_report
 
-from spacy_llmjudge import rounds
-from spacy_llmjudge.baselines import label_with_judge
+from spacy_llmjudge.encoders.fetch import MINILM, fetch_encoder
 from spacy_llmjudge.evaluation.scores import evaluate_model, ner_counts, silver_quality
 from spacy_llmjudge.evaluation.significance import compare, micro_f1
+from spacy_llmjudge.steps import rounds
+from spacy_llmjudge.steps.baselines import label_with_judge
 from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_json
-from spacy_llmjudge.training.encoder import MINILM, fetch_encoder
 from spacy_llmjudge.training.student import train_student
 
 RECORDED = ROOT / "configs" / "judges" / "recorded.cfg"
@@ -76,7 +84,7 @@ class Cell:
 
     @property
     def replies(self) -> Path:
-        self.corpus
+        _ = self.corpus  # makes the folder
         return self.shared / "replies.jsonl"
 
     def train(self, name: str, silver: Optional[Path], start: Optional[Path] = None) -> Path:
@@ -203,7 +211,9 @@ def collaborative(cell: Cell, calls: int) -> Made:
 
 def judge_first(cell: Cell, calls: int) -> Path:
     """Ask about the pool's first sentences, which are in no order."""
-    return cell.judge(seed_annotated(cell), str(calls), asked_texts(cell.corpus, cell.replies, calls))
+    return cell.judge(
+        seed_annotated(cell), str(calls), asked_texts(cell.corpus, cell.replies, calls)
+    )
 
 
 def label_as_judged(cell: Cell, name: str, judged: Path) -> Made:
@@ -276,7 +286,10 @@ CURVE = {
     **{f"ours_masked_q{q:g}": (q, MASKED) for q in (0.05, Q)},
 }
 METHODS.update(
-    {name: (partial(selected, name, conformal(*dial)), CURVE_CALLS, True) for name, dial in CURVE.items()}
+    {
+        name: (partial(selected, name, conformal(*dial)), CURVE_CALLS, True)
+        for name, dial in CURVE.items()
+    }
 )
 FEW = ("seed", "llm_labels", "ours", "pool_gold")
 QUICK = ("mit_restaurant/10/seed/0/0", "mit_restaurant/10/llm_labels/300/0")
@@ -356,8 +369,12 @@ def measure_silver(cell: Cell, silver: Path) -> Dict[str, Any]:
     texts = {doc.text for doc in docs}
     gold = [d for d in read_docs(cell.corpus / "pool_gold.spacy", vocab) if d.text in texts]
     quality = silver_quality(docs, gold)
-    kept = {key: quality[key] for key in ("documents", "spans", "precision", "recall", "wrong_share")}
-    kept["wrong_share_by_label"] = {l: row["wrong_share"] for l, row in quality["per_type"].items()}
+    kept = {
+        key: quality[key] for key in ("documents", "spans", "precision", "recall", "wrong_share")
+    }
+    kept["wrong_share_by_label"] = {
+        label: row["wrong_share"] for label, row in quality["per_type"].items()
+    }
     return kept
 
 
@@ -368,7 +385,9 @@ def main(
     json: Path = typer.Option(ROOT / "docs" / "benchmark.json", help="File for the rows"),
     only: str = typer.Option("", help="Parts of row names, separated by commas"),
     quick: bool = typer.Option(False, "--quick", help="Two rows, one seed"),
-    plan: bool = typer.Option(False, "--plan", help="Print the rows that are not measured yet, and stop"),
+    plan: bool = typer.Option(
+        False, "--plan", help="Print the rows that are not measured yet, and stop"
+    ),
     # fmt: on
 ) -> None:
     wanted = [part for part in only.split(",") if part]

@@ -1,4 +1,5 @@
 """The data sets of `benchmark.py` as corpora and recorded replies, made once in a work folder."""
+
 import json
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional
@@ -6,8 +7,8 @@ from typing import Any, Dict, Iterable, List, Optional
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from spacy_llmjudge.acquisition import choose_docs
 from spacy_llmjudge.corpora.prepare import prepare
+from spacy_llmjudge.selection.acquisition import choose_docs
 from spacy_llmjudge.storage import read_docs, write_bytes, write_docs
 
 ROOT = Path(__file__).parents[1]
@@ -76,7 +77,11 @@ def _reply(tokens: List[str], row: Dict[str, Any]) -> Dict[str, Any]:
     """Offsets into tokens become texts, as an LLM gives them."""
     response = {
         key: [
-            {"text": " ".join(tokens[e["start"] : e["end"]]), "label": e["label"], "confidence": e["confidence"]}
+            {
+                "text": " ".join(tokens[e["start"] : e["end"]]),
+                "label": e["label"],
+                "confidence": e["confidence"],
+            }
             for e in row[key]
         ]
         for key in ("entities", "alternatives")

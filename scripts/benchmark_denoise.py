@@ -5,6 +5,7 @@
 Each row is measured in a process of its own and kept in `--work`; a run that was stopped goes on
 where it was. Writes docs/denoise.json (`rows`) and docs/denoise.md. `--only` takes parts of names.
 """
+
 import argparse
 import json
 import multiprocessing
@@ -29,16 +30,21 @@ from spacy_llmjudge.denoise.prior import confusion_of, correct_prior, reweight
 from spacy_llmjudge.denoise.sidyp import estimate_noise_rate, refine_sidyp
 from spacy_llmjudge.denoise.stacking import stack
 from spacy_llmjudge.denoise.uu import refine_uu
+from spacy_llmjudge.encoders.fetch import MINILM, fetch_encoder
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import write_bytes
-from spacy_llmjudge.training.encoder import MINILM, fetch_encoder
 
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 EPOCHS = (5, 10, 20)
 # The penalty that stacking has on gold as well.
 GOLD_PENALTY = 10.0
 ORACLE = "all"
-LOADERS = {"semeval": load_semeval, "mit": load_mit, "mit_weakened": load_mit, "mit_verify": load_mit_verify}
+LOADERS = {
+    "semeval": load_semeval,
+    "mit": load_mit,
+    "mit_weakened": load_mit,
+    "mit_verify": load_mit_verify,
+}
 FLIPPED = 0.25
 SELECTION = {"mit_selection": "mit", "mit_selection_weakened": "mit_weakened"}
 # what other tables are measured on
@@ -55,7 +61,11 @@ ROWS: List[Tuple[str, Any]] = [
     ("sidyp_faithful", 0),
     ("sidyp_candidates_only", 0),
     ("sidyp_no_dynamic_prior", 0),
-    *((m, n) for n in (50, 100) for m in ("llm", "gold_only", "prior_correction", "stacking", "robust_uu")),
+    *(
+        (m, n)
+        for n in (50, 100)
+        for m in ("llm", "gold_only", "prior_correction", "stacking", "robust_uu")
+    ),
     ("sidyp_prior", 50),
     ("uu", 50),
     ("pn", 50),
@@ -95,7 +105,9 @@ def sample_gold(split: Split, gold: Any, seed: int) -> List[Optional[str]]:
     return [label if i in inside else None for i, label in enumerate(split.gold)]
 
 
-def plain(train: Split, dev: Optional[Split], classes: Tuple[str, ...], method: str, seed: int) -> Denoised:
+def plain(
+    train: Split, dev: Optional[Split], classes: Tuple[str, ...], method: str, seed: int
+) -> Denoised:
     """Train on the labels as they are.
 
     The penalty, or the number of epochs of a network, has the best log-loss on noisy labels that were
@@ -122,7 +134,9 @@ def plain(train: Split, dev: Optional[Split], classes: Tuple[str, ...], method: 
     return _denoised(inside, classes, model)
 
 
-def _train_network(x: np.ndarray, codes: np.ndarray, n: int, epochs: int, seed: int) -> Tuple[Any, np.ndarray]:
+def _train_network(
+    x: np.ndarray, codes: np.ndarray, n: int, epochs: int, seed: int
+) -> Tuple[Any, np.ndarray]:
     from spacy_llmjudge.denoise.branches import train_branches
 
     made = train_branches(x, codes, n, epochs=epochs, seed=seed)
@@ -134,14 +148,21 @@ def _log_likelihood(probabilities: np.ndarray, codes: np.ndarray) -> float:
     return float(np.log(np.maximum(probabilities[seen, codes[seen]], 1e-12)).mean())
 
 
-def _denoised(inside: np.ndarray, classes: Tuple[str, ...], model: Callable[[np.ndarray], np.ndarray]) -> Denoised:
+def _denoised(
+    inside: np.ndarray, classes: Tuple[str, ...], model: Callable[[np.ndarray], np.ndarray]
+) -> Denoised:
     return Denoised([classes[k] for k in inside.argmax(axis=1)], inside, classes, model)
 
 
 def candidates_only(train: Split, classes: Tuple[str, ...], seed: int) -> Denoised:
     """SiDyP without its diffusion: logistic regression on the candidates of its neighbours."""
     from spacy_llmjudge.denoise.branches import train_branches
-    from spacy_llmjudge.denoise.neighbours import ask_neighbours, choose_candidates, mark_noisy, score_dynamics
+    from spacy_llmjudge.denoise.neighbours import (
+        ask_neighbours,
+        choose_candidates,
+        mark_noisy,
+        score_dynamics,
+    )
 
     codes, n = encode(train.noisy, classes), len(classes)
     rate = estimate_noise_rate(train.features, codes, n, train.groups, seed)
@@ -179,7 +200,9 @@ def denoise(method: str, gold: Any, seed: int, splits: Dict[str, Split]) -> Deno
         return _denoised(inside, classes, model)
     if "uu" in method or method == "pn":
         rounds = 5 if method.endswith("rounds") else 1
-        return refine_uu(x, noisy, sample, kind=method.removesuffix("_5_rounds"), rounds=rounds, **shared)
+        return refine_uu(
+            x, noisy, sample, kind=method.removesuffix("_5_rounds"), rounds=rounds, **shared
+        )
     if method == "sidyp_candidates_only":
         return candidates_only(train, classes, seed)
     if method == "sidyp_prior":
@@ -204,12 +227,25 @@ def measure(method: str, gold: Any, seed: int, splits: Dict[str, Split]) -> Dict
     """One method with one draw of gold: scores on the test items, and on the relabelled ones."""
     start, usage = time.perf_counter(), time.process_time()
     done = None if method == "llm" else denoise(method, gold, seed, splits)
-    row: Dict[str, Any] = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - usage}
+    row: Dict[str, Any] = {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - usage,
+    }
     test = splits.get("test")
-    return {**row, **score(done, splits, sample_gold(splits["train"], gold, seed), None if test is None else test.features)}
+    return {
+        **row,
+        **score(
+            done,
+            splits,
+            sample_gold(splits["train"], gold, seed),
+            None if test is None else test.features,
+        ),
+    }
 
 
-def score(done: Optional[Denoised], splits: Dict[str, Split], sample: Sequence[Optional[str]], new: Any) -> Dict[str, float]:
+def score(
+    done: Optional[Denoised], splits: Dict[str, Split], sample: Sequence[Optional[str]], new: Any
+) -> Dict[str, float]:
     """Score labels: on the items that were relabelled, those without gold; and what `done` predicts for the test
     items from `new`, where there are some. None stands for the LLM's labels as they are."""
     from sklearn.metrics import f1_score
@@ -219,16 +255,24 @@ def score(done: Optional[Denoised], splits: Dict[str, Split], sample: Sequence[O
     labels = train.noisy if done is None else done.labels
     truth, got = [train.gold[i] for i in rest], [str(labels[i]) for i in rest]
     row = {"train_accuracy": float(np.mean(np.array(truth) == np.array(got)))}
-    row["train_macro_f1"] = float(f1_score(truth, got, average="macro", labels=sorted(set(train.gold))))
+    row["train_macro_f1"] = float(
+        f1_score(truth, got, average="macro", labels=sorted(set(train.gold)))
+    )
     probabilities = None if done is None else done.probabilities[rest]
     if test is not None:
         truth = test.gold
         probabilities = None if done is None else done.predict(new)
-        got = [str(x) for x in test.noisy] if done is None else [done.classes[k] for k in probabilities.argmax(axis=1)]
+        got = (
+            [str(x) for x in test.noisy]
+            if done is None
+            else [done.classes[k] for k in probabilities.argmax(axis=1)]
+        )
     row["accuracy"] = float(np.mean(np.array(truth) == np.array(got)))
     row["macro_f1"] = float(f1_score(truth, got, average="macro", labels=sorted(set(train.gold))))
     if done is not None:
-        row["ece"] = calibration_error(probabilities, np.array(truth) == np.array(done.classes)[probabilities.argmax(axis=1)])
+        row["ece"] = calibration_error(
+            probabilities, np.array(truth) == np.array(done.classes)[probabilities.argmax(axis=1)]
+        )
         for stage, column in done.report.get("stages", {}).items():
             row[f"stage_{stage}"] = float(np.mean([column[i] == train.gold[i] for i in rest]))
     row["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -239,7 +283,12 @@ def calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 
     """Expected calibration error of the top class, equal-width bins."""
     top = probabilities.max(axis=1)
     index = np.minimum((top * bins).astype(int), bins - 1)
-    return float(sum(np.mean(index == b) * abs(top[index == b].mean() - right[index == b].mean()) for b in set(index)))
+    return float(
+        sum(
+            np.mean(index == b) * abs(top[index == b].mean() - right[index == b].mean())
+            for b in set(index)
+        )
+    )
 
 
 def weaken(splits: Dict[str, Split], seed: int) -> Dict[str, Split]:
@@ -261,12 +310,22 @@ def measure_speed(method: str, n: int, seed: int) -> Dict[str, Any]:
     if method == "sidyp":
         refine_sidyp(x, noisy, seed=seed)
     else:
-        refine_uu(x, noisy == 1, [bool(t) if i < 100 else None for i, t in enumerate(truth)], seed=seed)
+        refine_uu(
+            x, noisy == 1, [bool(t) if i < 100 else None for i, t in enumerate(truth)], seed=seed
+        )
     spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - usage}
     return {**spent, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def measure_encoder(method: str, gold: Any, seed: int, splits: Dict[str, Split], data: Path, encoder: Path, work: Path) -> Dict[str, Any]:
+def measure_encoder(
+    method: str,
+    gold: Any,
+    seed: int,
+    splits: Dict[str, Split],
+    data: Path,
+    encoder: Path,
+    work: Path,
+) -> Dict[str, Any]:
     """A row whose classifiers or features are fine-tuned encoders; the first of a seed pays for the training."""
     from denoise_finetune import denoise_finetuned, finetuned_splits, load_finetuned
 
@@ -274,7 +333,9 @@ def measure_encoder(method: str, gold: Any, seed: int, splits: Dict[str, Split],
     train = splits["train"]
     classes = tuple(sorted(set(train.gold)))
     taught, name = (train.gold, "gold") if method == "all_gold" else (train.noisy, "noisy")
-    branches = load_finetuned(data, encoder, work, encode(taught, classes), len(classes), seed, name)
+    branches = load_finetuned(
+        data, encoder, work, encode(taught, classes), len(classes), seed, name
+    )
     if (method, gold) in ON_FINETUNED:
         return measure(method, gold, seed, finetuned_splits(splits, branches))
     sample = sample_gold(train, gold, seed)
@@ -310,15 +371,25 @@ def run_apart(function: Callable[..., Dict[str, Any]], *inputs: Any) -> Dict[str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with semeval_llm_noise and mit_restaurant")
-    parser.add_argument("--work", type=Path, default=Path("build/denoise"), help="features and rows that are done")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with semeval_llm_noise and mit_restaurant"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/denoise"), help="features and rows that are done"
+    )
     parser.add_argument("--output", type=Path, default=Path("docs/denoise"), help="without suffix")
     parser.add_argument("--encoder", default=MINILM)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--finetune", type=int, default=0, help="how many seeds to fine-tune the encoder with")
+    parser.add_argument(
+        "--finetune", type=int, default=0, help="how many seeds to fine-tune the encoder with"
+    )
     parser.add_argument("--only", nargs="*", default=[], help="parts of dataset:method:gold")
-    parser.add_argument("--report", action="store_true", help="only write the report of the rows that are done")
+    parser.add_argument(
+        "--report", action="store_true", help="only write the report of the rows that are done"
+    )
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     log = args.work / "rows.jsonl"
@@ -330,13 +401,13 @@ def main() -> None:
 
 def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]]) -> None:
     # here, so that no row pays for loading them
-    import scipy.optimize  # noqa: F401
+    import scipy.optimize
     import scipy.stats  # noqa: F401
-    import sklearn.linear_model  # noqa: F401
-    import sklearn.metrics  # noqa: F401
+    import sklearn.linear_model
+    import sklearn.metrics
     import sklearn.neighbors  # noqa: F401
     import torch
-    import torch._dynamo  # noqa: F401
+    import torch._dynamo
 
     # The encoder's tokenizer must not complain that rows are measured in forked processes.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -346,9 +417,23 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
     fetch_encoder(args.encoder, encoder)
     done = {(r["dataset"], r["method"], str(r["gold"]), r["seed"]) for r in rows}
     plan = [(name, *row, seed) for seed in range(args.seeds) for name in LOADERS for row in ROWS]
-    plan += [("semeval_finetuned", *row, seed) for seed in range(args.finetune) for row in [*FINETUNED, *ON_FINETUNED]]
-    plan += [(name, m, HELD_OUT, seed) for seed in range(args.seeds) for name in SELECTION for m in SELECTORS]
-    plan += [("rates", m, case, seed) for seed in range(args.seeds) for m in CLASSES for case in (*OFF, *ESTIMATED)]
+    plan += [
+        ("semeval_finetuned", *row, seed)
+        for seed in range(args.finetune)
+        for row in [*FINETUNED, *ON_FINETUNED]
+    ]
+    plan += [
+        (name, m, HELD_OUT, seed)
+        for seed in range(args.seeds)
+        for name in SELECTION
+        for m in SELECTORS
+    ]
+    plan += [
+        ("rates", m, case, seed)
+        for seed in range(args.seeds)
+        for m in CLASSES
+        for case in (*OFF, *ESTIMATED)
+    ]
     plan += [("speed", m, 1749 * k, 0) for k in (1, 4, 16) for m in ("robust_uu", "sidyp")]
     splits: Dict[str, Dict[str, Split]] = {}
     for dataset, method, gold, seed in plan:

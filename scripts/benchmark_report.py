@@ -1,4 +1,5 @@
 """From the runs of `benchmark.py` to the rows of docs/benchmark.json and to docs/benchmark.md."""
+
 import platform
 import statistics
 from collections import defaultdict
@@ -52,11 +53,16 @@ def write_report(path: Path, order: Sequence[Tuple[str, Tuple[Any, ...]]], work:
     missing = [name for name, _ in order if name not in runs]
     write_json(path, {"rows": rows, "missing": missing, "versions": _versions(), "runs": runs})
     table = [row for row in rows if not row["method"].startswith("ours_")]
-    text = HEAD.read_text(encoding="utf8") + _table(table) + _curve(runs) + FAILED.read_text(encoding="utf8")
+    text = (
+        HEAD.read_text(encoding="utf8")
+        + _table(table)
+        + _curve(runs)
+        + FAILED.read_text(encoding="utf8")
+    )
     if missing:
         text += f"\nNot measured yet: {len(missing)} of {len(order)} runs; `--plan` lists them.\n"
     versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
-    write_bytes(path.with_suffix(".md"), f"{text}\nMeasured with {versions}.\n".encode("utf8"))
+    write_bytes(path.with_suffix(".md"), f"{text}\nMeasured with {versions}.\n".encode())
 
 
 def _key(row: Dict[str, Any]) -> Tuple[Any, ...]:
@@ -87,13 +93,17 @@ def _aggregate(key: Tuple[Any, ...], runs: List[Dict[str, Any]], work: Path) -> 
                 # documents are drawn, each with what all seeds did on it
                 ours, theirs = (numpy.sum(side, axis=0) for side in pairs)
                 found = compare(ours, theirs)
-                row[f"minus_{rival}"] = {k: round(found[k], 5) for k in ("difference", "low", "high")}
+                row[f"minus_{rival}"] = {
+                    k: round(found[k], 5) for k in ("difference", "low", "high")
+                }
     return row
 
 
 def _counts(work: Path, key: Tuple[Any, ...], method: str, seed: int) -> Optional[numpy.ndarray]:
     dataset, shots, _, calls = key
-    path = work / f"{dataset}-{shots or 'all'}" / f"seed-{seed}" / "counts" / f"{method}-{calls}.npy"
+    path = (
+        work / f"{dataset}-{shots or 'all'}" / f"seed-{seed}" / "counts" / f"{method}-{calls}.npy"
+    )
     return numpy.load(path) if path.exists() else None
 
 
@@ -109,8 +119,13 @@ def _table(rows: List[Dict[str, Any]]) -> str:
         if shots in (5, 20):
             lines += ["The LLM had seen the 80 sentences of the 10-shot set.", ""]
         if dataset == "garden":
-            lines += ["The demo, with 60 labelled messages. Its pool has 1,000, and the LLM answered for all of them.", ""]
-        lines.append("| method | LLM calls | seeds | test F1 | minus LLM labels | minus these, trained as long | silver P | silver R | CPU minutes |")
+            lines += [
+                "The demo, with 60 labelled messages. Its pool has 1,000, and the LLM answered for all of them.",
+                "",
+            ]
+        lines.append(
+            "| method | LLM calls | seeds | test F1 | minus LLM labels | minus these, trained as long | silver P | silver R | CPU minutes |"
+        )
         lines.append("|---|---|---|---|---|---|---|---|---|")
         for row in rows:
             if (row["dataset"], row["shots"]) == (dataset, shots):
@@ -140,7 +155,13 @@ def _curve(runs: Dict[str, Dict[str, Any]]) -> str:
         silver = run["silver"]
         name = f"{run['settings']['q']:g}" + (", masked" if "masked" in run["method"] else "")
         scores = [f"{100 * run[key]:.1f}" for key in ("f", "precision", "recall")]
-        cells = [name, *scores, f"{silver['spans']:,}", _share(silver["precision"]), _share(silver["recall"])]
+        cells = [
+            name,
+            *scores,
+            f"{silver['spans']:,}",
+            _share(silver["precision"]),
+            _share(silver["recall"]),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -163,7 +184,9 @@ def _line(row: Dict[str, Any]) -> str:
 def _gain(gain: Optional[Dict[str, float]]) -> str:
     if gain is None:
         return "-"
-    return "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * gain[k] for k in ("difference", "low", "high")))
+    return "{:+.1f} ({:+.1f} to {:+.1f})".format(
+        *(100 * gain[k] for k in ("difference", "low", "high"))
+    )
 
 
 def _share(value: Optional[float]) -> str:

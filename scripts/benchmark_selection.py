@@ -7,6 +7,7 @@ recorded replies are used again. The evidence are 200 dev sentences with recorde
 selected are the candidates of the 1,500 pool sentences that the LLM answered for, and the pool's
 hidden gold says which of them are wrong. Writes docs/selection.json and docs/selection.md.
 """
+
 from pathlib import Path
 from typing import Any, Callable, Container, Dict, List, Tuple
 
@@ -16,10 +17,8 @@ from benchmark import RECORDED, SEED_TRAINING, Cell, fetch, judge_first, llm_lab
 from benchmark_data import ROOT, answered_docs, asked_texts, labelled_replies
 from spacy.vocab import Vocab
 
-from spacy_llmjudge import rounds
 from spacy_llmjudge.candidates import is_judged
 from spacy_llmjudge.confidence.reliability import reliability
-from spacy_llmjudge.crossfit import CrossfitSettings, crossfit
 from spacy_llmjudge.selection.caveats import NOT_RANDOM
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
 from spacy_llmjudge.selection.files import match_gold
@@ -28,6 +27,8 @@ from spacy_llmjudge.selection.inputs import make_tables
 from spacy_llmjudge.selection.selectors import make_conformal
 from spacy_llmjudge.selection.silver import SilverPolicy
 from spacy_llmjudge.selection.table import CandidateTable
+from spacy_llmjudge.steps import rounds
+from spacy_llmjudge.steps.crossfit import CrossfitSettings, crossfit
 from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_docs, write_json
 
 CALLS = 1500
@@ -35,7 +36,12 @@ DIALS = (0.05, 0.1, 0.2)
 SEEDS = (0, 1, 2)
 
 Tables = Tuple[CandidateTable, CandidateTable]
-ROWS = {"student": "student", "judge": "judge", "fused": "fused", "ceiling": "fused, fitted on the pool's gold"}
+ROWS = {
+    "student": "student",
+    "judge": "judge",
+    "fused": "fused",
+    "ceiling": "fused, fitted on the pool's gold",
+}
 
 
 def seed_tables(cell: Cell) -> Tables:
@@ -49,7 +55,13 @@ def taught_tables(cell: Cell) -> Tables:
     texts = asked_texts(cell.corpus, cell.replies, CALLS)
     annotated = cell.annotate(f"llm_labels-{CALLS // 2}", llm_labels(cell, CALLS // 2)[0])
     judged = cell.judge(annotated, str(CALLS), texts)
-    return read_tables(cell, judged / "pool", judged / "dev", cell.corpus / "dev.spacy", leave_out=set(texts[: CALLS // 2]))
+    return read_tables(
+        cell,
+        judged / "pool",
+        judged / "dev",
+        cell.corpus / "dev.spacy",
+        leave_out=set(texts[: CALLS // 2]),
+    )
 
 
 def crossfit_tables(cell: Cell) -> Tables:
@@ -72,7 +84,9 @@ def crossfit_tables(cell: Cell) -> Tables:
         overrides={"student": student, "judge": {"paths.replies": str(replies)}},
     )
     crossfit(settings)
-    write_docs(folder / "pool.spacy", answered_docs(cell.corpus / "pool.spacy", cell.replies)[:CALLS])
+    write_docs(
+        folder / "pool.spacy", answered_docs(cell.corpus / "pool.spacy", cell.replies)[:CALLS]
+    )
     rounds.annotate(
         str(cell.train("seed", None)),
         settings.calibration,
@@ -82,17 +96,33 @@ def crossfit_tables(cell: Cell) -> Tables:
     )
     own = {"paths.replies": str(replies), "paths.labelled": str(settings.labelled)}
     rounds.judge(folder / "annotated-pool", folder / "judged-pool", RECORDED, overrides=own)
-    return read_tables(cell, folder / "judged-pool", folder / "evidence", settings.labelled, caveat=NOT_RANDOM)
+    return read_tables(
+        cell, folder / "judged-pool", folder / "evidence", settings.labelled, caveat=NOT_RANDOM
+    )
 
 
 PARTS: Dict[str, Tuple[Callable[[Cell], Tables], str]] = {
     "seed": (seed_tables, "The seed student, dev as evidence, 1,500 sentences:"),
-    "taught": (taught_tables, "A student that learned from the LLM's labels of 750 sentences, dev as evidence, the other 750:"),
-    "crossfit": (crossfit_tables, "The seed student, the 80 labelled sentences as cross-fitted evidence, 1,500 sentences:"),
+    "taught": (
+        taught_tables,
+        "A student that learned from the LLM's labels of 750 sentences, dev as evidence, the other 750:",
+    ),
+    "crossfit": (
+        crossfit_tables,
+        "The seed student, the 80 labelled sentences as cross-fitted evidence, 1,500 sentences:",
+    ),
 }
 
 
-def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, *, leave_out: Container[str] = (), caveat: str = "") -> Tables:
+def read_tables(
+    cell: Cell,
+    judged: Path,
+    held_out: Path,
+    held_out_gold: Path,
+    *,
+    leave_out: Container[str] = (),
+    caveat: str = "",
+) -> Tables:
     """RETURNS (Tables): Candidates of the answered part of the pool, with `correct` from its hidden gold, and
     of the evidence.
     """
@@ -117,7 +147,11 @@ def read_tables(cell: Cell, judged: Path, held_out: Path, held_out_gold: Path, *
 
 def measure(cell: Cell, known: Dict[str, Any], wanted: List[str]) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): What is known of a seed, with the wanted parts measured."""
-    found: Dict[str, Any] = {"seed": cell.seed, **known, "calibration": dict(known.get("calibration", {}))}
+    found: Dict[str, Any] = {
+        "seed": cell.seed,
+        **known,
+        "calibration": dict(known.get("calibration", {})),
+    }
     for name in (part for part in PARTS if part in wanted):
         pool, evidence = PARTS[name][0](cell)
         if name == "seed":
@@ -195,13 +229,22 @@ def render(results: List[Dict[str, Any]]) -> str:
             + " | ".join(shown(s) for s in shares)
             + f" | {shown(mean(shares))} | {np.mean([c['accepted'] for c in cells]):.0f} |"
         )
-    lines += ["", "By label, mean over the seeds: share of wrong (accepted). The promise is about all labels together.", ""]
-    lines += ["| label | " + " | ".join(f"q = {q:g}" for q in DIALS) + " |", "|---|" + "---|" * len(DIALS)]
+    lines += [
+        "",
+        "By label, mean over the seeds: share of wrong (accepted). The promise is about all labels together.",
+        "",
+    ]
+    lines += [
+        "| label | " + " | ".join(f"q = {q:g}" for q in DIALS) + " |",
+        "|---|" + "---|" * len(DIALS),
+    ]
     for label in results[0]["q"][f"{DIALS[0]:g}"]["by_label"]:
         row = []
         for q in DIALS:
             cells = [r["q"][f"{q:g}"]["by_label"][label] for r in results]
-            row.append(f"{shown(mean([c['wrong_share'] for c in cells]))} ({np.mean([c['accepted'] for c in cells]):.0f})")
+            row.append(
+                f"{shown(mean([c['wrong_share'] for c in cells]))} ({np.mean([c['accepted'] for c in cells]):.0f})"
+            )
         lines.append(f"| {label} | " + " | ".join(row) + " |")
     lines += [
         "",
@@ -217,11 +260,20 @@ def render(results: List[Dict[str, Any]]) -> str:
     for key, (_, title) in PARTS.items():
         if not all(key in r["calibration"] for r in results):
             continue
-        lines += ["", title, "", "| source | n | ECE | Brier | log-loss | AUROC | log-loss, both |", "|---|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            title,
+            "",
+            "| source | n | ECE | Brier | log-loss | AUROC | log-loss, both |",
+            "|---|---|---|---|---|---|---|",
+        ]
         for name, row_title in ROWS.items():
             found = [r["calibration"][key] for r in results]
             row = [f"{np.mean([f[name]['n'] for f in found]):.0f}"]
-            row += [f"{np.mean([f[name][k] for f in found]):.3f}" for k in ("ece", "brier", "log_loss", "auroc")]
+            row += [
+                f"{np.mean([f[name][k] for f in found]):.3f}"
+                for k in ("ece", "brier", "log_loss", "auroc")
+            ]
             row.append(f"{np.mean([f['on_the_same'][name] for f in found]):.3f}")
             lines.append(f"| {row_title} | " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
@@ -240,14 +292,20 @@ def main(
     # fmt: off
     data: Path = typer.Option(..., help="Folder with mit_restaurant/"),
     work: Path = typer.Option(Path(".benchmark"), help="Folder for corpora and models"),
-    output: Path = typer.Option(ROOT / "docs" / "selection", help="Where selection.json and selection.md go, without the suffix"),
-    only: str = typer.Option(",".join(PARTS), help="Parts to measure, separated by commas; the others stay as they are"),
+    output: Path = typer.Option(
+        ROOT / "docs" / "selection",
+        help="Where selection.json and selection.md go, without the suffix",
+    ),
+    only: str = typer.Option(
+        ",".join(PARTS), help="Parts to measure, separated by commas; the others stay as they are"
+    ),
     # fmt: on
 ) -> None:
     path = output.with_suffix(".json")
     known = {r["seed"]: r for r in read_json(path)["seeds"]} if path.exists() else {}
     results = [
-        measure(Cell("mit_restaurant", 10, seed, work, data), known.get(seed, {}), only.split(",")) for seed in SEEDS
+        measure(Cell("mit_restaurant", 10, seed, work, data), known.get(seed, {}), only.split(","))
+        for seed in SEEDS
     ]
     write_json(path, {"seeds": results})
     text = render(results)

@@ -6,6 +6,7 @@ LLM's labels as they are, judged student, with paired differences over the seeds
 Every seed runs in a folder of its own through `spacy project run`, so that a run which was stopped goes
 on where it was.
 """
+
 import shutil
 import statistics
 import subprocess

@@ -6,6 +6,7 @@ The rows are classifiers on frozen vectors of all-MiniLM-L6-v2, as `textcat deno
 LLM's labels are those of assets/garden/topics.jsonl. Vectors are computed once; a run that was stopped
 goes on with the draw that is missing. Confident learning needs the extra [denoise].
 """
+
 import statistics
 from pathlib import Path
 from typing import Any, Dict, List
@@ -27,8 +28,8 @@ def main(
     json: Path = typer.Option(Path("docs/topics.json"), help="File for the figures"),
     # fmt: on
 ) -> None:
+    from spacy_llmjudge.encoders.fetch import MINILM, fetch_encoder
     from spacy_llmjudge.storage import read_json, write_json
-    from spacy_llmjudge.training.encoder import MINILM, fetch_encoder
 
     fetch_encoder(MINILM, work / "encoder")
     numbers = [int(seed) for seed in seeds.split(",")]
@@ -38,7 +39,9 @@ def main(
         if not kept.exists():
             write_json(kept, measure(work, seed, gold))
         draws[seed] = read_json(kept)
-    methods = [name for name in ("llm", *METHODS, "all_gold") if all(name in draws[s] for s in numbers)]
+    methods = [
+        name for name in ("llm", *METHODS, "all_gold") if all(name in draws[s] for s in numbers)
+    ]
     rows = [describe(name, [draws[s][name] for s in numbers], gold) for name in methods]
     pairs = [
         {"method": name, "against": other, **compare(name, other, draws, numbers)}
@@ -51,15 +54,18 @@ def main(
         cells = [f"{f} {show(row[f])}" for f in FIGURES if row[f]["mean"] is not None]
         print(f"{row['method']:20s} {'  '.join(cells)}")
     for pair in pairs:
-        cells = [f"{f} {100 * pair[f]['mean']:+.1f} ({100 * pair[f]['low']:+.1f} to {100 * pair[f]['high']:+.1f})" for f in FIGURES[:2]]
+        cells = [
+            f"{f} {100 * pair[f]['mean']:+.1f} ({100 * pair[f]['low']:+.1f} to {100 * pair[f]['high']:+.1f})"
+            for f in FIGURES[:2]
+        ]
         print(f"{pair['method']:>20s} - {pair['against']:6s} {'  '.join(cells)}")
 
 
 def measure(work: Path, seed: int, gold: int) -> Dict[str, Dict[str, Any]]:
     """RETURNS (Dict[str, Dict[str, Any]]): By method the figures of one draw."""
+    from spacy_llmjudge.encoders.doc_vectors import make_features
     from spacy_llmjudge.textcat.denoise import METHODS as KNOWN
     from spacy_llmjudge.textcat.evaluate import evaluate_texts
-    from spacy_llmjudge.textcat.features import make_features
     from spacy_llmjudge.textcat.judge import judge_texts
     from spacy_llmjudge.textcat.prepare import prepare_texts
     from spacy_llmjudge.textcat.steps import denoise_texts
@@ -72,8 +78,12 @@ def measure(work: Path, seed: int, gold: int) -> Dict[str, Dict[str, Any]]:
     judge_texts(corpus, work / "judged", column=column, splits=("pool", "test"))
     args = (corpus, work / "judged", work / "features", corpus / "denoised")
     reports = denoise_texts(*args, METHODS, allow_missing=True, seed=seed)
-    reports.update(denoise_texts(*args, ["gold"], evidence=corpus / "pool_gold.spacy", name="all_gold"))
-    found = evaluate_texts(corpus, work / "judged", corpus / "denoised", corpus / "metrics", n_resamples=10)
+    reports.update(
+        denoise_texts(*args, ["gold"], evidence=corpus / "pool_gold.spacy", name="all_gold")
+    )
+    found = evaluate_texts(
+        corpus, work / "judged", corpus / "denoised", corpus / "metrics", n_resamples=10
+    )
     return {
         name: {
             **{metric: row["test"][metric]["value"] for metric in FIGURES[:2]},
@@ -88,7 +98,11 @@ def measure(work: Path, seed: int, gold: int) -> Dict[str, Dict[str, Any]]:
 def describe(name: str, draws: List[Dict[str, Any]], gold: int) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): A method's mean and standard deviation (n - 1) over the draws."""
     needs = {"llm": 0, "none": 0, "confident_learning": 0, "sidyp": 0, "all_gold": "all"}
-    row: Dict[str, Any] = {"dataset": "garden_topics", "method": name, "gold": needs.get(name, gold)}
+    row: Dict[str, Any] = {
+        "dataset": "garden_topics",
+        "method": name,
+        "gold": needs.get(name, gold),
+    }
     return {**row, **{f: spread([d[f] for d in draws]) for f in (*FIGURES, "seconds")}}
 
 

@@ -4,6 +4,7 @@ SemEval: sentences with two nominals, labelled by an LLM. MIT Restaurant: candid
 small tagger that was fitted on 80 sentences, accepted or rejected by an LLM's recorded answers; and
 the 320 candidates of another student on which the same LLM was asked one by one.
 """
+
 import io
 import json
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from spacy_llmjudge.models.span_features import SpanEncoder, span_features
+from spacy_llmjudge.encoders.span_features import SpanEncoder, span_features
 from spacy_llmjudge.storage import write_bytes
 
 WIDTH = 384
@@ -95,15 +96,22 @@ def embed_pairs(rows: List[Dict[str, Any]], encoder: Path, batch: int = 32) -> n
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    tokenizer, model = AutoTokenizer.from_pretrained(encoder), AutoModel.from_pretrained(encoder).eval()
+    tokenizer, model = (
+        AutoTokenizer.from_pretrained(encoder),
+        AutoModel.from_pretrained(encoder).eval(),
+    )
     named = [name_pair(row) for row in rows]
     order = sorted(range(len(rows)), key=lambda i: (len(named[i][0]), i))
     out: List[np.ndarray] = [np.zeros(0)] * len(rows)
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
         pieces = tokenizer(
-            [named[i][0] for i in chosen], padding=True, truncation=True, max_length=160,
-            return_tensors="pt", return_offsets_mapping=True,
+            [named[i][0] for i in chosen],
+            padding=True,
+            truncation=True,
+            max_length=160,
+            return_tensors="pt",
+            return_offsets_mapping=True,
         )
         offsets = pieces.pop("offset_mapping").numpy()
         with torch.inference_mode():
@@ -136,10 +144,14 @@ def load_mit(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
 
 def load_mit_verify(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
     """RETURNS (Dict[str, Split]): One split, train: the candidates on which the LLM was asked one by one."""
-    return _load_verdicts(data / "mit_restaurant", encoder, cache / "mit_verify.npz", _list_verdicts)
+    return _load_verdicts(
+        data / "mit_restaurant", encoder, cache / "mit_verify.npz", _list_verdicts
+    )
 
 
-def _load_verdicts(folder: Path, encoder: Path, path: Path, read: Callable[..., List[Found]]) -> Dict[str, Split]:
+def _load_verdicts(
+    folder: Path, encoder: Path, path: Path, read: Callable[..., List[Found]]
+) -> Dict[str, Split]:
     if not path.exists():
         spans = SpanEncoder(encoder)
         write_arrays(path, **_describe(read(folder, spans), spans))
@@ -164,7 +176,8 @@ def _list_answers(folder: Path, spans: SpanEncoder) -> List[Found]:
         listed = {(e["start"], e["end"], e["label"]) for e in answers[i]["entities"]}
         right = {tuple(e) for e in truth[i]["ents"]}
         found += [
-            Found(i, row["tokens"], key, key in listed, key in right, margin) for key, margin in candidates.items()
+            Found(i, row["tokens"], key, key in listed, key in right, margin)
+            for key, margin in candidates.items()
         ]
     return found
 
@@ -195,8 +208,14 @@ def _describe(found: List[Found], spans: SpanEncoder) -> Dict[str, np.ndarray]:
         start, end, label = c.key
         words = c.tokens[start:end]
         extras.append(
-            [*(float(label == name) for name in labels), end - start, c.margin, np.log(surfaces[" ".join(words)]),
-             float(any(x.isdigit() for w in words for x in w)), start / len(c.tokens)]
+            [
+                *(float(label == name) for name in labels),
+                end - start,
+                c.margin,
+                np.log(surfaces[" ".join(words)]),
+                float(any(x.isdigit() for w in words for x in w)),
+                start / len(c.tokens),
+            ]
         )
     reduced = reduce_width({"all": _unit(np.concatenate(vectors))}, "all")["all"]
     features = np.hstack([reduced, 0.5 * _unit(_standardise(np.array(extras)))])

@@ -3,6 +3,7 @@
 The path of an item is its pooled vector after each epoch, so items of all splits are recorded while
 the encoder learns: nothing but the training labels is learned from.
 """
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -23,7 +24,9 @@ AGREEMENT = 5.0
 MAX_PIECES = 96
 
 
-def fine_tune(texts: Dict[str, List[str]], codes: np.ndarray, n_classes: int, encoder: Path, seed: int) -> Dict[str, np.ndarray]:
+def fine_tune(
+    texts: Dict[str, List[str]], codes: np.ndarray, n_classes: int, encoder: Path, seed: int
+) -> Dict[str, np.ndarray]:
     """Fine-tune on the texts of "train" and record all splits.
 
     RETURNS (Dict[str, np.ndarray]): For each split `<split>_p`, shape (M, n, C), from the last epoch,
@@ -47,7 +50,9 @@ def fine_tune(texts: Dict[str, List[str]], codes: np.ndarray, n_classes: int, en
     )
 
     def run(model: Any, batch: List[str]) -> Any:
-        pieces = tokenizer(batch, padding=True, truncation=True, max_length=MAX_PIECES, return_tensors="pt").to(device)
+        pieces = tokenizer(
+            batch, padding=True, truncation=True, max_length=MAX_PIECES, return_tensors="pt"
+        ).to(device)
         mask = pieces["attention_mask"][:, :, None]
         return (model(**pieces).last_hidden_state * mask).sum(dim=1) / mask.sum(dim=1)
 
@@ -60,7 +65,9 @@ def fine_tune(texts: Dict[str, List[str]], codes: np.ndarray, n_classes: int, en
         for part in np.array_split(rng.permutation(seen), total // EPOCHS):
             batch = [texts["train"][i] for i in part]
             logits = torch.stack([head(run(model, batch)) for model, head in zip(models, heads)])
-            loss = branch_loss(logits, torch.from_numpy(codes[part]).to(device), AGREEMENT if epoch else 0.0)
+            loss = branch_loss(
+                logits, torch.from_numpy(codes[part]).to(device), AGREEMENT if epoch else 0.0
+            )
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -73,7 +80,9 @@ def fine_tune(texts: Dict[str, List[str]], codes: np.ndarray, n_classes: int, en
                 paths[split][branch].append(vectors)
                 probabilities[split].append(p)
     kept = {f"{split}_p": np.stack(probabilities[split]) for split in SPLITS}
-    kept.update({f"{split}_path": np.stack([np.stack(b, axis=1) for b in paths[split]]) for split in SPLITS})
+    kept.update(
+        {f"{split}_path": np.stack([np.stack(b, axis=1) for b in paths[split]]) for split in SPLITS}
+    )
     return kept
 
 
@@ -87,11 +96,16 @@ def _record(model: Any, head: Any, texts: List[str], run: Any) -> Tuple[np.ndarr
         for start in range(0, len(order), BATCH):
             part = order[start : start + BATCH]
             pooled = run(model, [texts[i] for i in part])
-            vectors[part], p[part] = pooled.cpu().numpy(), head(pooled).softmax(dim=-1).cpu().numpy()
+            vectors[part], p[part] = (
+                pooled.cpu().numpy(),
+                head(pooled).softmax(dim=-1).cpu().numpy(),
+            )
     return vectors, p
 
 
-def load_finetuned(data: Path, encoder: Path, work: Path, codes: np.ndarray, n_classes: int, seed: int, name: str) -> Branches:
+def load_finetuned(
+    data: Path, encoder: Path, work: Path, codes: np.ndarray, n_classes: int, seed: int, name: str
+) -> Branches:
     """Fine-tune, or read what an earlier run kept. `apply` takes the name of a split."""
     path = work / f"finetuned-{name}-{seed}.npz"
     if not path.exists():
@@ -110,7 +124,10 @@ def load_finetuned(data: Path, encoder: Path, work: Path, codes: np.ndarray, n_c
 def finetuned_splits(splits: Dict[str, Split], branches: Branches) -> Dict[str, Split]:
     """RETURNS (Dict[str, Split]): The same items with the vectors of the fine-tuned encoders, after the last
     epoch, as features."""
-    return {split: replace(found, features=_vectors(branches.apply(split)[1])) for split, found in splits.items()}
+    return {
+        split: replace(found, features=_vectors(branches.apply(split)[1]))
+        for split, found in splits.items()
+    }
 
 
 def _vectors(paths: np.ndarray) -> np.ndarray:
@@ -119,7 +136,11 @@ def _vectors(paths: np.ndarray) -> np.ndarray:
 
 
 def denoise_finetuned(
-    method: str, sample: Sequence[Optional[str]], seed: int, splits: Dict[str, Split], branches: Branches
+    method: str,
+    sample: Sequence[Optional[str]],
+    seed: int,
+    splits: Dict[str, Split],
+    branches: Branches,
 ) -> Denoised:
     """Plain fine-tuning, and what stands on its probabilities. `predict` takes the name of a split."""
     train = splits["train"]
@@ -127,14 +148,25 @@ def denoise_finetuned(
     codes, n = encode(train.noisy, classes), len(classes)
     if method.startswith("sidyp"):
         # as in the published runs, which were told the share of wrong labels
-        replay: Dict[str, Any] = {"faithful": True, "noise_rate": train.wrong_share} if method == "sidyp_faithful" else {}
+        replay: Dict[str, Any] = (
+            {"faithful": True, "noise_rate": train.wrong_share}
+            if method == "sidyp_faithful"
+            else {}
+        )
         return refine_sidyp(train.features, train.noisy, classifiers=branches, seed=seed, **replay)
 
     def move(probabilities: np.ndarray) -> np.ndarray:
         if method != "prior_correction":
             return probabilities
         new = confusion_of(codes, encode(sample, classes), n)[1]
-        return reweight(probabilities, np.bincount(codes[codes != MISSING], minlength=n) / len(codes), new)
+        return reweight(
+            probabilities, np.bincount(codes[codes != MISSING], minlength=n) / len(codes), new
+        )
 
     inside = move(branches.probabilities.mean(axis=0))
-    return Denoised(decode(inside.argmax(axis=1), classes), inside, classes, lambda split: move(branches.apply(split)[0].mean(axis=0)))
+    return Denoised(
+        decode(inside.argmax(axis=1), classes),
+        inside,
+        classes,
+        lambda split: move(branches.apply(split)[0].mean(axis=0)),
+    )

@@ -3,6 +3,7 @@
 The labels of an LLM for one class against the rest, as in the binary experiments of the UU paper: accepted are the
 items that it gave the class to. The prior follows from the rates and the share of accepted items.
 """
+
 import time
 from typing import Any, Dict
 
@@ -36,7 +37,9 @@ def measure_rates(label: str, case: str, seed: int, splits: Dict[str, Split]) ->
     folds = make_folds(accepted.astype(int), N_FOLDS, seed)
     inside = np.stack([folds != fold for fold in range(N_FOLDS)])
     start, usage = time.perf_counter(), time.process_time()
-    score = fit_scorers(train.features, np.tile(accepted, (N_FOLDS, 1)), inside, [rates] * N_FOLDS, seed=seed)
+    score = fit_scorers(
+        train.features, np.tile(accepted, (N_FOLDS, 1)), inside, [rates] * N_FOLDS, seed=seed
+    )
     found = score(train.features)[folds, np.arange(len(truth))] > 0
     return {
         "seconds": time.perf_counter() - start,

@@ -1,4 +1,5 @@
 """From the rows of `benchmark_denoise.py` to docs/denoise.json and docs/denoise.md."""
+
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
@@ -8,9 +9,28 @@ import numpy as np
 from spacy_llmjudge.storage import read_json, write_bytes, write_json
 
 HEAD = Path(__file__).parent / "denoise_intro.md"
-SCORES = ("accuracy", "macro_f1", "train_accuracy", "train_macro_f1", "ece", "seconds", "cpu_seconds", "rss_mb",
-          "stage_classifier", "stage_candidates", "stage_dynamic_prior",
-          "auroc", "accepted", "right", "wrong_share", "fell_back", "theta_pos", "theta_neg", "f1", "llm_f1")
+SCORES = (
+    "accuracy",
+    "macro_f1",
+    "train_accuracy",
+    "train_macro_f1",
+    "ece",
+    "seconds",
+    "cpu_seconds",
+    "rss_mb",
+    "stage_classifier",
+    "stage_candidates",
+    "stage_dynamic_prior",
+    "auroc",
+    "accepted",
+    "right",
+    "wrong_share",
+    "fell_back",
+    "theta_pos",
+    "theta_neg",
+    "f1",
+    "llm_f1",
+)
 TITLES = {
     "semeval": "SemEval-2010 relations, labelled by Mixtral-8x22B (nine classes)",
     "semeval_finetuned": "The same labels, with the encoder fine-tuned on them",
@@ -52,7 +72,12 @@ def aggregate(rows: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     out = []
     for (dataset, method, gold), found in groups.items():
         measured = [row for row in found if "refused" not in row]
-        entry: Dict[str, Any] = {"dataset": dataset, "method": method, "gold": gold, "seeds": len(measured)}
+        entry: Dict[str, Any] = {
+            "dataset": dataset,
+            "method": method,
+            "gold": gold,
+            "seeds": len(measured),
+        }
         if len(measured) < len(found):
             entry["refused"] = len(found) - len(measured)
             entry["reason"] = next(row["refused"] for row in found if "refused" in row)
@@ -66,24 +91,34 @@ def aggregate(rows: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     return out
 
 
-def compare(rows: List[Dict[str, Any]], dataset: str, pair: Tuple[str, Any, str, Any], score: str) -> Optional[Dict[str, Any]]:
+def compare(
+    rows: List[Dict[str, Any]], dataset: str, pair: Tuple[str, Any, str, Any], score: str
+) -> Optional[Dict[str, Any]]:
     """The paired difference over seeds with its 95 % interval (Student's t)."""
     index = {
-        (r["method"], str(r["gold"]), r["seed"]): r[score] for r in rows if r["dataset"] == dataset and score in r
+        (r["method"], str(r["gold"]), r["seed"]): r[score]
+        for r in rows
+        if r["dataset"] == dataset and score in r
     }
     first, second = (pair[0], str(pair[1])), (pair[2], str(pair[3]))
-    seeds = sorted({k[2] for k in index if k[:2] == first} & {k[2] for k in index if k[:2] == second})
+    seeds = sorted(
+        {k[2] for k in index if k[:2] == first} & {k[2] for k in index if k[:2] == second}
+    )
     if not seeds:
         return None
     gaps = np.array([index[(*first, s)] - index[(*second, s)] for s in seeds])
     found: Dict[str, Any] = {"difference": round(float(gaps.mean()), 4), "seeds": len(seeds)}
     if len(seeds) > 1:
         half = T_975.get(len(seeds) - 1, 1.96) * gaps.std(ddof=1) / len(seeds) ** 0.5
-        found.update(low=round(float(gaps.mean() - half), 4), high=round(float(gaps.mean() + half), 4))
+        found.update(
+            low=round(float(gaps.mean() - half), 4), high=round(float(gaps.mean() + half), 4)
+        )
     return found
 
 
-def keep_earlier(found: List[Dict[str, Any]], earlier: List[Dict[str, Any]], key: Tuple[str, ...]) -> List[Dict[str, Any]]:
+def keep_earlier(
+    found: List[Dict[str, Any]], earlier: List[Dict[str, Any]], key: Tuple[str, ...]
+) -> List[Dict[str, Any]]:
     """RETURNS (List[Dict[str, Any]]): Earlier entries that were not measured again, in their places, and
     the new ones."""
     new = {tuple(str(entry[name]) for name in key): entry for entry in found}
@@ -98,7 +133,13 @@ def write_report(rows: List[Dict[str, Any]], output: Path, flipped: float) -> No
     earlier = read_json(path) if path.exists() else {"rows": [], "pairs": []}
     table = keep_earlier(aggregate(rows), earlier["rows"], ("dataset", "method", "gold"))
     pairs = [
-        {"dataset": dataset, "first": f"{p[0]}:{p[1]}", "second": f"{p[2]}:{p[3]}", "score": score, **found}
+        {
+            "dataset": dataset,
+            "first": f"{p[0]}:{p[1]}",
+            "second": f"{p[2]}:{p[3]}",
+            "score": score,
+            **found,
+        }
         for dataset in TITLES
         for p in PAIRS
         for score in ("accuracy", "macro_f1")
@@ -120,8 +161,14 @@ def write_report(rows: List[Dict[str, Any]], output: Path, flipped: float) -> No
 
 
 def _table(entries: List[Dict[str, Any]]) -> List[str]:
-    lines = ["| method | gold | accuracy | macro-F1 | relabelled accuracy | ECE | CPU s | MB | seeds |", "|---|---|---|---|---|---|---|---|---|"]
-    for e in sorted(entries, key=lambda e: (["0", "dev", "50", "100", "all"].index(e["gold"]), -e.get("accuracy", 0))):
+    lines = [
+        "| method | gold | accuracy | macro-F1 | relabelled accuracy | ECE | CPU s | MB | seeds |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for e in sorted(
+        entries,
+        key=lambda e: (["0", "dev", "50", "100", "all"].index(e["gold"]), -e.get("accuracy", 0)),
+    ):
         if "accuracy" not in e:
             lines.append(f"| {e['method']} | {e['gold']} | refused: {e['reason']} | | | | | | 0 |")
             continue
@@ -135,17 +182,24 @@ def _table(entries: List[Dict[str, Any]]) -> List[str]:
 def _cell(entry: Dict[str, Any], score: str, digits: int) -> str:
     if score not in entry:
         return ""
-    spread = f" ± {entry[score + '_sd']:.{digits}f}" if digits == 3 and f"{score}_sd" in entry else ""
+    spread = (
+        f" ± {entry[score + '_sd']:.{digits}f}" if digits == 3 and f"{score}_sd" in entry else ""
+    )
     return f"{entry[score]:.{digits}f}{spread}"
 
 
 def _pairs(pairs: List[Dict[str, Any]]) -> List[str]:
     if not pairs:
         return []
-    lines = ["| difference (method:gold) | score | mean | 95 % interval | seeds |", "|---|---|---|---|---|"]
+    lines = [
+        "| difference (method:gold) | score | mean | 95 % interval | seeds |",
+        "|---|---|---|---|---|",
+    ]
     for p in pairs:
         interval = f"{p['low']:+.3f} to {p['high']:+.3f}" if "low" in p else ""
-        lines.append(f"| {p['first']} - {p['second']} | {p['score']} | {p['difference']:+.3f} | {interval} | {p['seeds']} |")
+        lines.append(
+            f"| {p['first']} - {p['second']} | {p['score']} | {p['difference']:+.3f} | {interval} | {p['seeds']} |"
+        )
     return [*lines, ""]
 
 
@@ -155,35 +209,64 @@ def _selection(entries: List[Dict[str, Any]], flipped: float) -> List[str]:
         return []
     held_out = entries[0]["gold"]
     lines = [
-        "## As selectors of `filter`", "",
+        "## As selectors of `filter`",
+        "",
         f"The candidates of MIT Restaurant, those of {held_out} random sentences held out, q = .1; the verdict is all that the selectors",
         "know beside the features: no student's confidence, no support. `conformal` knows the verdict alone. `right` is how many of",
-        "the accepted ones are, and the promise is about the mean of `wrong`.", "",
-        "| verdicts | selector | AUROC | accepted | right | wrong | CPU s | seeds |", "|---|---|---|---|---|---|---|---|",
+        "the accepted ones are, and the promise is about the mean of `wrong`.",
+        "",
+        "| verdicts | selector | AUROC | accepted | right | wrong | CPU s | seeds |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for e in sorted(entries, key=lambda e: (e["dataset"], -e["auroc"])):
-        cells = [_cell(e, "auroc", 3), _cell(e, "accepted", 0), _cell(e, "right", 0), _cell(e, "wrong_share", 3)]
+        cells = [
+            _cell(e, "auroc", 3),
+            _cell(e, "accepted", 0),
+            _cell(e, "right", 0),
+            _cell(e, "wrong_share", 3),
+        ]
         which = SELECTION[e["dataset"]].format(flipped=flipped)
-        lines.append(f"| {which} | {e['method']} | " + " | ".join(cells) + f" | {e['cpu_seconds']:.1f} | {e['seeds']} |")
+        lines.append(
+            f"| {which} | {e['method']} | "
+            + " | ".join(cells)
+            + f" | {e['cpu_seconds']:.1f} | {e['seeds']} |"
+        )
     return [*lines, ""]
 
 
 def _stages(table: List[Dict[str, Any]]) -> List[str]:
     """How far each stage of SiDyP carries: the accuracy of the labels of the training items after it."""
-    given = {e["dataset"]: e["train_accuracy"] for e in table if e["method"] == "llm" and e["gold"] == "0"}
+    given = {
+        e["dataset"]: e["train_accuracy"]
+        for e in table
+        if e["method"] == "llm" and e["gold"] == "0"
+    }
     rows = []
     for e in table:
         if e["method"] == "sidyp" and "stage_classifier" in e:
-            stages = ("stage_classifier", "stage_candidates", "stage_dynamic_prior", "train_accuracy")
+            stages = (
+                "stage_classifier",
+                "stage_candidates",
+                "stage_dynamic_prior",
+                "train_accuracy",
+            )
             before = given.get(e["dataset"].removesuffix("_finetuned"))
-            cells = ["" if before is None else f"{before:.3f}", *(_cell(e, stage, 3) for stage in stages)]
+            cells = [
+                "" if before is None else f"{before:.3f}",
+                *(_cell(e, stage, 3) for stage in stages),
+            ]
             rows.append(f"| {e['dataset']} | " + " | ".join(cells) + " |")
     if not rows:
         return []
     return [
-        "## How far each stage of SiDyP carries", "",
-        "Accuracy of the labels of the training items: as the LLM gave them, and after each stage.", "",
-        "| data | LLM | classifiers | candidates | dynamic prior | diffusion |", "|---|---|---|---|---|---|", *rows, "",
+        "## How far each stage of SiDyP carries",
+        "",
+        "Accuracy of the labels of the training items: as the LLM gave them, and after each stage.",
+        "",
+        "| data | LLM | classifiers | candidates | dynamic prior | diffusion |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
     ]
 
 
@@ -191,11 +274,14 @@ def _rates(entries: List[Dict[str, Any]]) -> List[str]:
     if not entries:
         return []
     lines = [
-        "## How much robust UU depends on its rates", "",
+        "## How much robust UU depends on its rates",
+        "",
         "SemEval, one class against the rest: F1 of the labels of the training items, out of fold. The rates are the true ones, true ones",
         "that are off by a tenth, as far as they stay between 0 and 1, and estimates from a random sample of gold, without the pull towards",
-        "other classes that `refine_uu` has where there are several.", "",
-        "| class | rates | theta+ | theta- | F1 | the LLM's F1 | accuracy | seeds |", "|---|---|---|---|---|---|---|---|",
+        "other classes that `refine_uu` has where there are several.",
+        "",
+        "| class | rates | theta+ | theta- | F1 | the LLM's F1 | accuracy | seeds |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for e in entries:
         if "f1" in e:
@@ -210,8 +296,15 @@ def _rates(entries: List[Dict[str, Any]]) -> List[str]:
 def _speed(entries: List[Dict[str, Any]]) -> List[str]:
     if not entries:
         return []
-    lines = ["## Cost", "", "| method | items x 384 | CPU s | CPU ms an item | MB |", "|---|---|---|---|---|"]
+    lines = [
+        "## Cost",
+        "",
+        "| method | items x 384 | CPU s | CPU ms an item | MB |",
+        "|---|---|---|---|---|",
+    ]
     for e in sorted(entries, key=lambda e: (e["method"], int(e["gold"]))):
         spent = e["cpu_seconds"]
-        lines.append(f"| {e['method']} | {e['gold']} | {spent:.1f} | {1000 * spent / int(e['gold']):.2f} | {e['rss_mb']:.0f} |")
+        lines.append(
+            f"| {e['method']} | {e['gold']} | {spent:.1f} | {1000 * spent / int(e['gold']):.2f} | {e['rss_mb']:.0f} |"
+        )
     return lines

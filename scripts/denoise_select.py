@@ -4,6 +4,7 @@ Sentences are drawn to be held out, new ones for each seed; the rest is the pool
 confidence nor the judge's support is used, and candidates do not compete for tokens, so that the
 verdict and what is learned from it are all that a selector has.
 """
+
 import time
 from typing import Any, Callable, Dict
 
@@ -26,7 +27,9 @@ SELECTORS: Dict[str, Callable[..., Selector]] = {
 }
 
 
-def measure_selection(method: str, held_out: int, seed: int, splits: Dict[str, Split]) -> Dict[str, Any]:
+def measure_selection(
+    method: str, held_out: int, seed: int, splits: Dict[str, Split]
+) -> Dict[str, Any]:
     """One selector with one draw of held-out sentences."""
     from sklearn.metrics import roc_auc_score
 
@@ -38,7 +41,10 @@ def measure_selection(method: str, held_out: int, seed: int, splits: Dict[str, S
     pool = pool.replace(correct=None)
     start, usage = time.perf_counter(), time.process_time()
     found = decide(pool, evidence, SELECTORS[method](Q))
-    row: Dict[str, Any] = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - usage}
+    row: Dict[str, Any] = {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - usage,
+    }
     accepted, truth = found.decision == ACCEPTED, gold[~is_held_out]
     row["auroc"] = float(roc_auc_score(truth, found.probability))
     row["accepted"], row["right"] = int(accepted.sum()), int(truth[accepted].sum())

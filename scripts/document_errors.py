@@ -1,7 +1,8 @@
 """Write docs/errors.md from the messages in spacy_llmjudge/errors.py.
 
-    python scripts/document_errors.py
+python scripts/document_errors.py
 """
+
 from pathlib import Path
 
 from spacy_llmjudge.errors import Errors, Warnings

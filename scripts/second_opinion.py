@@ -5,6 +5,7 @@
 The pipeline may be anybody's. Texts are lines of a .txt file, or rows with "text" of a .jsonl file.
 Settings of the judge's config can be given by their dotted names: --paths.labelled labelled.spacy.
 """
+
 import argparse
 import json
 import sys

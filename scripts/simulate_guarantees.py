@@ -5,6 +5,7 @@ document are alike; the fusion is fitted on the held-out candidates that the sel
 
     python scripts/simulate_guarantees.py --draws 2000 --json guarantees.json
 """
+
 import argparse
 import json
 import time

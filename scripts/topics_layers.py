@@ -6,6 +6,7 @@ Logistic regression learns the LLM's labels of the demo's pool from the means of
 log-loss on the labels that it has not seen says how much these layers know of what the labels depend
 on. Five ways to deal out the folds; the penalty is the best for each choice of layers.
 """
+
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import typer
 from transformers import AutoConfig
 
 from spacy_llmjudge.denoise.linear import out_of_fold
-from spacy_llmjudge.textcat.features import centre_layers, load_encoder
+from spacy_llmjudge.encoders.doc_vectors import centre_layers, load_encoder
 
 ROOT = Path(__file__).parents[1]
 PENALTIES = (1.0, 3.0, 10.0)
@@ -22,7 +23,9 @@ SEEDS = range(5)
 
 
 def main(encoder: Path = typer.Option(..., help="Folder that the step `encoder` wrote")) -> None:
-    rows = map(json.loads, (ROOT / "assets/garden/topics.jsonl").read_text(encoding="utf8").splitlines())
+    rows = map(
+        json.loads, (ROOT / "assets/garden/topics.jsonl").read_text(encoding="utf8").splitlines()
+    )
     pool = [row for row in rows if row["split"] == "pool" and row["llm_label"]]
     classes = sorted({row["llm_label"] for row in pool})
     codes = np.array([classes.index(row["llm_label"]) for row in pool])

@@ -4,6 +4,7 @@ Candidates are a SpanGroup, `doc.spans["llmjudge"]`, whose `attrs` hold lists th
 the spans (the convention of `spancat`), so they survive DocBin, `to_bytes` and `to_disk`. Values in
 `Span._` would collide for two labels on the same offsets (spaCy#9706).
 """
+
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
@@ -132,9 +133,7 @@ def get_status(doc: Doc, key: str = KEY) -> Dict[str, Any]:
     return doc.spans[key].attrs.get("status", empty) if key in doc.spans else empty
 
 
-def set_status(
-    doc: Doc, state: str, reason: Optional[str] = None, key: str = KEY
-) -> None:
+def set_status(doc: Doc, state: str, reason: Optional[str] = None, key: str = KEY) -> None:
     """Keep what became of the judge's question on this document beside the candidates."""
     if key not in doc.spans:
         set_candidates(doc, [], key)

@@ -39,7 +39,9 @@ class Errors(metaclass=_WithCodes):
     J107 = "The component '{name}' looks for '{ner_name}', which is not in this pipeline (found: {found}). Set ner_name to the name of your NER component."
     J108 = "The component '{other}' runs between '{ner_name}' and '{name}' and overwrites the encoding that '{ner_name}' listens to. Add '{name}' right after '{ner_name}': nlp.add_pipe(..., after='{ner_name}')."
     J109 = "The component '{name}' would overwrite doc.spans['{key}'], where '{ner_name}' keeps its own spans. Set spans_key to another key."
-    J110 = "The calibrator {found} cannot be read. Known types are {known}; fit the calibration again."
+    J110 = (
+        "The calibrator {found} cannot be read. Known types are {known}; fit the calibration again."
+    )
     J111 = "The calibration cannot be read: {error} is missing or has the wrong type. Fit it again."
     J112 = "n_folds is {n_folds}. Expected is 2 or more: out-of-fold parameters need another fold to be fitted on."
 
@@ -49,7 +51,7 @@ class Errors(metaclass=_WithCodes):
     J402 = "Held-out gold document {i} has no entity annotation: {text!r}. Annotate it (doc.ents = [] says that it has no entities), or leave it out."
     J403 = "The setting {name} = {value} of a selector is out of range. Expected is a number over 0 and under 1, such as 0.1."
     J404 = "The setting {name} = {value!r} of a selector is unknown. Choose one of {choices}."
-    J405 = "Row {i} of the audit has {found!r} as 'answer', and {n} of {of} rows have no clear one. Write \"yes\" (exactly this span is an entity with this label) or \"no\" into every row: leaving out the hard ones would make the sample look better than the pool."
+    J405 = 'Row {i} of the audit has {found!r} as \'answer\', and {n} of {of} rows have no clear one. Write "yes" (exactly this span is an entity with this label) or "no" into every row: leaving out the hard ones would make the sample look better than the pool.'
     J406 = "Row {i} of the audit ({span!r}) is no candidate of the pool. Draw the audit from the pool that is selected from, and leave its rows as they are but for 'answer'."
     J407 = "The setting silver.{name} is {value!r}. Expected is {expected}."
     J408 = "The config {path} lacks {missing}. Expected are the blocks [selector], with the name of a selector, and [silver], as in configs/filter.cfg."
@@ -76,10 +78,12 @@ class Errors(metaclass=_WithCodes):
     J661 = "The training cannot start, with paths.encoder = {encoder}: {error} Correct {config}, or what it names, then run the same command again."
 
     # Corpora
-    J600 = "{path} has a suffix that cannot be read. Known are {suffixes}; rename or convert the file."
+    J600 = (
+        "{path} has a suffix that cannot be read. Known are {suffixes}; rename or convert the file."
+    )
     J601 = "{where} is not UTF-8 ({error}). Convert the file to UTF-8."
     J602 = "{where} is not JSON ({error}). Every line must be one JSON object; repair or delete the line."
-    J603 = "{where} holds {found}, where a JSON object is expected, such as {{\"text\": \"...\", \"spans\": []}}."
+    J603 = '{where} holds {found}, where a JSON object is expected, such as {{"text": "...", "spans": []}}.'
     J604 = "{where} has neither 'text' nor 'tokens' (its keys: {keys}). Give the document as one of them."
     J605 = "{where} has {found} in '{key}'. Expected: 'text' a string, 'tokens' a list of strings that are not empty, and 'spans', 'entities' or 'ents' a list of {{\"start\": 0, \"end\": 4, \"label\": \"NAME\"}} or [0, 4, \"NAME\"]."
     J606 = "{where}: the span {start}-{end} ({label!r}) does not lie inside of the document, which has {length} {unit}. Offsets start at 0, and the end comes after the last one of the span."
@@ -89,7 +93,9 @@ class Errors(metaclass=_WithCodes):
     J610 = "{where}: 'tokens' do not spell 'text'. Repair one of them, or give only one."
     J611 = "{path}: neither the first nor the last column of its first {n} lines holds tags such as O, B-NAME or I-NAME. Expected are a token and its tag on a line, separated by a tab or spaces."
     J612 = "{where}: {line} lacks a token or a tag. Expected are a token and its tag, separated by a tab or spaces."
-    J613 = "{where}: {tag} is not a tag. Expected is O, -, or B-, I-, E-, S-, L- or U- with a label."
+    J613 = (
+        "{where}: {tag} is not a tag. Expected is O, -, or B-, I-, E-, S-, L- or U- with a label."
+    )
     J614 = "misaligned is {found}; expected is {known}."
     J615 = "{folder} has no {split} set. Put {names} there, or name the file."
     J616 = "{folder} has more than one {split} set: {names}. Keep one of them, or name the file."
@@ -115,7 +121,7 @@ class Errors(metaclass=_WithCodes):
     # Models
     J310 = "base_url = {url!r} is not the address of a server. Expected http(s)://host[:port]/v1, without user name, password, query or fragment."
     J311 = "base_url = {url!r} is plain http to a host that is not this machine, so that prompts and key would travel in the clear. Use https, or set allow_insecure = true if the network between is yours."
-    J312 = "{where} holds what looks like a secret key ({shown}), and a config is written to disk with the pipeline. Put the key into an environment variable, give the NAME of the variable (api_key_env = \"OPENAI_API_KEY\"), and revoke this key if the file was shared."
+    J312 = '{where} holds what looks like a secret key ({shown}), and a config is written to disk with the pipeline. Put the key into an environment variable, give the NAME of the variable (api_key_env = "OPENAI_API_KEY"), and revoke this key if the file was shared.'
     J313 = "The environment variable {variable}, which should hold the key for {host}, is not set. Set it in the shell that runs this command; nothing was sent."
     J314 = "The key in the environment variable {variable} holds line breaks or characters that no key has. Set it again without them; nothing was sent."
     J315 = "{host} answered {status} to a request for model {model!r} ({key}), so nothing more was sent. {hint} The server says: {message}"
@@ -127,7 +133,7 @@ class Errors(metaclass=_WithCodes):
     J321 = "{path} was written by a newer version (layout {found}, this version reads {known}). Upgrade spacy_llmjudge, or name another path for the ledger."
     J322 = "The ledger {path} cannot be written: {error}. Nothing more was sent and what it holds is kept; free some space or mend the folder, then run the same command again."
     J323 = "There is no price for model {model!r} in {path}, so max_cost = {max_cost} cannot be kept. Add the price, or set allow_unpriced = true to count its tokens as free."
-    J324 = "{path} is not a table of prices: {error}. Expected {{\"as_of\": \"2026-01-31\", \"usd_per_million_tokens\": {{\"name of the model\": {{\"input\": 0.5, \"output\": 1.5}}}}}}."
+    J324 = '{path} is not a table of prices: {error}. Expected {{"as_of": "2026-01-31", "usd_per_million_tokens": {{"name of the model": {{"input": 0.5, "output": 1.5}}}}}}.'
     J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."
     J326 = "The ledger {path} is locked ({error}). Wait for the other process or end it, then run the same command again; all that is kept is still there. If there is no other process, the file system has no locks, as some network drives: keep the ledger on a disk of this machine."
     J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
@@ -135,7 +141,7 @@ class Errors(metaclass=_WithCodes):
     J500 = "The features ({found}) are not a matrix of numbers with one row for each of {n}. Give an array of shape (items, width)."
     J501 = "{n} of {total} rows of the features hold NaN or an infinite number, the first is row {row}. Drop these items, or embed them again."
     J502 = "The labels have {found}, where at least two classes are expected. There is nothing to tell apart: check the column that they come from."
-    J503 = "{n} of the {what} are \"-1\", the first is item {item}. Write None where the LLM gave no usable answer, and False for a negative verdict."
+    J503 = '{n} of the {what} are "-1", the first is item {item}. Write None where the LLM gave no usable answer, and False for a negative verdict.'
     J504 = "There are {n_gold} gold entries for {n} items. Give one entry for each item, None where nobody looked."
     J505 = "The gold ({n} items) lacks the classes: {labels}. Label more items, drawn at random, or pass allow_missing=True to go on without evidence on them."
     J506 = "The {pool} pool is empty: none of {n} items is in it. A denoiser learns from the difference of two pools; judge more items, or keep the verdicts as they are."
@@ -152,14 +158,16 @@ class Errors(metaclass=_WithCodes):
 
     # Judge
     J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."
-    J202 = "The component '{name}' got a task of the type {found}, which does not judge candidates. Use @llm_tasks = \"llmjudge.Annotate.v1\" or \"llmjudge.Verify.v1\"."
-    J203 = "The component '{name}' has no model. Name one in its config, such as model = {{\"@llm_models\": \"llmjudge.Recorded.v1\", \"path\": \"replies.jsonl\"}}; any model of spacy-llm works."
+    J202 = 'The component \'{name}\' got a task of the type {found}, which does not judge candidates. Use @llm_tasks = "llmjudge.Annotate.v1" or "llmjudge.Verify.v1".'
+    J203 = 'The component \'{name}\' has no model. Name one in its config, such as model = {{"@llm_models": "llmjudge.Recorded.v1", "path": "replies.jsonl"}}; any model of spacy-llm works.'
     J204 = "{path}, line {line}: expected a task rule of the form 'LABEL: text', found '{found}'. Correct the line, or put # in front of it."
-    J205 = "{path}, line {line}: expected a labelled document {{\"text\": ..., \"spans\": [{{\"start\", \"end\", \"label\"}}]}} with character offsets inside the text. Correct the line."
+    J205 = '{path}, line {line}: expected a labelled document {{"text": ..., "spans": [{{"start", "end", "label"}}]}} with character offsets inside the text. Correct the line.'
     J206 = "{path} holds no documents. Give the judge a file with labelled documents, or none."
     J207 = "The judge's window is {found} tokens; it must be at least {least}."
     J208 = "The saved judge task has version {found}, this release reads version {expected}. Save the pipeline again with this release."
-    J250 = "The setting {name} of the judge is {found}. Expected is a number from {least} to {most}."
+    J250 = (
+        "The setting {name} of the judge is {found}. Expected is a number from {least} to {most}."
+    )
     J251 = "None of the {n} labelled documents has a label with at least {least} mentions, so no rule could be supported. Give the labelled set, with its entities."
     J252 = "No rule was mined: {reasons}. Nothing was written; try another model, or write the rules by hand, one 'LABEL: text' a line."
     J253 = "The component llm_judge is not in {path} (found: {found}). Give the config of a judge, such as one of configs/judges."
@@ -167,11 +175,11 @@ class Errors(metaclass=_WithCodes):
     J255 = "{path} exists already, and rules are edited by hand. Choose another file, or add --force to overwrite it."
 
     # Models
-    J300 = "{path}, line {line}: not valid JSON ({error}). Expected {{\"text\": ..., \"response\": ...}}; correct or delete the line."
-    J301 = "{path}, line {line}: without a usable {fields}. Expected {{\"text\": ..., \"response\": ...}}; correct or delete the line."
+    J300 = '{path}, line {line}: not valid JSON ({error}). Expected {{"text": ..., "response": ...}}; correct or delete the line.'
+    J301 = '{path}, line {line}: without a usable {fields}. Expected {{"text": ..., "response": ...}}; correct or delete the line.'
     J302 = "The encoder '{name}' cannot be loaded ({error}). Run the step that puts it there, or name a folder or hub model that has config.json, a tokenizer and weights."
     J303 = "The embedded judge learns from labelled documents, and its prompts carry none with entities. Give the task `demonstrations`."
-    J304 = "{path}, line {line}: the recorded verdicts cannot be used ({error}). Expected {{\"verdicts\": [{{\"start\", \"end\", \"label\", \"verdict\", \"confidence\", \"correction\"}}]}}, characters of the text and a confidence of 0 to 100 or none; correct or delete the line."
+    J304 = '{path}, line {line}: the recorded verdicts cannot be used ({error}). Expected {{"verdicts": [{{"start", "end", "label", "verdict", "confidence", "correction"}}]}}, characters of the text and a confidence of 0 to 100 or none; correct or delete the line.'
     # Rounds and the command line
     J801 = "No entity in the held-out gold {path}: nothing to calibrate on. Give a dev set of at least 50 annotated documents."
     J802 = "The selection left no entity to train on. {statement} Give more held-out gold, or allow a larger share of wrong spans with --vars.q."
@@ -200,7 +208,7 @@ class Errors(metaclass=_WithCodes):
     J902 = "{where} has {found} in '{column}'. Expected is a label, or a list of labels where a text may have any number of them."
     J903 = "The column '{column}' holds a label in some rows ({string}) and a list of labels in others ({list}). Write lists everywhere if a text may have any number of labels, else strings."
     J904 = "{path} has only the labels: {found} (column '{column}'). There is nothing to tell apart; at least two labels are expected."
-    J905 = "{path} has no document for the pool: {reason}. Give texts to label, with \"split\": \"pool\" in one file or in pool.jsonl."
+    J905 = '{path} has no document for the pool: {reason}. Give texts to label, with "split": "pool" in one file or in pool.jsonl.'
     J906 = "{where} has the label '{label}', which is none of {labels}. Correct the row, or add the label to --labels."
     J907 = "{path} has {n} texts of the pool with a label, so that {size} cannot be drawn as evidence. Label a random sample of the pool, at least one text, and ask for at most that many with --gold."
     J908 = "{path} has {rows} rows for {n} documents: it belongs to another corpus, or is damaged. Run the step that makes it again."
@@ -208,14 +216,16 @@ class Errors(metaclass=_WithCodes):
     J910 = "{where} has {found} in '{column}', where exactly one label is expected: the gold has one label a text."
     J911 = "The judge gave no label to any of the {n} documents in {path}. Look at the reasons that `textcat judge` printed, and judge again."
     J912 = "{where} has {found} in '{column}'. Expected is how sure the LLM was, a number from 0 to 1 or from 0 to 100."
-    J913 = "{path} has no component, or more than one, with factory = \"llm\" (found: {found}). Copy configs/textcat_judge.cfg."
+    J913 = '{path} has no component, or more than one, with factory = "llm" (found: {found}). Copy configs/textcat_judge.cfg.'
     J914 = "The component '{name}' failed ({error}). What was judged so far is kept; mend it and run the same command again."
     J915 = "Gold of shape {gold} cannot be compared with predictions of shape {predicted}. Expected are the same documents and labels, and at least one document."
     J916 = "There is no denoiser '{method}'. Choose among: {known}."
     J917 = "The evidence ({n} documents) lacks labels that the LLM gives: {labels}. Draw more with --gold, or go on without evidence on them: --allow-missing."
     J918 = "{path} has a document that is not in the pool: '{text}'. Draw the evidence from the pool that is judged: run `textcat prepare` and `textcat judge` again."
     J919 = "{path} is no pipeline with a component textcat or textcat_multilabel, and no .spacy file (found: {found})."
-    J920 = "Give either --from FILE (labels that an LLM gave before) or --config FILE (an LLM to ask)."
+    J920 = (
+        "Give either --from FILE (labels that an LLM gave before) or --config FILE (an LLM to ask)."
+    )
     J921 = "Too little to cross-fit: {n} documents of evidence in {folds} folds leave a fold empty, or fewer than two labels outside of it. Draw more with --gold, or give another number with --folds."
     J923 = "{n} denoisers are named where one is expected, or one at least without --name: the results of several would take the same folder. Give one, or leave --name out."
     J924 = "The folder {path} was made with evidence that was drawn before. Run `textcat denoise` with --method {method} again, or delete the folder."
@@ -238,7 +248,7 @@ class Warnings(metaclass=_WithCodes):
     JW504 = "Robust UU made the labels worse where there is gold: {after:.3f} of {n} items are wrong, {before:.3f} before. Look at its labels before you use them in the place of the judge's; the features may not show what the judge goes by."
     # Corpora
     JW600 = "{path}: {n} tags continue an entity that nothing started (I- after O or after another label). They were read as the start of one; if the file is not IOB1, check its tags."
-    JW601 = "{path}: {n} documents without annotation were left out of the {split} set. Write \"spans\": [] for a document without entities."
+    JW601 = '{path}: {n} documents without annotation were left out of the {split} set. Write "spans": [] for a document without entities.'
 
     # Models
     JW310 = "{percent:.0f} % of the budget of {max_cost} USD is used or reserved ({path}). At 100 % nothing more is sent; all replies are kept."

@@ -1,4 +1,5 @@
 """Our own registries, made with spaCy's, so that a config can swap calibrators and selectors."""
+
 from spacy import registry
 
 if not hasattr(registry, "llmjudge_calibrators"):

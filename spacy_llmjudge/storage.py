@@ -3,6 +3,7 @@
 Large inputs are folders of shards with a small manifest of hashes. A step that was stopped goes on
 with the shards that are missing.
 """
+
 import hashlib
 import json
 import os
@@ -99,9 +100,7 @@ def read_json(path: PathLike, hint: str = "Run the step that makes it first.") -
         raise LLMJudgeError(Errors.J004.format(path=path, error=error)) from error
 
 
-def require_file(
-    path: PathLike, hint: str = "Run the step that makes it first."
-) -> Path:
+def require_file(path: PathLike, hint: str = "Run the step that makes it first.") -> Path:
     """RETURNS (Path): The path, where something is there."""
     path = Path(path)
     if not path.exists():

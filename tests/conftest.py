@@ -1,4 +1,5 @@
 """Fixtures that several rooms use: a small dataset, a small trained pipeline, a small project."""
+
 import json
 import os
 import shutil

@@ -72,7 +72,12 @@ def test_candidates_are_copied_with_all_that_the_group_holds(doc):
 
 
 def test_tokens_are_copied_and_nothing_else(doc):
-    doc = Doc(doc.vocab, words=["it", "'s", "ivy"], spaces=[False, True, False], ents=["O", "O", "B-PLANT"])
+    doc = Doc(
+        doc.vocab,
+        words=["it", "'s", "ivy"],
+        spaces=[False, True, False],
+        ents=["O", "O", "B-PLANT"],
+    )
     set_status(doc, "judged")
     doc.cats = {"PLANT": 1.0}
     copy = copy_tokens(doc)

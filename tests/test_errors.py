@@ -1,4 +1,5 @@
 """Every code is used, unique and documented."""
+
 import re
 from pathlib import Path
 
@@ -9,9 +10,7 @@ from spacy_llmjudge.errors import Errors, Warnings
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "spacy_llmjudge"
 TABLE = ROOT / "docs" / "errors.md"
-CODES = sorted(
-    name for kind in (Errors, Warnings) for name in vars(kind) if name.startswith("J")
-)
+CODES = sorted(name for kind in (Errors, Warnings) for name in vars(kind) if name.startswith("J"))
 
 
 @pytest.fixture(scope="module")

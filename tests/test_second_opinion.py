@@ -1,4 +1,5 @@
 """The example script on a small trained pipeline of anybody's."""
+
 import importlib.util
 import json
 from pathlib import Path
@@ -59,7 +60,15 @@ def replies(write_jsonl):
 def test_disagreements_are_a_table_and_jsonl(script, trained, replies, tmp_path, capsys):
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS) + "\n\n")
     output = tmp_path / "out.jsonl"
-    arguments = [trained, tmp_path / "texts.txt", RECORDED, "--output", output, "--paths.replies", replies]
+    arguments = [
+        trained,
+        tmp_path / "texts.txt",
+        RECORDED,
+        "--output",
+        output,
+        "--paths.replies",
+        replies,
+    ]
     script.main([str(argument) for argument in arguments])
     rows = [json.loads(line) for line in output.read_text().splitlines()]
     assert [(r["says"], r["span"], r["label"], r["verdict"], r["support"]) for r in rows] == [
@@ -76,13 +85,24 @@ def test_disagreements_are_a_table_and_jsonl(script, trained, replies, tmp_path,
 
 
 def test_texts_of_jsonl(script, write_jsonl):
-    assert script.read_texts(write_jsonl([{"text": "a"}, {"text": " "}, {"text": "b\nc"}])) == ["a", "b\nc"]
+    assert script.read_texts(write_jsonl([{"text": "a"}, {"text": " "}, {"text": "b\nc"}])) == [
+        "a",
+        "b\nc",
+    ]
 
 
 def test_a_user_error_is_one_line(script, trained, tmp_path, capsys):
     (tmp_path / "texts.txt").write_text("Slugs\n")
     with pytest.raises(SystemExit) as stopped:
-        script.main([str(trained), str(tmp_path / "texts.txt"), str(RECORDED), "--paths.replies", "gone.jsonl"])
+        script.main(
+            [
+                str(trained),
+                str(tmp_path / "texts.txt"),
+                str(RECORDED),
+                "--paths.replies",
+                "gone.jsonl",
+            ]
+        )
     assert stopped.value.code == 1
     captured = capsys.readouterr()
     assert "[J001]" in captured.out + captured.err

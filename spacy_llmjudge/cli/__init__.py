@@ -1,4 +1,5 @@
 """The verbs of `python -m spacy llmjudge`. spaCy imports this module on every command, so it is light."""
+
 import typer
 from spacy.cli._util import app as spacy_app
 

@@ -1,4 +1,5 @@
 """What the verbs with a judge share: the settings of its config, and loading it without asking it anything."""
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 

@@ -1,4 +1,5 @@
 """What the judge is doing, in one line, while it does it."""
+
 import threading
 import time
 import warnings

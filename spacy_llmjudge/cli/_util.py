@@ -1,4 +1,5 @@
 """What the verbs share: user errors as one line, warnings, progress bars, the time a step took."""
+
 import functools
 import shlex
 import sys
@@ -98,7 +99,9 @@ def overrides_by_config(
         if name not in dealt or "." not in setting:
             example = f"{configs[0]}.training.max_steps 200"
             prefixes = ", ".join(f"{config}." for config in configs)
-            raise LLMJudgeError(Errors.J822.format(name=f"--{key}", prefixes=prefixes, example=example))
+            raise LLMJudgeError(
+                Errors.J822.format(name=f"--{key}", prefixes=prefixes, example=example)
+            )
         dealt[name][setting] = value
     return dealt
 

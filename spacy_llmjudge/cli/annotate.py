@@ -1,4 +1,5 @@
 """`annotate`: pseudo-label documents with candidates, posteriors and confidences."""
+
 from pathlib import Path
 from typing import Optional
 
@@ -15,7 +16,9 @@ def annotate_cli(
     ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
     candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
     shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
-    only: Optional[str] = Opt(None, "--only", help="pool or dev: leave the other one out, for who has no dev"),
+    only: Optional[str] = Opt(
+        None, "--only", help="pool or dev: leave the other one out, for who has no dev"
+    ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
@@ -26,7 +29,7 @@ def annotate_cli(
     """
     from spacy.vocab import Vocab
 
-    from ..rounds import annotate
+    from ..steps.rounds import annotate
     from ..storage import read_docs
 
     with timed("annotate", metrics):

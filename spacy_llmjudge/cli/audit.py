@@ -1,4 +1,5 @@
 """`audit`: random candidates of the pool for a person to answer, as evidence for `filter`."""
+
 from pathlib import Path
 from typing import Optional
 
@@ -18,7 +19,11 @@ def audit_cli(
     config: Path = Arg(..., help="Config with [selector] and [silver] that `filter` will get, too"),
     n: int = Opt(150, "--n", "-n", help="How many candidates", min=1),
     seed: int = Opt(0, "--seed", help="Another seed, another draw"),
-    evidence: Optional[Path] = Opt(None, "--evidence", help="Folder of judged held-out documents, instead of dev/ in the first argument"),
+    evidence: Optional[Path] = Opt(
+        None,
+        "--evidence",
+        help="Folder of judged held-out documents, instead of dev/ in the first argument",
+    ),
     force: bool = Opt(False, "--force", "-F", help="Overwrite the file if it is there"),
     # fmt: on
 ) -> None:

@@ -1,4 +1,5 @@
 """`calibrate`: fit temperature and calibrator of a student on held-out gold."""
+
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -19,15 +20,21 @@ def calibrate_cli(
     model: str = Arg(..., help="Pipeline with NER: a folder or an installed package"),
     gold: Path = Arg(..., help="Held-out gold, a .spacy file that the model was not trained on"),
     output: Path = Arg(..., help="File for the calibration"),
-    calibrator: str = Opt("auto", "--calibrator", help=f"auto (by the number of held-out spans), {', '.join(NAMES)}, or a registered name"),
-    n_folds: int = Opt(5, "--folds", help="Folds by document; held-out documents are scored without their fold"),
+    calibrator: str = Opt(
+        "auto",
+        "--calibrator",
+        help=f"auto (by the number of held-out spans), {', '.join(NAMES)}, or a registered name",
+    ),
+    n_folds: int = Opt(
+        5, "--folds", help="Folds by document; held-out documents are scored without their fold"
+    ),
     ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
 ) -> None:
     """Fit temperature and calibrator of a student on held-out gold, and say how well it knows itself."""
-    from ..rounds import calibrate
+    from ..steps.rounds import calibrate
 
     with timed("calibrate", metrics), spinner("Fitting temperature and calibrator..."):
         fitted = calibrate(
@@ -39,9 +46,13 @@ def calibrate_cli(
             ner_name=ner_name,
             gpu_id=gpu_id,
         )
-    msg.good(f"{output}: temperature {fitted['temperature']:.2f}, {fitted['n_spans']} held-out candidates")
+    msg.good(
+        f"{output}: temperature {fitted['temperature']:.2f}, {fitted['n_spans']} held-out candidates"
+    )
     for when, figures in fitted["reliability"]["entities"].items():
-        msg.info(f"Predicted entities, out of fold, {when} calibration: {describe_figures(figures)}")
+        msg.info(
+            f"Predicted entities, out of fold, {when} calibration: {describe_figures(figures)}"
+        )
 
 
 def calibrator_of(name: str) -> Optional[str]:

@@ -1,4 +1,5 @@
 """`crossfit`: evidence from the labelled set itself, for who has no dev."""
+
 from pathlib import Path
 from typing import Optional
 
@@ -25,13 +26,33 @@ def crossfit_cli(
     ctx: typer.Context,  # settings of the two configs, with student. or judge. in front
     labelled: Path = Arg(..., help="The labelled set, a .spacy file"),
     config: Path = Arg(..., help="spaCy training config of the students"),
-    judge: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges; its demonstrations must come from paths.labelled"),
-    output: Path = Opt(Path("corpus/crossfit"), "--output", "-o", help="Folder for the folds; its evidence/ is what `filter` takes with --evidence"),
-    training: Path = Opt(Path("training/crossfit"), "--training", help="Folder for the students of the folds"),
-    calibration: Path = Opt(Path("training/round-0/calibration.json"), "--calibration", help="File for the calibration, which `annotate` takes"),
-    assets: Optional[Path] = Opt(None, "--assets", help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the judge's config"),
+    judge: Path = Arg(
+        ...,
+        help="spaCy config with the component llm_judge, see configs/judges; its demonstrations must come from paths.labelled",
+    ),
+    output: Path = Opt(
+        Path("corpus/crossfit"),
+        "--output",
+        "-o",
+        help="Folder for the folds; its evidence/ is what `filter` takes with --evidence",
+    ),
+    training: Path = Opt(
+        Path("training/crossfit"), "--training", help="Folder for the students of the folds"
+    ),
+    calibration: Path = Opt(
+        Path("training/round-0/calibration.json"),
+        "--calibration",
+        help="File for the calibration, which `annotate` takes",
+    ),
+    assets: Optional[Path] = Opt(
+        None,
+        "--assets",
+        help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the judge's config",
+    ),
     n_folds: int = Opt(5, "--folds", help="Folds by document; each costs a training"),
-    calibrator: str = Opt("auto", "--calibrator", help=f"auto, {', '.join(NAMES)}, or a registered name"),
+    calibrator: str = Opt(
+        "auto", "--calibrator", help=f"auto, {', '.join(NAMES)}, or a registered name"
+    ),
     candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
@@ -44,7 +65,7 @@ def crossfit_cli(
     nothing is promised then. Settings of the configs are given by their dotted names with the config in
     front: --student.training.max_steps 150 --judge.paths.ledger PATH.
     """
-    from ..crossfit import CrossfitSettings, crossfit
+    from ..steps.crossfit import CrossfitSettings, crossfit
 
     overrides = overrides_by_config(overrides_of(ctx), ("student", "judge"))
     overrides["judge"] = {**paths_in(assets), **overrides["judge"]}
@@ -64,7 +85,9 @@ def crossfit_cli(
     with timed("crossfit", metrics):
         result = crossfit(settings, bar=lambda text: progress_bar(None, text))
     msg.good(f"{output / 'evidence'}: {result['documents']} documents in {result['folds']} folds")
-    msg.good(f"{calibration}: temperature {result['temperature']:.2f}, {result['n_spans']} candidates")
+    msg.good(
+        f"{calibration}: temperature {result['temperature']:.2f}, {result['n_spans']} candidates"
+    )
     shown = describe_figures(result["reliability"]["entities"]["after"])
     msg.info(f"Entities that the students of the folds predicted: {shown}")
     msg.text(result["note"])

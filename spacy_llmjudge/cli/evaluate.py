@@ -1,4 +1,5 @@
 """`evaluate`: score models on the test set. `summary`: the closing table."""
+
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
@@ -10,15 +11,20 @@ from ._util import Arg, Opt, msg, progress_bar, show_seconds, show_wheel, timed,
 def evaluate_cli(
     # fmt: off
     test: Path = Arg(..., help="Test set, a .spacy file"),
-    models: List[str] = Arg(..., help="NAME=PIPELINE, such as judged=training/round-1/model-best; a pipeline that is not there is left out, but for seed and judged"),
+    models: List[str] = Arg(
+        ...,
+        help="NAME=PIPELINE, such as judged=training/round-1/model-best; a pipeline that is not there is left out, but for seed and judged",
+    ),
     metrics: Path = Opt(..., "--metrics", help="Folder for the results"),
     silver: Optional[Path] = Opt(None, "--silver", help="Silver to measure"),
-    pool_gold: Optional[Path] = Opt(None, "--pool-gold", help="Hidden gold of the pool to measure it against"),
+    pool_gold: Optional[Path] = Opt(
+        None, "--pool-gold", help="Hidden gold of the pool to measure it against"
+    ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     # fmt: on
 ) -> None:
     """Score models with spaCy's scorer and seqeval, with 95 % bootstrap intervals and paired tests."""
-    from ..rounds import evaluate
+    from ..steps.rounds import evaluate
 
     chosen = parse_models(models, required=("seed", "judged"))
     with timed("evaluate", metrics):
@@ -56,7 +62,9 @@ def parse_models(models: List[str], required: Sequence[str] = ()) -> Dict[str, s
 def summary_cli(
     # fmt: off
     metrics: Path = Arg(..., help="Folder that `evaluate` wrote to"),
-    packages: Optional[Path] = Opt(None, "--packages", help="Folder of packages, to name the newest"),
+    packages: Optional[Path] = Opt(
+        None, "--packages", help="Folder of packages, to name the newest"
+    ),
     # fmt: on
 ) -> None:
     """Print what a round came to: students, silver, calibration, time."""

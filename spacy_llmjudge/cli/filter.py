@@ -1,4 +1,5 @@
 """`filter`: fuse, decide, write silver. `label`: the judge's labels as they are, a baseline."""
+
 from pathlib import Path
 from typing import Optional
 
@@ -16,15 +17,23 @@ def filter_cli(
     silver: Path = Arg(..., help="File for the silver, .spacy"),
     config: Path = Arg(..., help="Config with [selector] and [silver], see configs/filter.cfg"),
     metrics: Path = Opt(Path("metrics"), "--metrics", help="Folder for selection.json"),
-    evidence: Optional[Path] = Opt(None, "--evidence", help="Folder of judged held-out documents, such as `crossfit` writes, instead of dev/ in the first argument"),
-    audit: Optional[Path] = Opt(None, "--audit", help="File that `audit` drew and a person answered: the evidence, in place of the held-out documents"),
+    evidence: Optional[Path] = Opt(
+        None,
+        "--evidence",
+        help="Folder of judged held-out documents, such as `crossfit` writes, instead of dev/ in the first argument",
+    ),
+    audit: Optional[Path] = Opt(
+        None,
+        "--audit",
+        help="File that `audit` drew and a person answered: the evidence, in place of the held-out documents",
+    ),
     # fmt: on
 ) -> None:
     """Fuse confidence and support, accept what keeps the error rate, and write silver documents.
 
     Settings of the config can be given by their dotted names, such as --selector.q 0.05.
     """
-    from ..rounds import filter_candidates
+    from ..steps.rounds import filter_candidates
 
     with timed("filter", metrics), spinner("Selecting..."):
         report = filter_candidates(
@@ -51,7 +60,7 @@ def label_cli(
     # fmt: on
 ) -> None:
     """Write the judge's labels as they are: the baseline that a filter has to stand beside."""
-    from ..baselines import label_with_judge
+    from ..steps.baselines import label_with_judge
 
     counts = label_with_judge(judged / "pool", silver)
     msg.good(f"{silver}: {counts['docs']} documents, {counts['spans']} spans")

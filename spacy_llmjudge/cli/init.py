@@ -1,4 +1,5 @@
 """`init`: write the project template for people who installed the wheel and have no clone."""
+
 from pathlib import Path
 
 from ._util import Arg, Opt, msg, user_errors
@@ -8,11 +9,16 @@ from ._util import Arg, Opt, msg, user_errors
 def init_cli(
     # fmt: off
     folder: Path = Arg(..., help="Folder for the project"),
-    force: bool = Opt(False, "--force", "-F", help="Write into a folder that exists; files of the template in it are overwritten"),
+    force: bool = Opt(
+        False,
+        "--force",
+        "-F",
+        help="Write into a folder that exists; files of the template in it are overwritten",
+    ),
     # fmt: on
 ) -> None:
     """Write the project template: project.yml and configs."""
-    from ..template import copy_template
+    from ..steps.template import copy_template
 
     files = copy_template(folder, force=force)
     msg.good(f"Wrote {len(files)} files to {folder}")

@@ -1,4 +1,5 @@
 """`judge`: ask the judge about annotated documents."""
+
 import math
 import sys
 from collections import Counter
@@ -30,10 +31,23 @@ def judge_cli(
     annotated: Path = Arg(..., help="Folder that `annotate` wrote"),
     output: Path = Arg(..., help="Folder that gets pool/ and dev/ in shards"),
     config: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges"),
-    assets: Optional[Path] = Opt(None, "--assets", help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config"),
-    only: Optional[str] = Opt(None, "--only", help="pool or dev: leave the other one out, for who has no dev"),
-    at_most: int = Opt(0, "--at-most", help="Ask about so many documents of the pool, those that the student has the most doubt about; 0: about all", min=0),
-    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for what it did and the time that it took"),
+    assets: Optional[Path] = Opt(
+        None,
+        "--assets",
+        help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config",
+    ),
+    only: Optional[str] = Opt(
+        None, "--only", help="pool or dev: leave the other one out, for who has no dev"
+    ),
+    at_most: int = Opt(
+        0,
+        "--at-most",
+        help="Ask about so many documents of the pool, those that the student has the most doubt about; 0: about all",
+        min=0,
+    ),
+    metrics: Optional[Path] = Opt(
+        None, "--metrics", help="Folder for what it did and the time that it took"
+    ),
     # fmt: on
 ) -> None:
     """Ask the judge about the annotated pool and dev.
@@ -41,8 +55,8 @@ def judge_cli(
     Settings of the config can be given by their dotted names, as in `spacy train`. A run that was
     stopped goes on with the shards that are missing, and pays for no reply twice.
     """
-    from ..judging import make_judge_report
-    from ..rounds import judge
+    from ..steps.judging import make_judge_report
+    from ..steps.rounds import judge
     from ..storage import read_json, write_json
     from ._meter import Meter, live
 
@@ -84,7 +98,7 @@ def judge_cli(
 def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
     """End with the command that goes on, where documents are left."""
     from ..candidates import NOT_ASKED
-    from ..judging import left_by_reason
+    from ..steps.judging import left_by_reason
 
     left = left_by_reason(states)
     n_left = sum(left.values())
@@ -100,7 +114,9 @@ def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
             " are left. All replies are kept. To go on with a higher budget:"
         )
     else:
-        msg.warn(f"{n_left} documents are left. All replies are kept. To go on, when what is named above is mended:")
+        msg.warn(
+            f"{n_left} documents are left. All replies are kept. To go on, when what is named above is mended:"
+        )
     show_command(arguments)
     sys.exit(1)
 

@@ -1,4 +1,5 @@
 """`loop`: rounds of annotate, judge, filter and retrain, until more of them bring nothing."""
+
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -22,21 +23,61 @@ from .calibrate import NAMES, calibrator_of
 def loop_cli(
     # fmt: off
     ctx: typer.Context,  # settings of the three configs, with student., judge. or filter. in front
-    corpus: Path = Arg(..., help="Folder that `prepare` wrote; rounds go into round-1, round-2, ..."),
+    corpus: Path = Arg(
+        ..., help="Folder that `prepare` wrote; rounds go into round-1, round-2, ..."
+    ),
     config: Path = Arg(..., help="spaCy training config of the students"),
     judge: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges"),
-    training: Path = Opt(Path("training"), "--training", help="Folder of models, with the seed student in round-0/model-best; gets loop/model-best"),
-    metrics: Path = Opt(Path("metrics"), "--metrics", help="Folder for loop.json, and round-1/round.json, round-2/round.json, ..."),
-    filter_config: Path = Opt(Path("configs/filter.cfg"), "--filter", help="Config with [selector] and [silver]"),
-    assets: Optional[Path] = Opt(None, "--assets", help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the judge's config"),
-    at_most: int = Opt(0, "--at-most", help="Pool documents that a round asks about beside those of earlier rounds, the most doubtful first; the first round learns from them alone; 0: all", min=0),
-    goes_on: int = Opt(0, "--go-on", help="From this round on, train the student of the round before further, instead of the pretrained encoder; 0: never", min=0),
+    training: Path = Opt(
+        Path("training"),
+        "--training",
+        help="Folder of models, with the seed student in round-0/model-best; gets loop/model-best",
+    ),
+    metrics: Path = Opt(
+        Path("metrics"),
+        "--metrics",
+        help="Folder for loop.json, and round-1/round.json, round-2/round.json, ...",
+    ),
+    filter_config: Path = Opt(
+        Path("configs/filter.cfg"), "--filter", help="Config with [selector] and [silver]"
+    ),
+    assets: Optional[Path] = Opt(
+        None,
+        "--assets",
+        help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the judge's config",
+    ),
+    at_most: int = Opt(
+        0,
+        "--at-most",
+        help="Pool documents that a round asks about beside those of earlier rounds, the most doubtful first; the first round learns from them alone; 0: all",
+        min=0,
+    ),
+    goes_on: int = Opt(
+        0,
+        "--go-on",
+        help="From this round on, train the student of the round before further, instead of the pretrained encoder; 0: never",
+        min=0,
+    ),
     max_rounds: int = Opt(3, "--rounds", help="At most so many rounds"),
-    stable: float = Opt(0.98, "--stable", help="Stop when this share of the accepted spans is that of the round before"),
-    patience: int = Opt(1, "--patience", help="Stop when so many rounds in a row did not raise F1 on the stopping part of dev"),
+    stable: float = Opt(
+        0.98,
+        "--stable",
+        help="Stop when this share of the accepted spans is that of the round before",
+    ),
+    patience: int = Opt(
+        1,
+        "--patience",
+        help="Stop when so many rounds in a row did not raise F1 on the stopping part of dev",
+    ),
     min_gain: float = Opt(0.0, "--min-gain", help="What does not count as a rise of F1, 0 to 1"),
-    stop_share: float = Opt(0.3, "--stop-share", help="Share of dev that is kept apart from the evidence for that; 0: stop by the other rules only"),
-    calibrator: str = Opt("auto", "--calibrator", help=f"auto, {', '.join(NAMES)}, or a registered name"),
+    stop_share: float = Opt(
+        0.3,
+        "--stop-share",
+        help="Share of dev that is kept apart from the evidence for that; 0: stop by the other rules only",
+    ),
+    calibrator: str = Opt(
+        "auto", "--calibrator", help=f"auto, {', '.join(NAMES)}, or a registered name"
+    ),
     ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component of the seed student"),
     candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
     shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
@@ -50,8 +91,8 @@ def loop_cli(
     where it was: start it again. Settings of the configs are given by their dotted names with the
     config in front: --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.q 0.05.
     """
-    from ..loop.run import LoopSettings, run_loop
-    from ..loop.stopping import StopRules
+    from ..steps.loop import LoopSettings, run_loop
+    from ..steps.stopping import StopRules
 
     overrides = overrides_by_config(overrides_of(ctx), ("student", "judge", "filter"))
     overrides["judge"] = {**paths_in(assets), **overrides["judge"]}
@@ -92,7 +133,9 @@ def _show(number: int, stage: str, result: Optional[Dict[str, Any]]) -> None:
     if result is None:
         msg.text(f"{where}: {stage} ...")
     elif stage == "filter":
-        msg.good(f"{where}: {result['documents']['silver']} silver documents, {result['spans']} spans")
+        msg.good(
+            f"{where}: {result['documents']['silver']} silver documents, {result['spans']} spans"
+        )
         msg.text(result["statement"])
     elif stage == "score":
         msg.good(f"{where}: F1 {100 * result['f']:.1f} on the stopping part of dev")

@@ -1,4 +1,5 @@
 """`package`: a wheel with the standard components only."""
+
 from pathlib import Path
 from typing import Any, Optional
 
@@ -10,11 +11,21 @@ def package_cli(
     # fmt: off
     model: Path = Arg(..., help="The pipeline"),
     output: Path = Arg(..., help="Folder of packages"),
-    name: str = Opt("selftrained_ner", "--name", "-n", help="Name of the package, without the language"),
+    name: str = Opt(
+        "selftrained_ner", "--name", "-n", help="Name of the package, without the language"
+    ),
     version: str = Opt("0.1.0", "--version", "-v", help="Version of the package"),
-    with_confidence: Optional[Path] = Opt(None, "--with-confidence", help="Add calibrated_confidence with this calibration (made for this model), and the requirement on spacy_llmjudge"),
-    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder whose judged.json tells the performance"),
-    encoder: Optional[Path] = Opt(None, "--encoder", help="Folder that `encoder` wrote, for the name of the encoder"),
+    with_confidence: Optional[Path] = Opt(
+        None,
+        "--with-confidence",
+        help="Add calibrated_confidence with this calibration (made for this model), and the requirement on spacy_llmjudge",
+    ),
+    metrics: Optional[Path] = Opt(
+        None, "--metrics", help="Folder whose judged.json tells the performance"
+    ),
+    encoder: Optional[Path] = Opt(
+        None, "--encoder", help="Folder that `encoder` wrote, for the name of the encoder"
+    ),
     ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
     # fmt: on
 ) -> None:

@@ -1,4 +1,5 @@
 """`plan`: what a judge will cost, before a cent is spent."""
+
 from itertools import chain
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional
@@ -14,14 +15,29 @@ from ._util import CONTEXT, Arg, Opt, msg, overrides_of, user_errors
 def plan_cli(
     # fmt: off
     ctx: typer.Context,  # settings of the config, by their dotted names
-    annotated: Path = Arg(..., help="Folder that `annotate` wrote, or a .spacy file with documents"),
+    annotated: Path = Arg(
+        ..., help="Folder that `annotate` wrote, or a .spacy file with documents"
+    ),
     config: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges"),
-    assets: Optional[Path] = Opt(None, "--assets", help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config"),
-    at_most: int = Opt(0, "--at-most", help="Documents of the pool that will be asked about; 0: all", min=0),
-    concurrency: Optional[int] = Opt(None, "--concurrency", help="Requests at the same time; by default what the config says", min=1),
+    assets: Optional[Path] = Opt(
+        None,
+        "--assets",
+        help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config",
+    ),
+    at_most: int = Opt(
+        0, "--at-most", help="Documents of the pool that will be asked about; 0: all", min=0
+    ),
+    concurrency: Optional[int] = Opt(
+        None,
+        "--concurrency",
+        help="Requests at the same time; by default what the config says",
+        min=1,
+    ),
     seconds: float = Opt(2.0, "--seconds", help="Seconds that one request takes", min=0.0),
     output: Optional[Path] = Opt(None, "--json", help="File for the plan as JSON"),
-    prompt: bool = Opt(True, "--prompt/--no-prompt", help="Show the first prompt as it will be sent"),
+    prompt: bool = Opt(
+        True, "--prompt/--no-prompt", help="Show the first prompt as it will be sent"
+    ),
     # fmt: on
 ) -> None:
     """Count requests, tokens, money and time, and show the first prompt. Nothing is sent.
@@ -68,14 +84,15 @@ def make_plan(
     RETURNS (Dict[str, Any]): The plan, with `model`, `prices`, `prices_as_of` and `max_cost`.
     """
     from ..judge.cost_estimate import plan_judging
-    from ..models.prices import read_prices
+    from ..ledger.prices import read_prices
     from ..storage import require_file
 
     require_file(annotated, "Run the step `annotate` first.")
     nlp, judge, block = load_judge(config, overrides)
     splits = [annotated / name for name in ("pool", "dev") if (annotated / name).exists()]
     docs = chain.from_iterable(
-        _read(split, nlp.vocab, 0 if split.name == "dev" else at_most) for split in splits or [annotated]
+        _read(split, nlp.vocab, 0 if split.name == "dev" else at_most)
+        for split in splits or [annotated]
     )
     plan = plan_judging(docs, judge, concurrency=concurrency, seconds_per_request=seconds)
     if not plan["prompts"]:
@@ -94,7 +111,7 @@ def make_plan(
 
 
 def _read(split: Path, vocab: Any, at_most: int) -> Iterator[Any]:
-    from ..acquisition import choose_docs
+    from ..selection.acquisition import choose_docs
     from ..storage import read_docs
 
     if not at_most:

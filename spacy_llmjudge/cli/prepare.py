@@ -1,4 +1,5 @@
 """`prepare`: turn the files of a dataset into a corpus. `check`: look at a corpus before a run."""
+
 import sys
 from pathlib import Path
 from typing import Optional
@@ -9,15 +10,36 @@ from ._util import Arg, Opt, msg, spinner, timed, user_errors
 @user_errors
 def prepare_cli(
     # fmt: off
-    source: Path = Arg(..., help="Folder with labelled (or train), dev, test and pool, as .jsonl, .conll, .bio, .iob or .spacy"),
+    source: Path = Arg(
+        ...,
+        help="Folder with labelled (or train), dev, test and pool, as .jsonl, .conll, .bio, .iob or .spacy",
+    ),
     output: Path = Arg(..., help="Folder for the corpus"),
     lang: str = Opt("en", "--lang", "-l", help="Language code: whose tokenizer cuts plain text"),
-    shots: Optional[int] = Opt(None, "--shots", help="Keep this many SENTENCES a label of the labelled file; the rest becomes the pool where there is none"),
-    mentions: Optional[int] = Opt(None, "--mentions", help="Keep about this many MENTIONS a label of the labelled file, instead of --shots"),
-    holdout: int = Opt(0, "--holdout", help="Without a dev file: this many documents of that rest become dev"),
+    shots: Optional[int] = Opt(
+        None,
+        "--shots",
+        help="Keep this many SENTENCES a label of the labelled file; the rest becomes the pool where there is none",
+    ),
+    mentions: Optional[int] = Opt(
+        None,
+        "--mentions",
+        help="Keep about this many MENTIONS a label of the labelled file, instead of --shots",
+    ),
+    holdout: int = Opt(
+        0, "--holdout", help="Without a dev file: this many documents of that rest become dev"
+    ),
     seed: int = Opt(0, "--seed", help="Seed of the sample"),
-    misaligned: str = Opt("error", "--misaligned", help="What to do with spans that do not fall on tokens: error or drop"),
-    ignore_unseen_labels: bool = Opt(False, "--ignore-unseen-labels", help="Accept labels in dev and test that the labelled set lacks"),
+    misaligned: str = Opt(
+        "error",
+        "--misaligned",
+        help="What to do with spans that do not fall on tokens: error or drop",
+    ),
+    ignore_unseen_labels: bool = Opt(
+        False,
+        "--ignore-unseen-labels",
+        help="Accept labels in dev and test that the labelled set lacks",
+    ),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
 ) -> None:

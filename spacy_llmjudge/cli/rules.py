@@ -1,4 +1,5 @@
 """`rules`: let the judge's model write task rules from the labelled set, for a person to edit."""
+
 from pathlib import Path
 
 import typer
@@ -13,7 +14,10 @@ def rules_cli(
     # fmt: off
     ctx: typer.Context,  # settings of the config, by their dotted names
     labelled: Path = Arg(..., help="The labelled documents, a .spacy file"),
-    config: Path = Arg(..., help="spaCy config with the component llm_judge, see configs/judges; its model is asked"),
+    config: Path = Arg(
+        ...,
+        help="spaCy config with the component llm_judge, see configs/judges; its model is asked",
+    ),
     output: Path = Arg(..., help="File for the rules, one 'LABEL: rule' a line"),
     max_rules: int = Opt(6, "--max-rules", help="Rules a label at most", min=1),
     force: bool = Opt(False, "--force", "-F", help="Overwrite the file if it is there"),

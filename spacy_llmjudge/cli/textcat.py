@@ -1,4 +1,5 @@
 """`textcat ...`: text classification with an LLM's labels, step by step."""
+
 import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -33,14 +34,29 @@ textcat_app = typer.Typer(
 @user_errors
 def prepare_cli(
     # fmt: off
-    source: Path = Arg(..., help="JSONL file with a column for the split (pool or test), or a folder with pool.jsonl and test.jsonl"),
+    source: Path = Arg(
+        ...,
+        help="JSONL file with a column for the split (pool or test), or a folder with pool.jsonl and test.jsonl",
+    ),
     output: Path = Arg(..., help="Folder for the corpus"),
-    gold: int = Opt(60, "--gold", help="So many documents of the pool, at random, become the gold evidence"),
+    gold: int = Opt(
+        60, "--gold", help="So many documents of the pool, at random, become the gold evidence"
+    ),
     seed: int = Opt(0, "--seed", help="Seed of the draw"),
     lang: str = Opt("en", "--lang", "-l", help="Language code: whose tokenizer cuts the texts"),
-    labels: Optional[str] = Opt(None, "--labels", help="The labels of the task, separated by commas; without it, all that the rows have"),
-    label_column: str = Opt("label", "--label-column", help="Column with the label, or with a list of labels where a text may have any number"),
-    split_column: str = Opt("split", "--split-column", help="Column of a single file that says pool or test"),
+    labels: Optional[str] = Opt(
+        None,
+        "--labels",
+        help="The labels of the task, separated by commas; without it, all that the rows have",
+    ),
+    label_column: str = Opt(
+        "label",
+        "--label-column",
+        help="Column with the label, or with a list of labels where a text may have any number",
+    ),
+    split_column: str = Opt(
+        "split", "--split-column", help="Column of a single file that says pool or test"
+    ),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
 ) -> None:
@@ -84,7 +100,7 @@ def features_cli(
     # fmt: on
 ) -> None:
     """Compute a vector for each document: the encoder's middle and last layer, averaged. Kept until texts or encoder change."""
-    from ..textcat.features import make_features
+    from ..encoders.doc_vectors import make_features
 
     with timed("features", metrics), progress_bar(0, "Embedding") as progress:
         found = make_features(corpus, encoder, output, progress=progress)
@@ -99,13 +115,31 @@ def judge_cli(
     ctx: typer.Context,  # settings of the config, by their dotted names
     corpus: Path = Arg(..., help="Folder that `textcat prepare` wrote"),
     output: Path = Arg(..., help="Folder that gets pool/ (and test/) in shards"),
-    column: Optional[Path] = Opt(None, "--from", help="JSONL file that holds the LLM's labels already"),
-    label_column: str = Opt("llm_label", "--label-column", help="Its column with the LLM's label, or list of labels"),
-    confidence_column: Optional[str] = Opt(None, "--confidence-column", help="Its column with the LLM's confidence, from 0 to 1 or to 100"),
-    refusal: List[str] = Opt([], "--refusal", help="A label that stands for no answer, such as -1; may be repeated: --refusal=-1"),
-    config: Optional[Path] = Opt(None, "--config", help="Or ask an LLM: spaCy config with an llm component, see configs/textcat_judge.cfg"),
+    column: Optional[Path] = Opt(
+        None, "--from", help="JSONL file that holds the LLM's labels already"
+    ),
+    label_column: str = Opt(
+        "llm_label", "--label-column", help="Its column with the LLM's label, or list of labels"
+    ),
+    confidence_column: Optional[str] = Opt(
+        None,
+        "--confidence-column",
+        help="Its column with the LLM's confidence, from 0 to 1 or to 100",
+    ),
+    refusal: List[str] = Opt(
+        [],
+        "--refusal",
+        help="A label that stands for no answer, such as -1; may be repeated: --refusal=-1",
+    ),
+    config: Optional[Path] = Opt(
+        None,
+        "--config",
+        help="Or ask an LLM: spaCy config with an llm component, see configs/textcat_judge.cfg",
+    ),
     test: bool = Opt(False, "--test", help="Judge the test set as well, to measure the LLM there"),
-    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for what it did and the time that it took"),
+    metrics: Optional[Path] = Opt(
+        None, "--metrics", help="Folder for what it did and the time that it took"
+    ),
     # fmt: on
 ) -> None:
     """Let an LLM label the pool: read its labels from a column, or ask it with spacy-llm's TextCat.
@@ -113,7 +147,7 @@ def judge_cli(
     Settings of the config can be given by their dotted names, as in `spacy train`. A run that was
     stopped goes on with the shards that are missing.
     """
-    from ..judging import count_states
+    from ..steps.judging import count_states
     from ..storage import write_json
     from ..textcat.judge import judge_texts
 
@@ -159,11 +193,24 @@ def denoise_cli(
     judged: Path = Arg(..., help="Folder that `textcat judge` wrote"),
     features: Path = Arg(..., help="Folder that `textcat features` wrote"),
     output: Path = Arg(..., help="Folder that gets a folder for each method"),
-    method: str = Opt("stacking", "--method", "-m", help="none, gold, confident_learning, prior_correction, stacking, uu or sidyp; several separated by commas"),
-    evidence: Optional[Path] = Opt(None, "--evidence", help="Other gold than evidence.spacy of the corpus"),
-    cats: Optional[Path] = Opt(None, "--cats", help="The pool with doc.cats of students that were not trained on the document, a .spacy file, for stacking"),
+    method: str = Opt(
+        "stacking",
+        "--method",
+        "-m",
+        help="none, gold, confident_learning, prior_correction, stacking, uu or sidyp; several separated by commas",
+    ),
+    evidence: Optional[Path] = Opt(
+        None, "--evidence", help="Other gold than evidence.spacy of the corpus"
+    ),
+    cats: Optional[Path] = Opt(
+        None,
+        "--cats",
+        help="The pool with doc.cats of students that were not trained on the document, a .spacy file, for stacking",
+    ),
     name: Optional[str] = Opt(None, "--name", help="Another name for the folder; for one method"),
-    allow_missing: bool = Opt(False, "--allow-missing", help="Go on where the evidence lacks labels that the LLM gives"),
+    allow_missing: bool = Opt(
+        False, "--allow-missing", help="Go on where the evidence lacks labels that the LLM gives"
+    ),
     seed: int = Opt(0, "--seed", help="Seed of folds, weights and batches"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
@@ -198,10 +245,16 @@ def denoise_cli(
 def train_cli(
     # fmt: off
     ctx: typer.Context,  # settings of the config, by their dotted names
-    config: Path = Arg(..., help="spaCy training config with a component textcat, see configs/textcat.cfg"),
+    config: Path = Arg(
+        ..., help="spaCy training config with a component textcat, see configs/textcat.cfg"
+    ),
     corpus: Path = Arg(..., help="Folder that `textcat prepare` wrote"),
     output: Path = Arg(..., help="Folder that gets model-best"),
-    labels: Optional[Path] = Opt(None, "--labels", help="Labels of the pool, a .spacy file with doc.cats; without it, only the evidence is trained on"),
+    labels: Optional[Path] = Opt(
+        None,
+        "--labels",
+        help="Labels of the pool, a .spacy file with doc.cats; without it, only the evidence is trained on",
+    ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     step: str = Opt("train", "--step", help="Name of this step in the table of times"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
@@ -235,7 +288,9 @@ def annotate_cli(
     config: Path = Arg(..., help="spaCy training config with a component textcat"),
     corpus: Path = Arg(..., help="Folder that `textcat prepare` wrote"),
     output: Path = Arg(..., help="File that gets the pool with probabilities as doc.cats, .spacy"),
-    folds: int = Opt(3, "--folds", help="So many students are trained, each on the evidence without a fold"),
+    folds: int = Opt(
+        3, "--folds", help="So many students are trained, each on the evidence without a fold"
+    ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
@@ -245,7 +300,13 @@ def annotate_cli(
 
     with timed("annotate", metrics), progress_bar(folds, "Training", unit="student") as progress:
         found = annotate_texts(
-            config, corpus, output, n_folds=folds, overrides=overrides_of(ctx), gpu_id=gpu_id, progress=progress
+            config,
+            corpus,
+            output,
+            n_folds=folds,
+            overrides=overrides_of(ctx),
+            gpu_id=gpu_id,
+            progress=progress,
         )
     msg.good(f"{output}: {found['documents']} documents, by {found['students']} students")
 
@@ -259,7 +320,9 @@ def select_cli(
     output: Path = Arg(..., help="Folder that gets pool.spacy and report.json"),
     cats: Optional[Path] = Opt(None, "--cats", help="File that `textcat annotate` wrote"),
     q: float = Opt(0.1, "--q", help="The share of documents with a wrong label that may be kept"),
-    allow_missing: bool = Opt(False, "--allow-missing", help="Go on where the evidence lacks labels that the LLM gives"),
+    allow_missing: bool = Opt(
+        False, "--allow-missing", help="Go on where the evidence lacks labels that the LLM gives"
+    ),
     seed: int = Opt(0, "--seed", help="Seed of the folds"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
@@ -281,7 +344,10 @@ def evaluate_cli(
     corpus: Path = Arg(..., help="Folder that `textcat prepare` wrote"),
     judged: Path = Arg(..., help="Folder that `textcat judge` wrote"),
     denoised: Path = Arg(..., help="Folder that `textcat denoise` wrote to"),
-    students: Optional[List[str]] = Arg(None, help="NAME=PIPELINE, such as stacking=training/topics/stacking/model-best; a pipeline that is not there is left out"),
+    students: Optional[List[str]] = Arg(
+        None,
+        help="NAME=PIPELINE, such as stacking=training/topics/stacking/model-best; a pipeline that is not there is left out",
+    ),
     metrics: Path = Opt(..., "--metrics", help="Folder for summary.json"),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     # fmt: on
@@ -290,7 +356,10 @@ def evaluate_cli(
     from ..textcat.evaluate import evaluate_texts
 
     chosen = {f"{name} (spaCy)": path for name, path in parse_models(students or []).items()}
-    with timed("evaluate", metrics), progress_bar(len(chosen), "Evaluating", unit="model") as progress:
+    with (
+        timed("evaluate", metrics),
+        progress_bar(len(chosen), "Evaluating", unit="model") as progress,
+    ):
         evaluate_texts(
             corpus, judged, denoised, metrics, students=chosen, gpu_id=gpu_id, progress=progress
         )
@@ -304,8 +373,12 @@ def package_cli(
     output: Path = Arg(..., help="Folder of packages"),
     name: str = Opt("topics", "--name", "-n", help="Name of the package, without the language"),
     version: str = Opt("0.1.0", "--version", "-v", help="Version of the package"),
-    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder whose summary.json tells the performance of this pipeline"),
-    encoder: Optional[Path] = Opt(None, "--encoder", help="Folder that `encoder` wrote, for the name of the encoder"),
+    metrics: Optional[Path] = Opt(
+        None, "--metrics", help="Folder whose summary.json tells the performance of this pipeline"
+    ),
+    encoder: Optional[Path] = Opt(
+        None, "--encoder", help="Folder that `encoder` wrote, for the name of the encoder"
+    ),
     # fmt: on
 ) -> None:
     """Make a wheel that loads with spacy.load where nobody has heard of this project or of an LLM."""
@@ -317,7 +390,10 @@ def package_cli(
         for student, path in summary["students"].items():
             if Path(path) == model:
                 test = summary["rows"][student]["test"]
-                scores = {"cats_acc": test["accuracy"]["value"], "cats_macro_f": test["macro_f1"]["value"]}
+                scores = {
+                    "cats_acc": test["accuracy"]["value"],
+                    "cats_macro_f": test["macro_f1"]["value"],
+                }
     build_wheel(
         model,
         output,
@@ -334,7 +410,9 @@ def package_cli(
 def summary_cli(
     # fmt: off
     metrics: Path = Arg(..., help="Folder that `textcat evaluate` wrote to"),
-    packages: Optional[Path] = Opt(None, "--packages", help="The package to name, a folder in packages/"),
+    packages: Optional[Path] = Opt(
+        None, "--packages", help="The package to name, a folder in packages/"
+    ),
     # fmt: on
 ) -> None:
     """Print what a run came to: the LLM, the denoisers, the students, and the time it took."""

@@ -1,4 +1,5 @@
 """`train`: train a student with `spacy train`, or start from a pipeline that is there already."""
+
 from pathlib import Path
 from typing import Optional
 
@@ -14,9 +15,17 @@ def train_cli(
     ctx: typer.Context,  # settings of the config, by their dotted names
     config: Path = Arg(..., help="spaCy training config"),
     output: Path = Arg(..., help="Folder that gets model-best"),
-    seed_model: str = Opt("none", "--seed-model", help="Do not train: take this pipeline (a folder or a package with NER)"),
+    seed_model: str = Opt(
+        "none",
+        "--seed-model",
+        help="Do not train: take this pipeline (a folder or a package with NER)",
+    ),
     ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component of --seed-model"),
-    start: Optional[Path] = Opt(None, "--go-on-from", help="Go on from this trained pipeline, with its components instead of the config's"),
+    start: Optional[Path] = Opt(
+        None,
+        "--go-on-from",
+        help="Go on from this trained pipeline, with its components instead of the config's",
+    ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     step: str = Opt("train", "--step", help="Name of this step in the table of times"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),

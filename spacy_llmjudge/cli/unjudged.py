@@ -1,4 +1,5 @@
 """`unjudged`: classic self-training, the baseline that has no judge."""
+
 from pathlib import Path
 from typing import List
 
@@ -15,15 +16,19 @@ def unjudged_cli(
     corpus: Path = Arg(..., help="Folder that `prepare` wrote"),
     config: Path = Arg(..., help="spaCy training config"),
     output: Path = Arg(..., help="Folder that gets a model for each cut, and best/model-best"),
-    filter_config: Path = Opt(Path("configs/filter_threshold.cfg"), "--filter", help="Config of the selection"),
-    cuts: str = Opt(".5,.7,.8,.9", "--cuts", help="Cuts on the confidence; the best on dev is kept"),
+    filter_config: Path = Opt(
+        Path("configs/filter_threshold.cfg"), "--filter", help="Config of the selection"
+    ),
+    cuts: str = Opt(
+        ".5,.7,.8,.9", "--cuts", help="Cuts on the confidence; the best on dev is kept"
+    ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Path = Opt(Path("metrics"), "--metrics", help="Folder for what it did"),
     # fmt: on
 ) -> None:
     """Classic self-training: keep what the student is sure of at a cut, train again, take the best
     of several cuts on dev."""
-    from ..baselines import train_unjudged
+    from ..steps.baselines import train_unjudged
 
     with timed("unjudged", metrics):
         report = train_unjudged(

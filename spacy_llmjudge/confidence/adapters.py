@@ -4,9 +4,10 @@ An adapter scores documents once (`score`), turns scores into posteriors as ofte
 (`posteriors`), tells what the component itself predicted from what somebody else set (`split`), and
 what is correct according to gold (`gold`).
 """
+
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
@@ -67,9 +68,7 @@ class NerAdapter:
         cut: float = CUT,
         forced: Optional[Sequence[Sequence[SpanKey]]] = None,
     ) -> List[SpanPosteriors]:
-        return posteriors_from_scores(
-            scores, temperature=temperature, cut=cut, forced=forced
-        )
+        return posteriors_from_scores(scores, temperature=temperature, cut=cut, forced=forced)
 
     def predicted(self, doc: Doc) -> List[SpanKey]:
         """RETURNS (List[SpanKey]): The entities of an annotated document, whoever set them."""
@@ -145,9 +144,7 @@ class SpancatAdapter:
             group = doc.spans.get(self.key)
             if group is None or len(group.attrs.get("scores", ())) != len(group):
                 raise LLMJudgeError(
-                    Errors.J106.format(
-                        name=self.component.name, key=self.key, text=doc.text[:60]
-                    )
+                    Errors.J106.format(name=self.component.name, key=self.key, text=doc.text[:60])
                 )
             keys = span_keys(group)
             values = [float(score) for score in group.attrs["scores"]]
@@ -253,16 +250,14 @@ def make_adapter(pipe: Any, docs: Sequence[Doc]) -> Any:
         require_encoder_output(pipe, sample)
         if is_exact_for(pipe) and agrees_with_predict(pipe, sample):
             return NerAdapter(pipe)
-        warnings.warn(Warnings.JW101.format(name=pipe.name, width=BEAM_WIDTH))
+        warnings.warn(Warnings.JW101.format(name=pipe.name, width=BEAM_WIDTH), stacklevel=2)
         return BeamAdapter(pipe)
     if isinstance(pipe, SpanCategorizer):
         return SpancatAdapter(pipe)
     if isinstance(pipe, TextCategorizer):
         return TextcatAdapter(pipe)
     raise LLMJudgeError(
-        Errors.J105.format(
-            name=getattr(pipe, "name", pipe), found=type(pipe).__name__
-        )
+        Errors.J105.format(name=getattr(pipe, "name", pipe), found=type(pipe).__name__)
     )
 
 

@@ -3,6 +3,7 @@
 Everything is also fitted without each fold of documents, so that evidence can be scored by
 parameters that never saw it.
 """
+
 import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
@@ -79,10 +80,7 @@ class Calibration:
         return {
             "temperature": self.temperature,
             "calibrator": self.calibrator.to_dict(),
-            "folds": [
-                {**part, "calibrator": part["calibrator"].to_dict()}
-                for part in self.folds
-            ],
+            "folds": [{**part, "calibrator": part["calibrator"].to_dict()} for part in self.folds],
             "n_spans": self.n_spans,
             "reliability": self.reliability,
             "labels": self.labels,
@@ -205,10 +203,7 @@ def fit_evidence(
     tables = [_candidates(adapter, evidence, plain, t, cut) for t in temperatures]
     # The last one is fitted on everything: no document is in fold n_folds.
     fitted = _fit_folds(calibrator or make_platt(), tables, fold)
-    folds = [
-        {"temperature": temperatures[k], "calibrator": fitted[k]}
-        for k in range(n_folds)
-    ]
+    folds = [{"temperature": temperatures[k], "calibrator": fitted[k]} for k in range(n_folds)]
     return Calibration(
         temperature=temperatures[-1],
         calibrator=fitted[-1],
@@ -310,9 +305,7 @@ def _document_loss(held_out: Evidence, result: SpanPosteriors) -> float:
         if key not in held_out.gold.spans and held_out.gold.is_known(key)
     ]
     taken = set(held_out.forced)
-    right = [
-        result.spans.get(key, 0.0) for key in held_out.gold.spans if key not in taken
-    ]
+    right = [result.spans.get(key, 0.0) for key in held_out.gold.spans if key not in taken]
     missed = -np.log(np.maximum(right, MISSED)).sum() if right else 0.0
     return float(missed - np.log1p(-np.minimum(wrong, 1 - 1e-6)).sum())
 
@@ -345,9 +338,7 @@ def _candidates(
     }
 
 
-def _fit_folds(
-    calibrator: Any, tables: List[Dict[str, np.ndarray]], fold: np.ndarray
-) -> List[Any]:
+def _fit_folds(calibrator: Any, tables: List[Dict[str, np.ndarray]], fold: np.ndarray) -> List[Any]:
     fitted = []
     for k, table in enumerate(tables):
         seen = fold[table["doc"]] != k

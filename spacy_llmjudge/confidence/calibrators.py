@@ -4,6 +4,7 @@ Each has `fit(scores, correct)`, is callable, and writes itself as JSON. With li
 stay near the identity: Platt, temperature and isotonic also see a few pseudo-observations that lie
 on it, which makes one class or no data at all safe, and keeps 0 and 1 out of reach.
 """
+
 from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
@@ -73,9 +74,7 @@ class Isotonic:
 
     type = "isotonic"
 
-    def __init__(
-        self, x: Sequence[float] = (0.0, 1.0), y: Sequence[float] = (0.0, 1.0)
-    ) -> None:
+    def __init__(self, x: Sequence[float] = (0.0, 1.0), y: Sequence[float] = (0.0, 1.0)) -> None:
         self.x = [float(value) for value in x]
         self.y = [float(value) for value in y]
 
@@ -245,9 +244,7 @@ def _fit_logistic(
     return 0.0, float(_logit(np.average(labels, weights=weights)))
 
 
-def _arrays(
-    scores: Sequence[float], correct: Sequence[bool]
-) -> Tuple[np.ndarray, np.ndarray]:
+def _arrays(scores: Sequence[float], correct: Sequence[bool]) -> Tuple[np.ndarray, np.ndarray]:
     p = np.asarray(scores, dtype=np.float64).reshape(-1)
     return p, np.asarray(correct, dtype=np.float64).reshape(-1)
 

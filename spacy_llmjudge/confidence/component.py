@@ -1,4 +1,5 @@
 """The component `calibrated_confidence`: how sure is the model, on anybody's NER pipeline."""
+
 import json
 import warnings
 from pathlib import Path
@@ -99,9 +100,7 @@ class CalibratedConfidence(Pipe):
             ("min_confidence", min_confidence),
         ):
             if value is not None and not 0.0 < value < 1.0:
-                raise LLMJudgeError(
-                    Errors.J104.format(name=name, setting=setting, found=value)
-                )
+                raise LLMJudgeError(Errors.J104.format(name=name, setting=setting, found=value))
         self.name = name
         self.ner_name = ner_name
         self.spans_key = spans_key
@@ -171,9 +170,7 @@ class CalibratedConfidence(Pipe):
         from .calibrate import fit_calibration
 
         calibrator = self.calibrator if calibrator is None else calibrator
-        self.calibration = fit_calibration(
-            self, examples, calibrator=calibrator, n_folds=n_folds
-        )
+        self.calibration = fit_calibration(self, examples, calibrator=calibrator, n_folds=n_folds)
         return self.calibration
 
     def collect_evidence(self, examples: Iterable[Example]) -> Tuple[Any, List[Any]]:
@@ -334,12 +331,10 @@ class CalibratedConfidence(Pipe):
         if self.min_confidence is not None:
             self._act(doc, {key: confidence[key] for key in predicted})
 
-    def _act(
-        self, doc: Doc, confidence: Dict[Tuple[int, int, str], Optional[float]]
-    ) -> None:
+    def _act(self, doc: Doc, confidence: Dict[Tuple[int, int, str], Optional[float]]) -> None:
         if not self.is_fitted:
             if not self._has_warned:
-                warnings.warn(Warnings.JW102.format(name=self.name))
+                warnings.warn(Warnings.JW102.format(name=self.name), stacklevel=2)
                 self._has_warned = True
             return
         weak = {key for key, value in confidence.items() if value < self.min_confidence}
@@ -359,9 +354,7 @@ class CalibratedConfidence(Pipe):
             adapter = make_adapter(pipe, docs)
             if getattr(adapter, "key", None) == self.spans_key:
                 raise LLMJudgeError(
-                    Errors.J109.format(
-                        name=self.name, key=self.spans_key, ner_name=self.ner_name
-                    )
+                    Errors.J109.format(name=self.name, key=self.spans_key, ner_name=self.ner_name)
                 )
             self._check_labels(adapter)
             if not any(len(doc) for doc in docs):
@@ -374,7 +367,6 @@ class CalibratedConfidence(Pipe):
         if self.is_fitted and found != self.calibration.labels:
             expected = ", ".join(self.calibration.labels)
             warnings.warn(
-                Warnings.JW103.format(
-                    name=self.name, found=", ".join(found), expected=expected
-                )
+                Warnings.JW103.format(name=self.name, found=", ".join(found), expected=expected),
+                stacklevel=2,
             )

@@ -1,4 +1,5 @@
 """Where a component stands in its pipeline: what it looks at, and what runs before it."""
+
 from typing import Any, List
 
 from spacy.language import Language
@@ -49,6 +50,4 @@ def require_fresh_encoding(nlp: Language, name: str, ner_name: str) -> None:
     }
     for other in names[names.index(ner_name) + 1 : names.index(name)]:
         if type(nlp.get_pipe(other)) in kinds:
-            raise LLMJudgeError(
-                Errors.J108.format(name=name, other=other, ner_name=ner_name)
-            )
+            raise LLMJudgeError(Errors.J108.format(name=name, other=other, ner_name=ner_name))

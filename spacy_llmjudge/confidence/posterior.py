@@ -15,6 +15,7 @@ gives the exact marginals of the locally normalised transition model that `ner` 
 Scoring the tokens is the expensive half (`score_states`), the pass is the cheap one
 (`posteriors_from_scores`), so that a temperature can be fitted without scoring again.
 """
+
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -86,9 +87,7 @@ def span_posteriors(
     results: List[SpanPosteriors] = []
     for part in _groups([len(doc) for doc in docs], _TOKENS):
         scores = score_states(ner, docs[part])
-        results.extend(
-            posteriors_from_scores(scores, temperature=temperature, cut=cut)
-        )
+        results.extend(posteriors_from_scores(scores, temperature=temperature, cut=cut))
     return results
 
 
@@ -172,9 +171,7 @@ def _run_pass(
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     joined = join_scores([scores[i] for i in order])
     moves = joined.moves
-    may_extend, closed = _apply_forced(
-        joined, [forced[i] for i in order], offsets
-    )
+    may_extend, closed = _apply_forced(joined, [forced[i] for i in order], offsets)
     closed = _softmax(closed / temperature)
     outside = closed[:, moves.outside].copy()
 

@@ -3,6 +3,7 @@
 Expected calibration error with bins of equal mass: Nguyen and O'Connor, 2015, "Posterior
 calibration and exploratory analysis for natural language processing models", EMNLP, section 3.
 """
+
 from typing import Any, Dict, Optional, Sequence
 
 import numpy as np

@@ -6,6 +6,7 @@ fit in a few arrays of n rows; a state is put together when somebody asks for it
 those that `ner.predict` uses; spaCy's Python twin of that code applies an additional ReLU where the
 state layer has a single maxout piece.
 """
+
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -104,9 +105,7 @@ def score_states(ner: Any, docs: Sequence[Doc]) -> List[StateScores]:
     return scored
 
 
-def open_log_odds(
-    scores: StateScores, tokens: np.ndarray, starts: np.ndarray
-) -> np.ndarray:
+def open_log_odds(scores: StateScores, tokens: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """The log-odds of L against I in open states.
 
     scores (StateScores): Of one document, or of several in a row.
@@ -144,9 +143,7 @@ def require_encoder_output(ner: Any, docs: Sequence[Doc]) -> None:
                 raise LLMJudgeError(Errors.J101.format(name=ner.name, text=_head(doc)))
     if any(name.endswith("listener") and "transformer" in name for name in names):
         for doc in docs:
-            if len(doc) and (
-                not doc.has_extension("trf_data") or doc._.trf_data is None
-            ):
+            if len(doc) and (not doc.has_extension("trf_data") or doc._.trf_data is None):
                 raise LLMJudgeError(Errors.J102.format(name=ner.name, text=_head(doc)))
 
 
@@ -155,9 +152,7 @@ def _get_moves(ner: Any) -> Moves:
     column = {name: i for i, name in enumerate(names)}
     unseen = {names[i] for i in ner.model.attrs["unseen_classes"]}
     labels = tuple(
-        name[2:]
-        for name in names
-        if name.startswith("B-") and len(name) > 2 and name not in unseen
+        name[2:] for name in names if name.startswith("B-") and len(name) > 2 and name not in unseen
     )
     inside = _columns(column, "I-", labels)
     last = _columns(column, "L-", labels)
@@ -178,9 +173,7 @@ def _get_moves(ner: Any) -> Moves:
     )
 
 
-def _columns(
-    column: Dict[str, int], prefix: str, labels: Sequence[str]
-) -> np.ndarray:
+def _columns(column: Dict[str, int], prefix: str, labels: Sequence[str]) -> np.ndarray:
     return np.array([column[prefix + label] for label in labels], dtype=int)
 
 
@@ -225,9 +218,7 @@ def _start_features(tokens: np.ndarray, pad: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _valid_moves(
-    doc: Doc, closed: np.ndarray, moves: Moves
-) -> Tuple[np.ndarray, np.ndarray]:
+def _valid_moves(doc: Doc, closed: np.ndarray, moves: Moves) -> Tuple[np.ndarray, np.ndarray]:
     """The rules of spaCy's BiluoPushDown for a document without preset entities."""
     n = len(doc)
     table = doc.to_array(["IS_SPACE", "SENT_START", "ENT_IOB", "ENT_TYPE"])

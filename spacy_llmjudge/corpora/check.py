@@ -3,7 +3,7 @@
 Every finding is a pair of a level and a message: "good", "info", "warn" (the run may disappoint) or
 "fail" (the run cannot do what it is for).
 """
-from pathlib import Path
+
 from typing import Any, Dict, List, Optional, Tuple
 
 from spacy.language import Language
@@ -134,13 +134,9 @@ def _check_sizes(splits: Dict[str, Dict[str, Any]]) -> List[Message]:
             ("warn", "The pool is smaller than the labelled set: little can be gained.")
         )
     if not labelled["entities"]:
-        messages.append(
-            ("fail", "The labelled set has no entity: nothing can be learned.")
-        )
+        messages.append(("fail", "The labelled set has no entity: nothing can be learned."))
     if "test" not in splits:
-        messages.append(
-            ("warn", "There is no test set: nothing can be measured at the end.")
-        )
+        messages.append(("warn", "There is no test set: nothing can be measured at the end."))
     return messages
 
 
@@ -177,9 +173,7 @@ def _check_labels(splits: Dict[str, Dict[str, Any]]) -> List[Message]:
             )
         )
     if labelled["labels"] and not messages:
-        messages.append(
-            ("good", "All sets have the same labels, each with enough mentions.")
-        )
+        messages.append(("good", "All sets have the same labels, each with enough mentions."))
     messages += _check_empty_shares(splits)
     return messages
 
@@ -205,17 +199,13 @@ def _check_overlaps(texts: Dict[str, List[str]]) -> List[Message]:
             messages.append(("warn", f"{n} documents of {second} are also in {first}."))
     repeated = len(texts["pool"]) - len(set(texts["pool"]))
     if repeated:
-        messages.append(
-            ("info", f"{repeated} documents of the pool repeat another one.")
-        )
+        messages.append(("info", f"{repeated} documents of the pool repeat another one."))
     if not messages:
         messages.append(("good", "No document is in two sets."))
     return messages
 
 
-def _check_tokens(
-    splits: Dict[str, Dict[str, Any]], window: int, lang: str
-) -> List[Message]:
+def _check_tokens(splits: Dict[str, Dict[str, Any]], window: int, lang: str) -> List[Message]:
     messages: List[Message] = []
     for split, found in splits.items():
         if found.get("misaligned"):
@@ -238,7 +228,9 @@ def _check_evidence(evidence: Dict[str, Any]) -> List[Message]:
         return [("warn", text)]
     carries = f"were the judge right on all {n} entities of dev, they would carry q = {evidence['smallest_q']:.4f} at the least, and q = {evidence['smallest_q_of_half']:.4f} where half of the candidates are kept"
     if share > 1:
-        text = f"Too little evidence for q = {q}: {carries}. Label more of dev, or ask for a larger q."
+        text = (
+            f"Too little evidence for q = {q}: {carries}. Label more of dev, or ask for a larger q."
+        )
         return [("fail", text)]
     text = f"At q = {q} the selection keeps nothing unless it can keep {share:.1%} of the candidates; {carries}."
     return [("warn" if share > LARGE_SHARE else "good", text)]

@@ -3,6 +3,7 @@
 Which column holds the tags, and what separates columns, is found out by looking at the file. Tags
 may be IOB1, IOB2, BIOES, BILUO or BMES; `-` is a token without annotation.
 """
+
 import re
 import warnings
 from collections import Counter
@@ -56,7 +57,7 @@ def read_columns(path: Path, vocab: Vocab, counts: Counter) -> Iterator[Doc]:
         yield doc
     counts["repaired_tags"] += repaired
     if repaired:
-        warnings.warn(Warnings.JW600.format(path=path, n=repaired))
+        warnings.warn(Warnings.JW600.format(path=path, n=repaired), stacklevel=2)
 
 
 def find_layout(path: Path) -> Layout:

@@ -1,4 +1,5 @@
 """What counts as the same text, and leaving out what is empty or in another set already."""
+
 import unicodedata
 from collections import Counter
 from typing import Any, Container, Iterable, Iterator, Set

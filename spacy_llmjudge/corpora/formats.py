@@ -3,6 +3,7 @@
 A row that carries annotation, be it an empty list, becomes a document with entities set; a row
 without becomes a document whose entities are unset.
 """
+
 from collections import Counter
 from pathlib import Path
 from typing import Iterator, Optional
@@ -72,9 +73,7 @@ def plain_copy(doc: Doc, entities: bool = True) -> Doc:
     return copy
 
 
-def _read_jsonl(
-    path: Path, nlp: Language, misaligned: str, counts: Counter
-) -> Iterator[Doc]:
+def _read_jsonl(path: Path, nlp: Language, misaligned: str, counts: Counter) -> Iterator[Doc]:
     for where, row in read_rows(path):
         doc = _make_doc(nlp, row, where)
         if row.get("answer", "accept") == "accept":

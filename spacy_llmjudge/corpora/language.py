@@ -1,4 +1,5 @@
 """The pipeline without components whose tokenizer a corpus has."""
+
 from typing import TYPE_CHECKING
 
 from ..errors import Errors, LLMJudgeError

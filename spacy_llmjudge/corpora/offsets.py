@@ -2,6 +2,7 @@
 
 Offsets count characters (code points) or tokens from 0, and end after the last one of the span.
 """
+
 from collections import Counter
 from typing import Any, List, Optional, Sequence, Set, Tuple
 
@@ -15,9 +16,7 @@ ANNOTATION_KEYS = ("spans", "entities", "ents")
 Offsets = Tuple[int, int, str]
 
 
-def annotate(
-    doc: Doc, row: Row, where: str, *, misaligned: str, counts: Counter
-) -> None:
+def annotate(doc: Doc, row: Row, where: str, *, misaligned: str, counts: Counter) -> None:
     """Set the entities of a document from a row; without annotation they stay unset.
 
     doc (Doc): The document, changed in place.
@@ -64,18 +63,14 @@ def _read_offsets(doc: Doc, row: Row, where: str) -> Optional[List[Offsets]]:
     if in_tokens:
         words = read_words(row, where) or [token.text for token in doc]
         edges = _word_edges(doc.text, words)
-    length, unit = (
-        (len(edges), "tokens") if in_tokens else (len(doc.text), "characters")
-    )
+    length, unit = (len(edges), "tokens") if in_tokens else (len(doc.text), "characters")
     for start, end, label in items:
         if not 0 <= start < end <= length:
             span = {"start": start, "end": end, "label": label}
             message = Errors.J606.format(where=where, length=length, unit=unit, **span)
             raise LLMJudgeError(message)
     if in_tokens:
-        return [
-            (edges[start][0], edges[end - 1][1], label) for start, end, label in items
-        ]
+        return [(edges[start][0], edges[end - 1][1], label) for start, end, label in items]
     return items
 
 
@@ -131,8 +126,7 @@ def _unit_hint(doc: Doc, start: int, end: int, label: str) -> str:
     for name, encoding, width in units:
         data = doc.text.encode(encoding)
         first, last = (
-            len(data[: offset * width].decode(encoding, "ignore"))
-            for offset in (start, end)
+            len(data[: offset * width].decode(encoding, "ignore")) for offset in (start, end)
         )
         differs = (first, last) != (start, end) and first < last
         if differs and _span_on_tokens(doc, first, last, label) is not None:

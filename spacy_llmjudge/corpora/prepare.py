@@ -3,6 +3,7 @@
 `labelled.spacy`, `dev.spacy`, `test.spacy` and `pool.spacy`; the pool without labels, and what gold
 there is for it apart in `pool_gold.spacy`, for measuring only. All of them appear, or none.
 """
+
 import random
 from collections import Counter
 from pathlib import Path
@@ -98,9 +99,7 @@ def _read_sets(
     shots, mentions, holdout, seed = sampling.values()
     if files["labelled"] is None:
         names = expected_names("labelled")
-        raise LLMJudgeError(
-            Errors.J615.format(folder=source, split="labelled", names=names)
-        )
+        raise LLMJudgeError(Errors.J615.format(folder=source, split="labelled", names=names))
     if files["pool"] is None and shots is None and mentions is None:
         names = expected_names("pool")
         raise LLMJudgeError(Errors.J622.format(folder=source, names=names))
@@ -133,9 +132,7 @@ def _part(docs: List[Doc], positions: Iterable[int]) -> Tuple[List[Doc], List[Do
     return inside, [doc for i, doc in enumerate(docs) if i not in drawn]
 
 
-def _remove_duplicates(
-    docs: Dict[str, List[Doc]], files: Files, reader: Reader
-) -> None:
+def _remove_duplicates(docs: Dict[str, List[Doc]], files: Files, reader: Reader) -> None:
     """Remove documents of the labelled set from dev and test."""
     labelled = texts_of(docs["labelled"])
     for split in ("dev", "test"):
@@ -200,12 +197,8 @@ def _make_report(
     repaired = {split: counts.pop("repaired_tags", 0) for split, counts in dropped.items()}
     return {
         "documents": {split: part["documents"] for split, part in found.items()},
-        "entities": {
-            split: sum(part["labels"].values()) for split, part in found.items()
-        },
-        "labels": {
-            split: dict(sorted(part["labels"].items())) for split, part in found.items()
-        },
+        "entities": {split: sum(part["labels"].values()) for split, part in found.items()},
+        "labels": {split: dict(sorted(part["labels"].items())) for split, part in found.items()},
         "dropped": {
             split: {reason: n for reason, n in sorted(counts.items()) if n}
             for split, counts in dropped.items()

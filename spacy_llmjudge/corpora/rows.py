@@ -1,4 +1,5 @@
 """Lines and JSON rows of a text file with where they are, so that messages can name file and line."""
+
 import codecs
 import json
 from pathlib import Path

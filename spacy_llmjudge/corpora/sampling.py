@@ -3,6 +3,7 @@
 K sentences a label (the MetaST splits) hold several times as many mentions as K mentions a label
 (EntLM, StructShot), so that figures from one do not compare with figures from the other.
 """
+
 import random
 from collections import Counter
 from typing import Dict, Iterable, List, Sequence

@@ -1,4 +1,5 @@
 """Find the files of a dataset, and read each as what it is for: gold, or a pool with hidden gold."""
+
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -19,9 +20,7 @@ GOLD = "pool_gold"
 _FILE_NAMES = {"labelled": ("labelled", "train")}
 
 
-def find_file(
-    source: Path, split: str, given: Optional[PathLike] = None
-) -> Optional[Path]:
+def find_file(source: Path, split: str, given: Optional[PathLike] = None) -> Optional[Path]:
     """Find the file of a split.
 
     source (Path): The folder of the dataset.
@@ -74,7 +73,7 @@ class Reader:
                 docs.append(doc)
         if counts["without_annotation"]:
             found = {"path": path, "n": counts["without_annotation"], "split": split}
-            warnings.warn(Warnings.JW601.format(**found))
+            warnings.warn(Warnings.JW601.format(**found), stacklevel=2)
         if not docs:
             raise self.empty_error(path, split)
         return docs
@@ -95,18 +94,14 @@ class Reader:
     def empty_error(self, path: Path, split: str) -> LLMJudgeError:
         """RETURNS (LLMJudgeError): The error about a file of which nothing is left, and why."""
         counts = {name: n for name, n in self.dropped[split].items() if n}
-        listed = ", ".join(
-            f"{n} {name.replace('_', ' ')}" for name, n in counts.items()
-        )
+        listed = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
         reason = f"dropped were {listed}" if listed else "it is empty"
         return LLMJudgeError(Errors.J617.format(path=path, split=split, reason=reason))
 
     def _read(self, path: Path, counts: Counter) -> Iterator[Doc]:
         return read_examples(path, self.nlp, misaligned=self.misaligned, counts=counts)
 
-    def _add_gold_rows(
-        self, docs: Iterable[Doc], path: Path, gold_path: Path
-    ) -> Iterator[Doc]:
+    def _add_gold_rows(self, docs: Iterable[Doc], path: Path, gold_path: Path) -> Iterator[Doc]:
         how = {"misaligned": self.misaligned, "counts": self.dropped["pool"]}
         pairs = _zip_exactly(docs, path, read_rows(gold_path), gold_path)
         for n, doc, (where, row) in pairs:
@@ -119,9 +114,7 @@ class Reader:
             annotate(doc, row, where, **how)
             yield doc
 
-    def _pair_with_gold(
-        self, docs: Iterable[Doc], path: Path, gold_path: Path
-    ) -> Iterator[Doc]:
+    def _pair_with_gold(self, docs: Iterable[Doc], path: Path, gold_path: Path) -> Iterator[Doc]:
         gold = self._read(gold_path, self.dropped["pool"])
         for n, doc, gold_doc in _zip_exactly(docs, path, gold, gold_path):
             if doc.text != gold_doc.text:
@@ -146,8 +139,6 @@ def _zip_exactly(
         raise _count_error(path, n, gold_path, n + n_left)
 
 
-def _count_error(
-    path: Path, n_pool: int, gold_path: Path, n_gold: int
-) -> LLMJudgeError:
+def _count_error(path: Path, n_pool: int, gold_path: Path, n_gold: int) -> LLMJudgeError:
     found = {"pool": path, "n_pool": n_pool, "gold": gold_path, "n_gold": n_gold}
     return LLMJudgeError(Errors.J619.format(**found))

@@ -3,6 +3,7 @@
 Labels are a sequence with one entry an item; None means that there is no label. The same goes for
 gold, of which a denoiser needs few: the items that nobody looked at are None.
 """
+
 import warnings
 from dataclasses import dataclass, field
 from math import inf
@@ -71,7 +72,9 @@ def check_positive(**settings: float) -> None:
     """RAISES (LLMJudgeError): J513 where a setting is no number over 0."""
     for name, value in settings.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < inf:
-            raise LLMJudgeError(Errors.J513.format(name=name, found=repr(value), expected="a number over 0"))
+            raise LLMJudgeError(
+                Errors.J513.format(name=name, found=repr(value), expected="a number over 0")
+            )
 
 
 def check_width(features: Any, width: int) -> np.ndarray:
@@ -97,9 +100,7 @@ def clean_labels(labels: Sequence[Optional[Label]], what: str) -> List[Optional[
     # -1.0 is the same in a column of floats
     refused = [i for i, label in enumerate(cleaned) if str(label) == "-1" or label == -1]
     if refused:
-        raise LLMJudgeError(
-            Errors.J503.format(n=len(refused), what=what, item=refused[0])
-        )
+        raise LLMJudgeError(Errors.J503.format(n=len(refused), what=what, item=refused[0]))
     return cleaned
 
 

@@ -1,4 +1,5 @@
 """Classifiers side by side that learn noisy labels, and the path that each item takes meanwhile."""
+
 from math import ceil
 from typing import Callable, List, NamedTuple, Tuple
 

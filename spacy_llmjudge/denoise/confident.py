@@ -1,4 +1,5 @@
 """Confident learning: drop the labels that a cross-fitted model contradicts, and learn again."""
+
 from typing import Any, Optional, Sequence
 
 import numpy as np
@@ -59,5 +60,9 @@ def prune_labels(
     def predict(new: Any) -> np.ndarray:
         return model(check_width(new, matrix.shape[1]))
 
-    report = {"method": "confident_learning", "pruned": int(wrong.sum()), "kept": int((~wrong).sum())}
+    report = {
+        "method": "confident_learning",
+        "pruned": int(wrong.sum()),
+        "kept": int((~wrong).sum()),
+    }
     return Denoised(decode(best, classes), probabilities, classes, predict, report)

@@ -1,4 +1,5 @@
 """Denoisers that learn candidate labels, one for each branch, and what they make of noisy labels."""
+
 from math import ceil
 from typing import Callable, List, NamedTuple, Optional, Protocol, Sequence
 
@@ -186,7 +187,9 @@ def fit_condition(trajectories: np.ndarray) -> Callable[[np.ndarray], np.ndarray
     bases: Optional[List[np.ndarray]] = None
     if kept < width:
         centred = trajectories - trajectories.mean(axis=0)
-        bases = [np.linalg.svd(centred[:, e], full_matrices=False)[2][:kept].T for e in range(epochs)]
+        bases = [
+            np.linalg.svd(centred[:, e], full_matrices=False)[2][:kept].T for e in range(epochs)
+        ]
 
     def flatten(paths: np.ndarray) -> np.ndarray:
         if bases is None:
@@ -228,7 +231,9 @@ def _batch_loss(
         target = target.to(noisy.device)
         step = torch.randint(0, STEPS, (len(part),), generator=rng).to(noisy.device)
         noised = add_noise(to_simplex(target, p.shape[1]), step, schedule, rng)
-        log = denoiser(noised, step, denoiser.item(inputs[branch][index]), noisy[index]).log_softmax(-1)
+        log = denoiser(
+            noised, step, denoiser.item(inputs[branch][index]), noisy[index]
+        ).log_softmax(-1)
         logs.append(log)
         fit = -(weight * log.gather(1, target[:, None])[:, 0]).sum()
         losses.append(fit if faithful and not warming else fit / weight.sum().clamp_min(1.0))
@@ -260,8 +265,17 @@ def _sharpen(
             drawn = torch.multinomial(torch.from_numpy(weights).float(), 1, generator=rng)[:, 0]
             start = to_simplex(drawn.to(noisy.device), weights.shape[1])
         logits = reverse(
-            denoiser, known, noisy[index], REVERSE_STEPS, STEPS, rng, start=start, scaled_time=not faithful
+            denoiser,
+            known,
+            noisy[index],
+            REVERSE_STEPS,
+            STEPS,
+            rng,
+            start=start,
+            scaled_time=not faithful,
         )
         # The published code adds the same guess once for each sample, which is one step of 1.
-        weights = strengthen(weights, logits.argmax(dim=-1).cpu().numpy(), 1 if faithful else SAMPLES)
+        weights = strengthen(
+            weights, logits.argmax(dim=-1).cpu().numpy(), 1 if faithful else SAMPLES
+        )
     return weights

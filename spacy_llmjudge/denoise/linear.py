@@ -1,4 +1,5 @@
 """Logistic regression over noisy labels, inside and outside of the folds that it was fitted on."""
+
 from typing import Any, Callable, Optional, Sequence
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Which labels to doubt, and what the neighbours of a doubtful item say instead."""
+
 from typing import Optional, Tuple, Union
 
 import numpy as np

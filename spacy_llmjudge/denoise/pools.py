@@ -5,6 +5,7 @@ theta+ (the positive share of the accepted pool), theta- (that of the rejected p
 They are estimated from gold that was drawn at random inside each pool. Gold that was balanced over
 the true classes gives other numbers: TPR / (TPR + FPR) is not theta+ unless half of all is positive.
 """
+
 from dataclasses import asdict, dataclass, field
 from math import sqrt
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -101,9 +102,7 @@ def _estimate(
         w = weights[inside]
         n = float(w.sum() ** 2 / (w**2).sum()) if inside.any() else 0.0
         share = float((w * gold[inside]).sum() / w.sum()) if inside.any() else 0.0
-        rates.append(
-            estimate_rate(share * n, n, centre=centre, strength=strength, level=level)
-        )
+        rates.append(estimate_rate(share * n, n, centre=centre, strength=strength, level=level))
     judged = accepted != MISSING
     share = float((accepted == 1).sum() / max(1, judged.sum()))
     prior = _combine(rates[0], rates[1], share, 1 - share)
@@ -147,10 +146,16 @@ def estimate_pools(
     weight = np.ones(len(verdicts)) if weights is None else np.asarray(weights, dtype=float)
     if weight.shape != verdicts.shape or not ((weight > 0) & np.isfinite(weight)).all():
         expected = f"a number over 0 for each of {len(verdicts)} items"
-        raise LLMJudgeError(Errors.J513.format(name="weights", found=f"of shape {weight.shape}, or holds others", expected=expected))
+        raise LLMJudgeError(
+            Errors.J513.format(
+                name="weights", found=f"of shape {weight.shape}, or holds others", expected=expected
+            )
+        )
     if labels is not None and len(labels) != len(verdicts):
         expected = f"one for each of {len(verdicts)} items"
-        raise LLMJudgeError(Errors.J513.format(name="labels", found=f"of length {len(labels)}", expected=expected))
+        raise LLMJudgeError(
+            Errors.J513.format(name="labels", found=f"of length {len(labels)}", expected=expected)
+        )
     for verdict, name in ((1, "accepted"), (0, "rejected")):
         if not (verdicts == verdict).any():
             raise LLMJudgeError(Errors.J506.format(pool=name, n=len(verdicts)))
@@ -163,7 +168,12 @@ def estimate_pools(
     names = np.array([str(label) for label in labels])
     by_label = {
         label: _estimate(
-            np.where(names == str(label), verdicts, MISSING), truth, weight, level, centres, strength
+            np.where(names == str(label), verdicts, MISSING),
+            truth,
+            weight,
+            level,
+            centres,
+            strength,
         )
         for label in sorted(set(labels), key=str)
     }

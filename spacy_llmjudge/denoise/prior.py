@@ -3,6 +3,7 @@
 An LLM that likes some labels too much gives a classifier the wrong prior. Where the LLM prefers a
 few labels and the classes can be told apart, putting the prior right is most of what can be had.
 """
+
 from dataclasses import asdict, replace
 from typing import Any, Dict, Optional, Sequence, Tuple
 
@@ -95,7 +96,9 @@ def rates_of(
     """Beta intervals around a prior, as if each gold item had been one draw from it."""
     mass = n_gold + 0.5 * len(classes)
     return {
-        label: replace(estimate_rate(0, 0, centre=float(p), strength=mass, level=level), n=float(n_gold))
+        label: replace(
+            estimate_rate(0, 0, centre=float(p), strength=mass, level=level), n=float(n_gold)
+        )
         for label, p in zip(classes, prior)
     }
 
@@ -150,9 +153,7 @@ def correct_prior(
     >>> correct_prior(x, noisy, gold).labels == ["a"] * 20 + ["b"] * 20
     True
     """
-    matrix, codes, truth, classes = prepare(
-        features, labels, gold, allow_missing=allow_missing
-    )
+    matrix, codes, truth, classes = prepare(features, labels, gold, allow_missing=allow_missing)
     n = len(classes)
     _, prior = confusion_of(codes, truth, n)
     noisy_prior = np.bincount(codes[codes != MISSING], minlength=n) + 0.5

@@ -5,6 +5,7 @@ neighbours of a doubtful item propose candidate labels; a diffusion model on the
 learns to undo the noise, and its own guesses sharpen the candidates (Ye et al. 2025, arXiv
 2505.19675). It needs no gold.
 """
+
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -111,7 +112,11 @@ def refine_sidyp(
     from .diffusion import train_denoisers
 
     check_counts(
-        branches=branches, epochs=epochs, hidden=hidden, neighbours=neighbours, diffusion_epochs=diffusion_epochs
+        branches=branches,
+        epochs=epochs,
+        hidden=hidden,
+        neighbours=neighbours,
+        diffusion_epochs=diffusion_epochs,
     )
     if leak is not None and not faithful:
         raise LLMJudgeError(
@@ -127,18 +132,32 @@ def refine_sidyp(
         rate = estimate_noise_rate(matrix, codes, n, groups, seed)
     if classifiers is None:
         classifiers = train_branches(
-            matrix, codes, n, branches=branches, epochs=epochs, hidden=hidden, faithful=faithful, seed=seed
+            matrix,
+            codes,
+            n,
+            branches=branches,
+            epochs=epochs,
+            hidden=hidden,
+            faithful=faithful,
+            seed=seed,
         )
     held_out = _check_leak(leak, classes, matrix.shape[1])
     priors = []
     for branch, path in enumerate(classifiers.trajectories):
-        centroids = None if held_out is None else _leak_centroids(classifiers, branch, codes, held_out, n)
+        centroids = (
+            None if held_out is None else _leak_centroids(classifiers, branch, codes, held_out, n)
+        )
         marked = mark_noisy(score_dynamics(path, codes, centroids), codes, rate)
         votes = ask_neighbours(matrix, codes, marked, n, neighbours)
         priors.append(Prior(*choose_candidates(votes, certain, dominant), marked))
     model = train_denoisers(
-        classifiers.trajectories, codes, priors, epochs=diffusion_epochs, dynamic=dynamic,
-        faithful=faithful, seed=seed,
+        classifiers.trajectories,
+        codes,
+        priors,
+        epochs=diffusion_epochs,
+        dynamic=dynamic,
+        faithful=faithful,
+        seed=seed,
     )
     if faithful:
         probabilities = model.predict(classifiers.probabilities, classifiers.trajectories)
@@ -218,7 +237,9 @@ def _leak_centroids(
     held_out: Tuple[np.ndarray, np.ndarray],
     n_classes: int,
 ) -> np.ndarray:
-    path = np.concatenate([classifiers.trajectories[branch], classifiers.apply(held_out[0])[1][branch]])
+    path = np.concatenate(
+        [classifiers.trajectories[branch], classifiers.apply(held_out[0])[1][branch]]
+    )
     return find_centroids(path, np.concatenate([codes, held_out[1]]), n_classes)
 
 

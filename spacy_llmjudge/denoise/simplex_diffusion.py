@@ -1,4 +1,5 @@
 """Diffusion on the label simplex: labels to points, noise onto them, and a network that takes it off."""
+
 from math import cos, pi
 from typing import Optional
 

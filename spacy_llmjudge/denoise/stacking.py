@@ -1,9 +1,19 @@
 """Stacking: a few gold labels decide how much to trust the noisy ones."""
+
 from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from .arrays import MISSING, Denoised, Label, check_features, check_positive, check_width, decode, prepare
+from .arrays import (
+    MISSING,
+    Denoised,
+    Label,
+    check_features,
+    check_positive,
+    check_width,
+    decode,
+    prepare,
+)
 from .linear import fit_linear, fit_scale, make_folds, out_of_fold
 
 # Noisy labels need a stronger penalty than gold: a model that can learn them by heart repeats them.
@@ -52,9 +62,7 @@ def stack(
     True
     """
     check_positive(trust=trust)
-    matrix, codes, truth, classes = prepare(
-        features, labels, gold, allow_missing=allow_missing
-    )
+    matrix, codes, truth, classes = prepare(features, labels, gold, allow_missing=allow_missing)
     n = len(classes)
     inside = out_of_fold(matrix, codes, n, NOISY_REGULARISATION, groups, n_folds, seed)
     noisy_model = fit_linear(matrix, codes, n, NOISY_REGULARISATION)

@@ -4,13 +4,23 @@ What a judge accepted and what it rejected are two sets without labels whose pos
 and theta- a small gold sample gives. A scorer that is fitted on their risk can be better than the
 verdicts that it learned from (Asano et al. 2025, arXiv 2502.12565; the risk: Lu et al. 2019, 2020).
 """
+
 import warnings
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError, Warnings
-from .arrays import MISSING, Denoised, Label, check_counts, check_positive, check_width, decode, prepare
+from .arrays import (
+    MISSING,
+    Denoised,
+    Label,
+    check_counts,
+    check_positive,
+    check_width,
+    decode,
+    prepare,
+)
 from .linear import make_folds
 from .pools import PoolStats, estimate_pools
 from .uu_risk import KINDS, Rates, fit_scorers, uu_coefficients
@@ -121,12 +131,17 @@ def refine_uu(
         # as they are returned: without evidence the verdicts stay
         relabelled = _choose(found) if carried[0] else current
         seen = (truth != MISSING) & (codes != MISSING)
-        before, after = (float(np.average(c[seen] != truth[seen], weights=weights[seen])) for c in (current, relabelled))
+        before, after = (
+            float(np.average(c[seen] != truth[seen], weights=weights[seen]))
+            for c in (current, relabelled)
+        )
         if done is not None and after > before:
             _drop(number, f"it is wrong on {after:.3f} of the gold, {before:.3f} before", history)
             break
         if after > before:
-            warnings.warn(Warnings.JW504.format(before=before, after=after, n=int(seen.sum())), stacklevel=2)
+            warnings.warn(
+                Warnings.JW504.format(before=before, after=after, n=int(seen.sum())), stacklevel=2
+            )
         done, current = found, relabelled
         history.append(_describe(stats, classes, positives, carried, before, after))
         if not carried[0]:

@@ -1,4 +1,5 @@
 """Many small scorers at once: one hidden layer each, fitted on the risk of two unlabelled pools."""
+
 from math import ceil
 from typing import TYPE_CHECKING, Callable, List, NamedTuple, Tuple
 
@@ -126,8 +127,19 @@ def fit_scorers(
     scale = fit_scale(features)
     items = torch.from_numpy(scale(features))
     parts = [
-        _fit_jobs(items, accepted[i : i + MAX_JOBS], train[i : i + MAX_JOBS], rates[i : i + MAX_JOBS],
-                  kind, gamma, hidden, epochs, batch, learning_rate, seed)
+        _fit_jobs(
+            items,
+            accepted[i : i + MAX_JOBS],
+            train[i : i + MAX_JOBS],
+            rates[i : i + MAX_JOBS],
+            kind,
+            gamma,
+            hidden,
+            epochs,
+            batch,
+            learning_rate,
+            seed,
+        )
         for i in range(0, len(accepted), MAX_JOBS)
     ]
 

@@ -3,6 +3,7 @@
 Gold tokens whose annotation is missing count neither for nor against a prediction that touches
 them, as in spaCy's scorer.
 """
+
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import numpy
@@ -19,9 +20,7 @@ TOLERANCE = 1e-9
 Key = Tuple[int, int, str]
 
 
-def evaluate_model(
-    nlp: Language, gold: Iterable[Doc], batch_size: int = 64
-) -> List[Doc]:
+def evaluate_model(nlp: Language, gold: Iterable[Doc], batch_size: int = 64) -> List[Doc]:
     """Predict the entities of documents, on the tokens of the gold, which stays as it is.
 
     nlp (Language): A pipeline that sets `doc.ents`.
@@ -57,9 +56,7 @@ def score_pair(gold: Sequence[Doc], predicted: Sequence[Doc]) -> Dict[str, Any]:
     for name in ("p", "r", "f"):
         ours, theirs = report["spacy"][name], report["seqeval"][name]
         if abs(ours - theirs) > TOLERANCE:
-            raise LLMJudgeError(
-                Errors.J701.format(name=name, spacy=ours, seqeval=theirs)
-            )
+            raise LLMJudgeError(Errors.J701.format(name=name, spacy=ours, seqeval=theirs))
     return report
 
 
@@ -143,9 +140,7 @@ def silver_quality(
     gold_labels: List[str] = []
     for doc in gold:
         if doc.has_annotation("ENT_IOB"):
-            gold_keys.setdefault(doc.text, []).append(
-                _in_characters(doc, entity_spans(doc))
-            )
+            gold_keys.setdefault(doc.text, []).append(_in_characters(doc, entity_spans(doc)))
             gold_labels += [ent.label_ for ent in doc.ents]
     found: List[Tuple[str, bool]] = []
     n_docs = without_gold = 0
@@ -158,9 +153,7 @@ def silver_quality(
         found += [(key[2], key in truth) for key in _in_characters(doc, get_spans(doc))]
     labels = sorted({label for label, _ in found} | set(gold_labels))
     per_type = {
-        label: _quality(
-            [right for l, right in found if l == label], gold_labels.count(label)
-        )
+        label: _quality([right for name, right in found if name == label], gold_labels.count(label))
         for label in labels
     }
     total = _quality([right for _, right in found], len(gold_labels))
@@ -222,9 +215,7 @@ def _read_row(row: Dict[str, float]) -> Dict[str, float]:
 
 
 def _in_characters(doc: Doc, keys: Iterable[Key]) -> Set[Key]:
-    return {
-        (doc[s].idx, doc[e - 1].idx + len(doc[e - 1]), label) for s, e, label in keys
-    }
+    return {(doc[s].idx, doc[e - 1].idx + len(doc[e - 1]), label) for s, e, label in keys}
 
 
 def _quality(right: Sequence[bool], n_gold: int) -> Dict[str, Any]:

@@ -4,6 +4,7 @@ All functions take the counts of documents, shape (documents, 3): true positives
 and false negatives (`scores.ner_counts`). The document is the unit that is drawn, because the
 entities of one document are not independent.
 """
+
 from typing import Any, Dict, Iterator
 
 import numpy

@@ -1,4 +1,5 @@
 """The summary of a round: for programs as JSON, for people as a table."""
+
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 

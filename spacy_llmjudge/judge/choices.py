@@ -1,4 +1,5 @@
 """From the characters of a reply that answers with letters, and their log-probabilities, to opinions."""
+
 import math
 import re
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
 """The component `llm_judge`: verdicts of an LLM on the candidates of any NER pipeline."""
+
 import warnings
 from collections import Counter
 from contextlib import closing
@@ -15,7 +16,7 @@ from spacy_llm.ty import validate_type_consistency
 
 from ..candidates import KEY, get_candidates, get_status, is_judged, register_extensions
 from ..errors import Errors, LLMJudgeError, Warnings
-from ..models.messages import Reply
+from ..transport.messages import Reply
 
 Action = Literal["annotate", "drop", "replace"]
 

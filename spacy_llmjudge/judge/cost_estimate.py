@@ -1,4 +1,5 @@
 """What a judge will cost, before it costs anything: requests, tokens, money, time, and the first prompt."""
+
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +7,9 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from spacy.tokens import Doc
 
-from ..models.ledger import LedgerModel
-from ..models.ledger_store import NANO
-from ..models.dry_run import plan_requests
+from ..ledger.model import LedgerModel
+from ..ledger.plan import plan_requests
+from ..ledger.store import NANO
 from .component import LLMJudge
 
 # A place where no ledger is: a model without one is planned as if its ledger were still to be made.

@@ -1,4 +1,5 @@
 """The labelled set as a judge sees it: which documents are shown, and what looked like an entity but is none."""
+
 import json
 import random
 import re

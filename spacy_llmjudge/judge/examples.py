@@ -1,4 +1,5 @@
 """Worked questions for the verifying task: right spans, and spans of the labelled set that are nearly right."""
+
 import random
 import re
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
@@ -59,9 +60,7 @@ def make_examples(
     return examples
 
 
-def _make_correct(
-    row: Demonstration, labelled: _Labelled, rng: random.Random
-) -> Optional[Example]:
+def _make_correct(row: Demonstration, labelled: _Labelled, rng: random.Random) -> Optional[Example]:
     if not row["entities"]:
         return None
     entity = rng.choice(row["entities"])
@@ -131,7 +130,11 @@ def _make_not_entity(
     likely = likely or sorted(free, key=len)[-3:]
     if not likely:
         return None
-    return {"span": rng.choice(likely), "label": rng.choice(list(labelled.labels)), "correction": None}
+    return {
+        "span": rng.choice(likely),
+        "label": rng.choice(list(labelled.labels)),
+        "correction": None,
+    }
 
 
 _MAKERS: Dict[str, Maker] = {

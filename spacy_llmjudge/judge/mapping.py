@@ -1,4 +1,5 @@
 """From the words of a reply to spans of the document: in order, on word edges, on token edges."""
+
 import re
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
 """Several opinions on one candidate become one verdict and one support."""
+
 from collections import Counter
 from dataclasses import dataclass
 from typing import Dict, Optional, Sequence, Tuple

@@ -1,4 +1,5 @@
 """What every judge task shares in asking: templates, task rules, and the block that holds the text."""
+
 import hashlib
 import hmac
 import json
@@ -93,7 +94,8 @@ def rules_by_label(rules: Sequence[Rule], labels: Sequence[str]) -> Dict[str, Li
     """
     unknown = sorted({label for label, _ in rules} - set(labels))
     if unknown:
-        warnings.warn(Warnings.JW202.format(unknown=", ".join(unknown), labels=", ".join(labels)))
-    return {
-        label: [text for rule_label, text in rules if rule_label == label] for label in labels
-    }
+        warnings.warn(
+            Warnings.JW202.format(unknown=", ".join(unknown), labels=", ".join(labels)),
+            stacklevel=2,
+        )
+    return {label: [text for rule_label, text in rules if rule_label == label] for label in labels}

@@ -1,4 +1,5 @@
 """From the characters of a reply to what it lists: strict about meaning, tolerant about wrapping."""
+
 import json
 import math
 from collections import Counter

@@ -1,4 +1,5 @@
 """From what an annotator's reply lists to verdicts on candidates, and to proposals of its own."""
+
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
@@ -64,9 +65,7 @@ def characters_of(doc: Doc, window: Window, candidate: Candidate) -> Tuple[int, 
     return doc[candidate.start].idx - offset, last.idx + len(last) - offset
 
 
-def set_answers(
-    doc: Doc, answers: Sequence[Answer], labels: Sequence[str], spans_key: str
-) -> None:
+def set_answers(doc: Doc, answers: Sequence[Answer], labels: Sequence[str], spans_key: str) -> None:
     """Write verdicts, supports, proposals and the status of a document.
 
     doc (Doc): The document; its entities are not touched.

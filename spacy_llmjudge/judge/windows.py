@@ -1,4 +1,5 @@
 """Long documents are judged in windows that overlap, and each token belongs to one of them."""
+
 from dataclasses import dataclass
 from typing import List
 
@@ -55,6 +56,4 @@ def make_windows(doc: Doc, size: int) -> List[Window]:
         shown.append((start, end))
         start = end - overlap
     cuts = [0] + [(b[0] + a[1]) // 2 for a, b in zip(shown, shown[1:])] + [len(doc)]
-    return [
-        Window(start, end, cuts[i], cuts[i + 1]) for i, (start, end) in enumerate(shown)
-    ]
+    return [Window(start, end, cuts[i], cuts[i + 1]) for i, (start, end) in enumerate(shown)]

@@ -1,4 +1,5 @@
 """Writing replies as a verifying task reads them: one line a question, with its own letters."""
+
 from dataclasses import dataclass
 from typing import Dict, Optional, Sequence
 
@@ -20,9 +21,7 @@ class Finding:
     correction: Optional[str] = None
 
 
-def write_answers(
-    findings: Sequence[Optional[Finding]], verdicts: Sequence[Dict[str, str]]
-) -> str:
+def write_answers(findings: Sequence[Optional[Finding]], verdicts: Sequence[Dict[str, str]]) -> str:
     """Write a reply.
 
     findings (Sequence[Optional[Finding]]): For every question; None leaves it without an answer.

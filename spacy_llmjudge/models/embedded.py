@@ -1,11 +1,12 @@
 """A judge without an LLM: a verifier over embeddings, fitted on the labelled set, offline, in seconds."""
+
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from ..storage import sha256_json
+from ..transport.messages import Prompt, Reply
 from .answers import Finding, write_answers
-from .messages import Prompt, Reply
 
 if TYPE_CHECKING:
     from .verifier import Verifier
@@ -39,8 +40,8 @@ class EmbeddedModel:
         self._encoder_name = encoder
         self._seed = seed
         self._encoder = None
-        self._verifiers: Dict[str, "Verifier"] = {}
-        self._last: Optional[Tuple[Any, "Verifier"]] = None
+        self._verifiers: Dict[str, Verifier] = {}
+        self._last: Optional[Tuple[Any, Verifier]] = None
 
     def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
         """Answer prompts.
@@ -51,7 +52,7 @@ class EmbeddedModel:
         nested = [list(of_doc) for of_doc in prompts]
         flat = [prompt for of_doc in nested for prompt in of_doc]
         replies: List[Reply] = [Reply("", state="abstained", reason="plain_prompt")] * len(flat)
-        groups: Dict[int, Tuple["Verifier", List[int]]] = {}
+        groups: Dict[int, Tuple[Verifier, List[int]]] = {}
         for i, prompt in enumerate(flat):
             if isinstance(prompt, Prompt):
                 verifier = self._get_verifier(prompt)
@@ -67,7 +68,7 @@ class EmbeddedModel:
     def _get_verifier(self, prompt: Prompt) -> "Verifier":
         if self._last is not None and self._last[0] is prompt.demonstrations:
             return self._last[1]
-        from .span_features import SpanEncoder
+        from ..encoders.span_features import SpanEncoder
         from .verifier import fit_verifier
 
         key = sha256_json([list(prompt.demonstrations), sorted(prompt.labels)])
@@ -102,9 +103,7 @@ def _answer(prompt: Prompt, probabilities: Dict[Candidate, float]) -> str:
     return write_answers(findings, prompt.verdicts)
 
 
-def find_verdict(
-    text: str, candidate: Candidate, probabilities: Dict[Candidate, float]
-) -> Finding:
+def find_verdict(text: str, candidate: Candidate, probabilities: Dict[Candidate, float]) -> Finding:
     """Choose the verdict on a candidate: the likeliest reading, if one is over LISTED.
 
     text (str): The text of the prompt.

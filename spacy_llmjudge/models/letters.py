@@ -3,6 +3,7 @@
 Only the numbers of the letters are kept while a reply is written. All positions of a reply times a large
 vocabulary would fill the memory.
 """
+
 import math
 import re
 from typing import Any, Dict, List, Optional, Sequence, Tuple

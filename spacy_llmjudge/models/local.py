@@ -4,6 +4,7 @@ For a prompt with options it returns exact probabilities: one forward pass, the 
 distribution over its whole vocabulary, nothing sampled and nothing cut at the most likely few. For a
 prompt with several questions it writes its reply out, and returns them at every letter that it says.
 """
+
 import inspect
 import threading
 import warnings
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Any, Deque, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError, Warnings
+from ..transport.messages import Prompt, Reply
 from .letters import LetterScores, decode, find_letter_tokens
-from .messages import Prompt, Reply
 
 _AHEAD = 8
 Job = Tuple[str, "Future[Reply]"]

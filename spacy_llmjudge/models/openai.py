@@ -3,14 +3,15 @@
 Nothing is asked before the first prompt: no network in the constructor, in `spacy.load` or in
 `to_disk`. The key is read from the environment when a request leaves.
 """
+
 import json
 import os
 import threading
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
-from .chat import ChatReplyError, error_of, load_strict, read_chat, read_usage
-from .credentials import (
+from ..transport.chat import ChatReplyError, error_of, load_strict, read_chat, read_usage
+from ..transport.credentials import (
     check_address,
     check_variable,
     known_secrets,
@@ -18,12 +19,12 @@ from .credentials import (
     redact,
     refuse_keys,
 )
-from .http import UNPROVED, Answer, Connections
-from .limits import Breaker, Limits
-from .messages import Prompt, Reply
-from .pool import answer_in_order
-from .retry import Attempt, RetryPolicy, as_reply, persist, read_hint
-from .tally import Tally
+from ..transport.http import UNPROVED, Answer, Connections
+from ..transport.limits import Breaker, Limits
+from ..transport.messages import Prompt, Reply
+from ..transport.retry import Attempt, RetryPolicy, as_reply, persist, read_hint
+from ..transport.tally import Tally
+from ..transport.workers import answer_in_order
 
 # 409 and 425 are what servers answer that are not ready yet; 529 is an overload without a standard.
 _TRANSIENT = (408, 409, 425, 429)

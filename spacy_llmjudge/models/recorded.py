@@ -1,4 +1,5 @@
 """Replies that an LLM gave before, from a file, found by the text they are about."""
+
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,8 +7,8 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import require_file
+from ..transport.messages import Reply
 from .answers import Finding, write_answers
-from .messages import Reply
 
 _VERDICTS = ("correct", "wrong_label", "wrong_boundary", "not_entity")
 
@@ -88,7 +89,7 @@ def read_replies(path: Path) -> Dict[str, Recording]:
     path (Path): The JSONL file.
     RETURNS (Dict[str, Recording]): By text, without white space around it.
     """
-    path = require_file(path, "It should hold recorded replies, one {\"text\", \"response\"} a line.")
+    path = require_file(path, 'It should hold recorded replies, one {"text", "response"} a line.')
     recordings: Dict[str, Recording] = {}
     with path.open(encoding="utf8") as file_:
         for number, line in enumerate(file_, 1):
@@ -97,7 +98,9 @@ def read_replies(path: Path) -> Dict[str, Recording]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise LLMJudgeError(Errors.J300.format(path=path, line=number, error=error)) from error
+                raise LLMJudgeError(
+                    Errors.J300.format(path=path, line=number, error=error)
+                ) from error
             missing = _missing_fields(row)
             if missing:
                 fields = ", ".join(missing)

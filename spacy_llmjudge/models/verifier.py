@@ -4,14 +4,15 @@ Positives are the entities of the labelled documents. Negatives are what a weak 
 the same entities with shifted boundaries, and chunks of words that nobody marked. The labels and
 "no entity" are the classes of one logistic regression, so that a wrong label is a negative too.
 """
+
 import random
 import re
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
+from ..encoders.span_features import Characters, EncodedText, SpanEncoder, span_features
 from ..errors import Errors, LLMJudgeError
-from .span_features import Characters, EncodedText, SpanEncoder, span_features
 
 NONE = ""
 MAX_CHUNK = 4

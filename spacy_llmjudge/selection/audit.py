@@ -4,6 +4,7 @@ Candidates of the pool are exchangeable with the rest of the pool by constructio
 is only where it was drawn from the same text. For this the sample must stay what was drawn: every row
 says which one of how many it is and carries a hash of what was drawn, and all of them are answered.
 """
+
 import json
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
@@ -68,9 +69,7 @@ def draw_audit(
     numbered = [
         {"row": i, "of": len(drawn), "frame": frame, **row} for i, row in enumerate(drawn, 1)
     ]
-    return [
-        {"id": _identify(row), **row, "context": _mark(row), "answer": ""} for row in numbered
-    ]
+    return [{"id": _identify(row), **row, "context": _mark(row), "answer": ""} for row in numbered]
 
 
 def export_audit(
@@ -165,9 +164,7 @@ def check_audit(rows: Sequence[Row], frame: str) -> None:
         _answer_of(row, rows)
 
 
-def truth_of(
-    audit: Sequence[Row], docs: Sequence[Doc], table: CandidateTable
-) -> np.ndarray:
+def truth_of(audit: Sequence[Row], docs: Sequence[Doc], table: CandidateTable) -> np.ndarray:
     """Find the candidates that were answered.
 
     audit (Sequence[Row]): Rows of `draw_audit`, answered.

@@ -1,4 +1,5 @@
 """Why nothing can be promised: what the manifests of annotated and judged documents say about that."""
+
 from typing import Any, Dict, List, Mapping, Sequence
 
 # Keys of a manifest's fingerprint.

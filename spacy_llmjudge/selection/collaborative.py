@@ -6,6 +6,7 @@ with the judge's support p and the student's confidence c, both smoothed with th
 candidates, and the weight w from the accuracies of the two. It only filters what the student
 predicted, and it promises nothing.
 """
+
 from dataclasses import dataclass
 from typing import Callable, Dict, Optional, Tuple
 
@@ -123,9 +124,7 @@ def fit_combination(
     return Combination(student, judge, 0.5 if weight is None else weight, support)
 
 
-def calibration_error(
-    probability: np.ndarray, correct: np.ndarray, n_bins: int = 10
-) -> float:
+def calibration_error(probability: np.ndarray, correct: np.ndarray, n_bins: int = 10) -> float:
     """The expected calibration error over bins of equal mass.
 
     probability (np.ndarray): (n,) probabilities.

@@ -1,4 +1,5 @@
 """Decide on candidates: fuse, resolve overlaps, accept. Arrays in, decisions out."""
+
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Optional
 
@@ -82,7 +83,10 @@ def decide(
     learned, score_both = None, getattr(selector, "score_both", None)
     if score_both is not None:
         both = score_both(pool, evidence, n_folds)
-        pool, evidence = pool.replace(probability=both.pool), evidence.replace(probability=both.evidence)
+        pool, evidence = (
+            pool.replace(probability=both.pool),
+            evidence.replace(probability=both.evidence),
+        )
         learned = both.report
     else:
         pool, evidence = scored(pool, False), scored(evidence, True)

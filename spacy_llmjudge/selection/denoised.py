@@ -15,6 +15,7 @@ folds (f, g): the weights of fold f come from candidates of every g under the de
 f nor g, and its own candidates get the mean over g of the same denoisers. Only whether the evidence
 carries a denoiser at all is one question to all of it.
 """
+
 import warnings
 from dataclasses import replace
 from itertools import combinations
@@ -91,8 +92,15 @@ def make_uu(
         from ..denoise.uu import refine_uu
 
         return refine_uu(
-            x, verdicts, gold, rounds=rounds, min_gap=min_gap, level=0.0, groups=groups,
-            n_folds=INNER_FOLDS, seed=seed,
+            x,
+            verdicts,
+            gold,
+            rounds=rounds,
+            min_gap=min_gap,
+            level=0.0,
+            groups=groups,
+            n_folds=INNER_FOLDS,
+            seed=seed,
         )
 
     def check(evidence: CandidateTable) -> None:
@@ -145,13 +153,30 @@ def make_sidyp(
         from ..denoise.sidyp import refine_sidyp
 
         return refine_sidyp(
-            x, verdicts, noise_rate=noise_rate, branches=branches, epochs=epochs, neighbours=neighbours,
-            groups=groups, seed=seed,
+            x,
+            verdicts,
+            noise_rate=noise_rate,
+            branches=branches,
+            epochs=epochs,
+            neighbours=neighbours,
+            groups=groups,
+            seed=seed,
         )
 
-    settings = {"noise_rate": noise_rate, "branches": branches, "epochs": epochs, "neighbours": neighbours}
+    settings = {
+        "noise_rate": noise_rate,
+        "branches": branches,
+        "epochs": epochs,
+        "neighbours": neighbours,
+    }
     return _make(
-        "llmjudge.SiDyP.v1", denoise, q, floor, vectors, {**settings, "seed": seed}, reads_gold=False
+        "llmjudge.SiDyP.v1",
+        denoise,
+        q,
+        floor,
+        vectors,
+        {**settings, "seed": seed},
+        reads_gold=False,
     )
 
 
@@ -179,8 +204,14 @@ def make_stacking(
         from ..denoise.stacking import stack
 
         return stack(
-            x, verdicts, gold, regularisation=regularisation, trust=trust, groups=groups,
-            n_folds=INNER_FOLDS, seed=seed,
+            x,
+            verdicts,
+            gold,
+            regularisation=regularisation,
+            trust=trust,
+            groups=groups,
+            n_folds=INNER_FOLDS,
+            seed=seed,
         )
 
     settings = {"regularisation": regularisation, "trust": trust, "seed": seed}
@@ -242,7 +273,11 @@ def score_denoised(
         items = join_tables(pool, evidence, n_folds)
         learned = learn(denoise, items, n_folds, reads_gold)
         scores, weights = combine(pool, evidence, items, learned, n_folds)
-        report = {"fallback": None, "weights": weights, "fits": len(_pairs(n_folds)) if reads_gold else 1}
+        report = {
+            "fallback": None,
+            "weights": weights,
+            "fits": len(_pairs(n_folds)) if reads_gold else 1,
+        }
         pools = estimate_verdicts(evidence).to_dict()
         report["pools"] = {key: value for key, value in pools.items() if key != "by_label"}
         return Scores(scores[: len(pool)], scores[len(pool) :], report)
@@ -264,7 +299,9 @@ def join_tables(pool: CandidateTable, evidence: CandidateTable, n_folds: int) ->
     tables = (pool, evidence)
     return Items(
         features=np.concatenate([table.features for table in tables]),
-        verdicts=[bool(v == CORRECT) if j else None for t in tables for v, j in zip(t.verdict, t.judged)],
+        verdicts=[
+            bool(v == CORRECT) if j else None for t in tables for v, j in zip(t.verdict, t.judged)
+        ],
         gold=[None] * len(pool) + [bool(c) for c in evidence.correct],
         texts=[table.texts[i] for table in tables for i in table.document],
         folds=np.concatenate([table.folds(n_folds) for table in tables]),
@@ -332,7 +369,9 @@ def combine(
         weights = maximise(design, evidence.correct[seen].astype("float64"), START, PRECISION)
         found.append(weights)
         fusion = fit_fusion(evidence.take(held_out != f))
-        own = np.concatenate([fusion.predict(pool.take(rows[:m])), fusion.predict(evidence.take(rows[m:]))])
+        own = np.concatenate(
+            [fusion.predict(pool.take(rows[:m])), fusion.predict(evidence.take(rows[m:]))]
+        )
         others = np.arange(n_folds) != f
         both = sigmoid(_design(own, learned[others][:, rows].mean(axis=0)) @ weights)
         out[rows] = np.where(judged[rows], both, own)

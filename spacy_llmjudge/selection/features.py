@@ -3,6 +3,7 @@
 Nothing here may tell the verdict: no support, no confidence (the judge's proposals have none), no
 source. A model of such features can be wrong where a judge is right, and right where it is wrong.
 """
+
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np

@@ -1,4 +1,5 @@
 """The files that a selection is made from, read and checked."""
+
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
@@ -73,7 +74,13 @@ def read_selection(
     floor = getattr(selector, "settings", {}).get("floor")
     shards = [[s["sha256"] for s in found["shards"]] for found in manifests]
     frame = sha256_json(
-        [shards, sha256_path(evidence_gold), loaded["selector"]["@llmjudge_selectors"], floor, vars(policy)]
+        [
+            shards,
+            sha256_path(evidence_gold),
+            loaded["selector"]["@llmjudge_selectors"],
+            floor,
+            vars(policy),
+        ]
     )
     return SelectionInputs(
         pool=list(read_docs(judged, vocab)),
@@ -125,7 +132,5 @@ def match_gold(docs: List[Doc], gold: List[Doc], path: Path) -> List[Doc]:
     by_text = {doc.text: doc for doc in gold}
     missing = [doc.text for doc in docs if doc.text not in by_text]
     if missing:
-        raise LLMJudgeError(
-            Errors.J803.format(path=path, n=len(missing), text=missing[0][:60])
-        )
+        raise LLMJudgeError(Errors.J803.format(path=path, n=len(missing), text=missing[0][:60]))
     return [by_text[doc.text] for doc in docs]

@@ -6,6 +6,7 @@ fitted on held-out candidates by maximum likelihood with a Gaussian prior around
 equal pool of both, and weights that are never negative. The intercept takes away a judge's
 yes-bias, which no temperature can.
 """
+
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -58,16 +59,9 @@ class Fusion:
     def support(self, table: CandidateTable) -> np.ndarray:
         """RETURNS (np.ndarray): (n,) the judge's support with its gaps filled by the rate of the
         verdict; nan where no judge answered."""
-        default = [
-            RATE_AGREED if verdict == "correct" else RATE_REFUSED
-            for verdict in VERDICTS
-        ]
-        rates = np.array(
-            [self.rates.get(name, rate) for name, rate in zip(VERDICTS, default)]
-        )
-        filled = np.where(
-            np.isnan(table.support), rates[table.verdict], table.support
-        )
+        default = [RATE_AGREED if verdict == "correct" else RATE_REFUSED for verdict in VERDICTS]
+        rates = np.array([self.rates.get(name, rate) for name, rate in zip(VERDICTS, default)])
+        filled = np.where(np.isnan(table.support), rates[table.verdict], table.support)
         filled = np.clip(filled, LEAST_SUPPORT, 1 - LEAST_SUPPORT)
         return np.where(table.judged, filled, np.nan)
 
@@ -117,17 +111,13 @@ def fit_fusion(table: Optional[CandidateTable]) -> Fusion:
         return Fusion()
     table = table.take(table.judged)
     correct = table.correct
-    fusion = Fusion(
-        n=len(table), n_correct=int(correct.sum()), rates=_verdict_rates(table)
-    )
+    fusion = Fusion(n=len(table), n_correct=int(correct.sum()), rates=_verdict_rates(table))
     if len(table) < MIN_FIT or min(correct.sum(), (~correct).sum()) < MIN_CLASS:
         return _fall_back(table, fusion)
     design, start, precision = _design(table, fusion)
     # Sums of the same numbers in another order differ in their last digits: sort the rows.
     order = np.lexsort(np.column_stack([design, correct]).T)
-    fitted = maximise(
-        design[order], correct[order].astype("float64"), start, precision
-    )
+    fitted = maximise(design[order], correct[order].astype("float64"), start, precision)
     fitted = np.round(fitted, DECIMALS).tolist()
     return Fusion(
         mode="fitted",
@@ -223,14 +213,10 @@ def _fall_back(table: CandidateTable, fusion: Fusion) -> Fusion:
         return round(log_loss(candidate.predict(table), table.correct), DECIMALS)
 
     mode = min(("equal", "judge", "student"), key=loss)
-    return Fusion(
-        mode=mode, n=fusion.n, n_correct=fusion.n_correct, rates=fusion.rates
-    )
+    return Fusion(mode=mode, n=fusion.n, n_correct=fusion.n_correct, rates=fusion.rates)
 
 
-def _design(
-    table: CandidateTable, fusion: Fusion
-) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _design(table: CandidateTable, fusion: Fusion) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     columns = [
         logit(clip_student(table)),
         logit(fusion.support(table)),
@@ -240,9 +226,7 @@ def _design(
     columns += [table.label == code for code in range(len(table.labels))]
     start = np.array([0.5, 0.5, 0.0, 0.0] + [0.0] * len(table.labels))
     precision = np.array(
-        [PRECISION_WEIGHT] * 2
-        + [PRECISION_INTERCEPT] * 2
-        + [PRECISION_LABEL] * len(table.labels)
+        [PRECISION_WEIGHT] * 2 + [PRECISION_INTERCEPT] * 2 + [PRECISION_LABEL] * len(table.labels)
     )
     return np.column_stack(columns).astype("float64"), start, precision
 
@@ -257,9 +241,7 @@ def maximise(
     for free_weights in product((True, False), repeat=2):
         free = np.array(list(free_weights) + [True] * (len(prior) - 2))
         beta = np.where(free, prior, 0.0)
-        beta[free] = _newton(
-            design[:, free], correct, prior[free], precision[free], beta[free]
-        )
+        beta[free] = _newton(design[:, free], correct, prior[free], precision[free], beta[free])
         if (beta[:2] >= 0).all():
             if free.all():
                 return beta

@@ -3,6 +3,7 @@
 Held-out candidates have a score and are right or wrong; pool candidates have a score only. Higher
 scores are surer. Nothing here may be given scores that were fitted on the same held-out candidates.
 """
+
 import math
 from typing import Optional
 
@@ -23,9 +24,7 @@ def counts_above(scores: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     return len(scores) - np.searchsorted(np.sort(scores), cuts, side="left")
 
 
-def conformal_cut(
-    pool: np.ndarray, wrong: np.ndarray, n: int, q: float
-) -> Optional[float]:
+def conformal_cut(pool: np.ndarray, wrong: np.ndarray, n: int, q: float) -> Optional[float]:
     """The lowest cut whose expected share of wrong among what passes is at most q.
 
     Conformal selection (Jin and Candes 2023, Algorithm 1 with the p-values of a binary outcome) in its
@@ -54,9 +53,7 @@ def conformal_cut(
     return float(passing[0]) if len(passing) else None
 
 
-def conformal_needed(
-    pool: np.ndarray, wrong: np.ndarray, n: int, q: float
-) -> Optional[int]:
+def conformal_needed(pool: np.ndarray, wrong: np.ndarray, n: int, q: float) -> Optional[int]:
     """How many held-out candidates conformal selection would need, were the rest as those seen.
 
     With the share F of the pool and the share r of the held-out candidates that are wrong and over a

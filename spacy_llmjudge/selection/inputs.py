@@ -1,4 +1,5 @@
 """What a selector may see, from the pool and the held-out documents alike."""
+
 from dataclasses import dataclass, replace
 from typing import Callable, List, Sequence
 

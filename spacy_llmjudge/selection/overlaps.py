@@ -1,4 +1,5 @@
 """At most one candidate a token: weighted interval choice."""
+
 from bisect import bisect_left
 from typing import List, Tuple
 
@@ -25,17 +26,11 @@ def resolve_overlaps(table: CandidateTable) -> np.ndarray:
         return np.zeros(0, dtype=bool)
     weight = -np.log1p(-np.clip(table.probability, 0.0, MAX_PROBABILITY))
     order = np.lexsort((table.label, -weight, -table.end, table.start, table.document))
-    document, start, end = (
-        column[order] for column in (table.document, table.start, table.end)
-    )
+    document, start, end = (column[order] for column in (table.document, table.start, table.end))
     weight = weight[order]
     # Of several labels on the same tokens only the heaviest can be chosen: it comes first.
     first = np.ones(len(order), dtype=bool)
-    first[1:] = (
-        (document[1:] != document[:-1])
-        | (start[1:] != start[:-1])
-        | (end[1:] != end[:-1])
-    )
+    first[1:] = (document[1:] != document[:-1]) | (start[1:] != start[:-1]) | (end[1:] != end[:-1])
     order, document, start, end, weight = (
         column[first] for column in (order, document, start, end, weight)
     )
@@ -50,9 +45,7 @@ def resolve_overlaps(table: CandidateTable) -> np.ndarray:
     return chosen
 
 
-def _component_starts(
-    document: np.ndarray, start: np.ndarray, end: np.ndarray
-) -> np.ndarray:
+def _component_starts(document: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     # Lay all documents on one line, so that one running maximum finds where nothing reaches over.
     stride = int(end.max()) + 1
     reach = np.maximum.accumulate(document * stride + end)

@@ -1,4 +1,5 @@
 """What a selection came to, for people and programs."""
+
 from typing import Any, Callable, Dict, Optional
 
 import numpy as np
@@ -34,8 +35,7 @@ def make_report(
         "promise": selection.promise,
         "cut": selection.cut,
         "decisions": {
-            name: int((decisions.decision == code).sum())
-            for code, name in enumerate(DECISIONS)
+            name: int((decisions.decision == code).sum()) for code, name in enumerate(DECISIONS)
         },
         "candidates": {
             "pool": len(pool),

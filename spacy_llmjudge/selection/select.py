@@ -1,4 +1,5 @@
 """Selection: decide on the candidates of the pool, and make silver."""
+
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
@@ -97,9 +98,7 @@ def _refused_documents(pool: CandidateTable, decisions: Decisions) -> Set[int]:
     return refused
 
 
-def _write_decisions(
-    docs: Sequence[Doc], table: CandidateTable, decisions: Decisions
-) -> None:
+def _write_decisions(docs: Sequence[Doc], table: CandidateTable, decisions: Decisions) -> None:
     decided = {
         (int(document), int(start), int(end), table.labels[label]): (p, DECISIONS[code])
         for document, start, end, label, p, code in zip(

@@ -11,6 +11,7 @@ The floor of Conformal and Certified is fixed beforehand and cuts pool and evide
 is promised holds for what lies over it: a span that is more likely wrong than right teaches nothing,
 even where a generous q has room for it.
 """
+
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Optional, Tuple
 
@@ -116,9 +117,7 @@ def make_threshold(cut: float = 0.9) -> Selector:
     )
 
 
-def make_conformal(
-    q: float = 0.1, weighted: bool = False, floor: float = 0.5
-) -> Selector:
+def make_conformal(q: float = 0.1, weighted: bool = False, floor: float = 0.5) -> Selector:
     """Keep the expected share of wrong among the accepted candidates at q or under it.
 
     q (float): The share.
@@ -277,13 +276,13 @@ def _refuse_certified(
     needed = certified_sample(pool, sample.probability, ~sample.correct, q, delta)
     errors = int((~sample.correct).sum())
     aim = f"q = {q:g} at delta = {delta:g}"
-    return _refuse(
-        len(sample), errors, aim, "candidates (one a document)", needed
-    )
+    return _refuse(len(sample), errors, aim, "candidates (one a document)", needed)
 
 
 def _nothing_over(floor: float) -> str:
-    return f"Nothing is accepted: the pool has no candidate with a probability of {floor:g} or more."
+    return (
+        f"Nothing is accepted: the pool has no candidate with a probability of {floor:g} or more."
+    )
 
 
 def _refuse(
@@ -312,9 +311,7 @@ def state(
 ) -> Selection:
     """Put claim and rule into one sentence; where the evidence has a caveat the claim is not made."""
     if not evidence.caveat:
-        statement = (
-            f"{claim}, if these and the pool are random samples of the same text: {rule}"
-        )
+        statement = f"{claim}, if these and the pool are random samples of the same text: {rule}"
     else:
         promise = {**promise, "kind": None}
         statement = f"No promise, because {evidence.caveat}: the rule accepts {rule}"
@@ -331,9 +328,7 @@ def count(evidence: CandidateTable, cut: Optional[float]) -> Dict[str, Any]:
     return seen
 
 
-def make_promise(
-    kind: Optional[str], seen: Dict[str, Any], pool: CandidateTable
-) -> Dict[str, Any]:
+def make_promise(kind: Optional[str], seen: Dict[str, Any], pool: CandidateTable) -> Dict[str, Any]:
     """The promise for programs: its kind, the size of the pool and what was held out."""
     return {"kind": kind, "pool": len(pool), **seen}
 
@@ -350,7 +345,9 @@ def observe(seen: Dict[str, Any]) -> str:
     held_out = f"Held out: {seen['n']} candidates, {seen['errors']} of them wrong"
     if seen["cut"] is None:
         return f"{held_out}."
-    return f"{held_out}; {seen['n_over_cut']} over the cut, {seen['errors_over_cut']} of them wrong."
+    return (
+        f"{held_out}; {seen['n_over_cut']} over the cut, {seen['errors_over_cut']} of them wrong."
+    )
 
 
 def check_share(name: str, value: float) -> None:

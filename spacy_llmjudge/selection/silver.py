@@ -4,6 +4,7 @@ What is accepted becomes an entity, what is doubtful becomes missing (the parser
 gradient there), and the rest is outside. Never accepted spans with everything else missing: a model
 that is trained on that sees entities everywhere.
 """
+
 from dataclasses import dataclass, fields
 from typing import Any, List, Optional, Sequence, Set, Tuple
 
@@ -58,11 +59,19 @@ class SilverPolicy:
         for setting in fields(self):
             value: Any = getattr(self, setting.name)
             if isinstance(setting.default, float):
-                good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+                good = (
+                    isinstance(value, (int, float))
+                    and not isinstance(value, bool)
+                    and 0 <= value <= 1
+                )
             else:
                 good = isinstance(value, bool) or value is None is setting.default
             if not good:
-                expected = "a number from 0 to 1" if isinstance(setting.default, float) else "true or false"
+                expected = (
+                    "a number from 0 to 1"
+                    if isinstance(setting.default, float)
+                    else "true or false"
+                )
                 raise LLMJudgeError(
                     Errors.J407.format(name=setting.name, value=value, expected=expected)
                 )
@@ -107,9 +116,7 @@ def make_silver(
     return silver
 
 
-def usable_candidates(
-    candidates: Sequence[Candidate], policy: SilverPolicy
-) -> List[Candidate]:
+def usable_candidates(candidates: Sequence[Candidate], policy: SilverPolicy) -> List[Candidate]:
     """Leave out what the policy does not use of what only the judge saw.
 
     candidates (Sequence[Candidate]): The candidates of one document.
@@ -121,9 +128,7 @@ def usable_candidates(
     def is_used(candidate: Candidate) -> bool:
         if candidate.source != "judge":
             return True
-        overlaps = any(
-            candidate.start < c.end and c.start < candidate.end for c in student
-        )
+        overlaps = any(candidate.start < c.end and c.start < candidate.end for c in student)
         return policy.corrections if overlaps else policy.proposals
 
     return [c for c in candidates if is_used(c)]
@@ -166,15 +171,11 @@ def _is_negative(candidate: Candidate) -> bool:
     )
 
 
-def _informative_negatives(
-    candidates: Sequence[Candidate], missing: Set[int]
-) -> List[Candidate]:
+def _informative_negatives(candidates: Sequence[Candidate], missing: Set[int]) -> List[Candidate]:
     """Where every token of a span is known, the span is wrong already; and one that is an entity
     as well as incorrect is an error to spaCy (E868), so none may be known to be an entity."""
     return [
-        c
-        for c in candidates
-        if _is_negative(c) and missing.intersection(range(c.start, c.end))
+        c for c in candidates if _is_negative(c) and missing.intersection(range(c.start, c.end))
     ]
 
 

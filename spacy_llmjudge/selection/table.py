@@ -1,4 +1,5 @@
 """Candidates of many documents as columns, in an order that the order of the documents cannot change."""
+
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -61,9 +62,7 @@ class CandidateTable:
         """RETURNS (CandidateTable): Some of the rows, given as a mask or as indices."""
         names = _COLUMNS + ("correct", "probability", "features")
         columns = {name: getattr(self, name) for name in names}
-        return replace(
-            self, **{k: None if v is None else v[rows] for k, v in columns.items()}
-        )
+        return replace(self, **{k: None if v is None else v[rows] for k, v in columns.items()})
 
     def replace(self, **changes: Any) -> "CandidateTable":
         return replace(self, **changes)
@@ -87,9 +86,7 @@ class CandidateTable:
     def hide_judge(self) -> "CandidateTable":
         """RETURNS (CandidateTable): What would be there had nobody asked the judge."""
         own = self.take(~self.proposed)
-        return own.replace(
-            verdict=np.full(len(own), UNJUDGED), support=np.full(len(own), np.nan)
-        )
+        return own.replace(verdict=np.full(len(own), UNJUDGED), support=np.full(len(own), np.nan))
 
     @property
     def answered(self) -> np.ndarray:
@@ -173,9 +170,7 @@ def table_from_docs(
     )
 
 
-def document_order(
-    docs: Sequence[Doc], found: Sequence[Sequence[Candidate]]
-) -> List[int]:
+def document_order(docs: Sequence[Doc], found: Sequence[Sequence[Candidate]]) -> List[int]:
     """Order documents by what they are, not by where they came: by the hash of their text, then,
     for duplicates, by all that is known of them.
 

@@ -4,6 +4,7 @@ A document's labels are `doc.cats`, 1.0 or 0.0 for every label of the task (`tex
 else); an empty `doc.cats` says that nobody knows. What is known beside them is kept in the candidate
 group: a candidate for each label that was said, over the whole document.
 """
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
@@ -172,7 +173,10 @@ def set_refined(
     rows = zip(task.labels, np.asarray(probabilities, dtype=float))
     set_candidates(
         doc,
-        [Candidate(0, len(doc), x, probability=round(float(p), 6), decision=decision) for x, p in rows],
+        [
+            Candidate(0, len(doc), x, probability=round(float(p), 6), decision=decision)
+            for x, p in rows
+        ],
     )
 
 

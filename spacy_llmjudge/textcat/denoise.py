@@ -1,4 +1,5 @@
 """Any denoiser on the labels of documents: an exclusive task as it is, any other label by label."""
+
 import warnings
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
@@ -61,7 +62,13 @@ def keep_labels(features: Any, labels: Sequence[Any]) -> Denoised:
 
 
 def learn_gold(
-    features: Any, labels: Sequence[Any], gold: Sequence[Any], *, seed: int = 0, groups: Any = None, **settings: Any
+    features: Any,
+    labels: Sequence[Any],
+    gold: Sequence[Any],
+    *,
+    seed: int = 0,
+    groups: Any = None,
+    **settings: Any,
 ) -> Denoised:
     """The baseline "gold": a classifier that is trained on the gold alone and never hears of the LLM.
 
@@ -152,7 +159,9 @@ def refine_texts(
         return refine(method, features, noisy, gold, task, settings)
 
 
-def _check_gold(noisy: Sequence[Choice], gold: Sequence[Choice], task: Task, allow_missing: bool) -> None:
+def _check_gold(
+    noisy: Sequence[Choice], gold: Sequence[Choice], task: Task, allow_missing: bool
+) -> None:
     said = {x for choice in noisy for x in choice or ()}
     seen = {x for choice in gold for x in choice or ()}
     lacking = [label for label in task.labels if label in said - seen]
@@ -229,10 +238,18 @@ def _refine_each(
                 found = _keep_verdicts(verdicts, str(error))
         columns.append((found, np.array([x is True for x in found.labels])))
         report["by_label"][label] = found.report
-    missing = np.array([choice is None for choice in noisy]) if method == "none" else np.zeros(len(noisy), bool)
+    missing = (
+        np.array([choice is None for choice in noisy])
+        if method == "none"
+        else np.zeros(len(noisy), bool)
+    )
 
     def positive(found: Denoised, probabilities: np.ndarray) -> np.ndarray:
-        return probabilities[:, found.classes.index(True)] if True in found.classes else np.zeros(len(probabilities))
+        return (
+            probabilities[:, found.classes.index(True)]
+            if True in found.classes
+            else np.zeros(len(probabilities))
+        )
 
     def predict(new: np.ndarray) -> np.ndarray:
         return np.stack([positive(found, found.predict(new)) for found, _ in columns], axis=1)

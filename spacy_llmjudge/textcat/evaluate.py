@@ -1,4 +1,5 @@
 """Score labels of the pool, predictions for the test set, and students; and the closing table."""
+
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -7,7 +8,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..errors import Errors, LLMJudgeError
-from ..rounds import load_student
+from ..steps.rounds import load_student
 from ..storage import PathLike, read_docs, read_json, require_file, write_json
 from .data import HINT, Choice, Task, get_choice, read_parallel, read_task, to_matrix
 from .scores import METRICS, UNANSWERED, bootstrap_scores, score_matrices
@@ -107,7 +108,9 @@ def predict_texts(model: str, docs: Sequence[Doc], task: Task, gpu_id: int = -1)
     UNANSWERED in the row of a document for which it gives none."""
     nlp = load_student(model, gpu_id)
     if not any(nlp.get_pipe_meta(name).factory.startswith("textcat") for name in nlp.pipe_names):
-        raise LLMJudgeError(Errors.J919.format(path=model, found=", ".join(nlp.pipe_names) or "nothing"))
+        raise LLMJudgeError(
+            Errors.J919.format(path=model, found=", ".join(nlp.pipe_names) or "nothing")
+        )
     copies = [nlp.make_doc(doc.text) for doc in docs]
     return _answers([get_choice(doc, task) for doc in nlp.pipe(copies)], task)
 
@@ -151,7 +154,9 @@ def _score_pool(
             **score_matrices(gold, matrix),
             "documents": len(kept),
             "labelled": int(labelled.sum()),
-            "wrong_share": float((gold != matrix).any(axis=1)[labelled].mean()) if labelled.any() else None,
+            "wrong_share": float((gold != matrix).any(axis=1)[labelled].mean())
+            if labelled.any()
+            else None,
         }
     return scores
 

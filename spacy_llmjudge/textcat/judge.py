@@ -3,6 +3,7 @@
 Both give the same files: `doc.cats` is what it said, empty where it gave no usable answer, and the
 candidate group holds how sure it said it was.
 """
+
 from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
@@ -12,7 +13,7 @@ from spacy.tokens import Doc
 from ..candidates import count_statuses
 from ..corpora.rows import read_rows, require_string
 from ..errors import Errors, LLMJudgeError
-from ..rounds import hash_paths, is_asked
+from ..steps.rounds import hash_paths, is_asked
 from ..storage import PathLike, process_shards, read_docs, require_file, sha256_bytes, sha256_path
 from .data import HINT, LABELS, Choice, Task, read_task, set_judged
 from .rows import read_choice, require_column

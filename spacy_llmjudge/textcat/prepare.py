@@ -3,6 +3,7 @@
 `pool.spacy` without labels, `evidence.spacy` (the gold of a random sample of the pool), `test.spacy`,
 `pool_gold.spacy` (what else is known of the pool, for measuring only) and `labels.json`.
 """
+
 import random
 from collections import Counter
 from pathlib import Path

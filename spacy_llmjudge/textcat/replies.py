@@ -1,10 +1,13 @@
 """Ask spacy-llm's own `spacy.TextCat.v3` for a confidence: a template for it, and a parser of the reply."""
+
 import re
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
 TEMPLATES = Path(__file__).parent / "templates"
-_ANSWER = re.compile(r"^\W*(?P<label>.+?)\W+(?P<number>\d{1,3}(?:\.\d+)?)\s*(?P<percent>%?)\W*$", re.DOTALL)
+_ANSWER = re.compile(
+    r"^\W*(?P<label>.+?)\W+(?P<number>\d{1,3}(?:\.\d+)?)\s*(?P<percent>%?)\W*$", re.DOTALL
+)
 
 
 def make_confident_template() -> str:
@@ -49,7 +52,10 @@ def parse_reply(task: Any, response: str) -> Dict[str, float]:
         label, value = _find_label(task, line), 1.0
         found = None if label else _ANSWER.match(line)
         if found is not None:
-            label, value = _find_label(task, found["label"]), _read_share(found["number"], found["percent"])
+            label, value = (
+                _find_label(task, found["label"]),
+                _read_share(found["number"], found["percent"]),
+            )
         if label is not None and value <= 1:
             named[label] = value
     if not named or (task.exclusive_classes and len(named) > 1):

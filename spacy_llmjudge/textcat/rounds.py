@@ -1,5 +1,6 @@
 """A round of self-training for text classification: students say what they think of the pool, their
 word is fused with the LLM's on the gold evidence, and what is sure enough trains the next student."""
+
 import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
@@ -9,10 +10,20 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..errors import Errors, LLMJudgeError
-from ..rounds import load_student
 from ..selection.guarantees import conformal_cut, conformal_needed
+from ..steps.rounds import load_student
 from ..storage import PathLike, fold_of, read_docs, require_file, write_docs, write_json
-from .data import HINT, Task, get_choice, read_cats, read_task, set_refined, to_choices, to_matrix, write_task
+from .data import (
+    HINT,
+    Task,
+    get_choice,
+    read_cats,
+    read_task,
+    set_refined,
+    to_choices,
+    to_matrix,
+    write_task,
+)
 from .steps import REPORT, Pool, train_texts
 
 
@@ -147,7 +158,11 @@ def _state(report: Dict[str, Any]) -> str:
     n, q, wrong = report["evidence"], report["q"], report["wrong"]
     seen = f"{wrong} of {n} documents of evidence were labelled wrong"
     if report["cut"] is None:
-        more = f"; about {report['needed']} would, were the rest as those seen" if report["needed"] else ""
+        more = (
+            f"; about {report['needed']} would, were the rest as those seen"
+            if report["needed"]
+            else ""
+        )
         return (
             f"No promise: {n} documents of evidence carry no cut for q = {q} ({seen}){more}. "
             f"All {report['documents']} documents are kept."

@@ -1,4 +1,5 @@
 """Read texts with one label or a list of labels from JSONL."""
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
@@ -45,7 +46,9 @@ def read_source(
 
 def _walk(path: Path, split: str) -> Iterator[Tuple[str, str, Dict[str, Any]]]:
     if path.is_dir():
-        require_file(path / "pool.jsonl", "It should hold the texts to label, one JSON object a line.")
+        require_file(
+            path / "pool.jsonl", "It should hold the texts to label, one JSON object a line."
+        )
         for name in SPLITS:
             if (path / f"{name}.jsonl").exists():
                 yield from ((name, where, row) for where, row in read_rows(path / f"{name}.jsonl"))

@@ -4,6 +4,7 @@ Gold and predictions are matrices of bool, shape (documents, labels): one True i
 exclusive task, any number in the other kind. A document is right where its whole row is; one without an
 answer never is, even where no label is right.
 """
+
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 import numpy as np
@@ -102,7 +103,9 @@ def _draws(n: int, n_labels: int, n_resamples: int, seed: int) -> Iterator[np.nd
     rng = np.random.default_rng(seed)
     size = max(1, _BLOCK_CELLS // max(1, n, 3 * n_labels))
     for start in range(0, n_resamples, size):
-        yield rng.multinomial(n, np.full(n, 1 / n), size=min(size, n_resamples - start)).astype(float)
+        yield rng.multinomial(n, np.full(n, 1 / n), size=min(size, n_resamples - start)).astype(
+            float
+        )
 
 
 def _check(gold: np.ndarray, predicted: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,5 @@
 """The steps of a text classification run, from files to files: denoise, gather what to train on, train."""
+
 import shutil
 import time
 import warnings
@@ -11,6 +12,7 @@ from spacy.vocab import Vocab
 
 from ..candidates import copy_tokens
 from ..corpora.duplicates import normalise, texts_of
+from ..encoders.doc_vectors import read_features
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..storage import PathLike, read_docs, require_file, sha256_json, write_docs, write_json
 from .data import (
@@ -28,7 +30,6 @@ from .data import (
     to_choices,
 )
 from .denoise import OTHERS_MAY_DO, Refined, make_scores, refine_texts
-from .features import read_features
 
 REPORT = "report.json"
 
@@ -166,7 +167,9 @@ def denoise_texts(
         write_docs(folder / "pool.spacy", pool.docs)
         if test is not None:
             write_docs(folder / "test.spacy", _predict(refined, *test, pool.task))
-        reports[name or method] = report = _describe(method, pool, refined, time.perf_counter() - start)
+        reports[name or method] = report = _describe(
+            method, pool, refined, time.perf_counter() - start
+        )
         write_json(folder / REPORT, report)
         if progress is not None:
             progress(1)
@@ -201,7 +204,9 @@ def _describe(method: str, pool: Pool, refined: Refined, seconds: float) -> Dict
         "without_llm_label": len(pool.docs) - len(judged),
         "labelled": int(refined.known.sum()),
         "changed": changed,
-        "labels": {x: int(n) for x, n in zip(task.labels, refined.chosen[refined.known].sum(axis=0))},
+        "labels": {
+            x: int(n) for x, n in zip(task.labels, refined.chosen[refined.known].sum(axis=0))
+        },
         "details": refined.report,
         "seconds": round(seconds, 2),
     }

@@ -1,4 +1,5 @@
 """An Adam whose head learns faster than its encoder."""
+
 from typing import Any, Sequence, Tuple
 
 from thinc.optimizers import FloatOrSeq, Optimizer
@@ -19,9 +20,7 @@ class HeadScaledOptimizer(Optimizer):
         self.head_scale = head_scale
         self.frozen = tuple(frozen)
 
-    def __call__(
-        self, key: Tuple[int, str], weights, gradient, *, lr_scale: float = 1.0
-    ):
+    def __call__(self, key: Tuple[int, str], weights, gradient, *, lr_scale: float = 1.0):
         name = str(key[1])
         if "." in name and any(part in name for part in self.frozen):
             gradient *= 0

@@ -1,4 +1,5 @@
 """Make a plain spaCy package of a student: a wheel that needs neither this project nor an LLM."""
+
 import subprocess
 import sys
 import tempfile

@@ -1,4 +1,5 @@
 """A corpus reader that mixes gold and silver documents in fixed shares."""
+
 import random
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, List, Optional, Tuple
@@ -39,9 +40,7 @@ class _ExampleMaker:
         self.words = [token.text for token in reference]
         self.spaces = [bool(token.whitespace_) for token in reference]
         missing = [token.ent_iob == 0 for token in reference]
-        self.fences = [
-            i for i in range(1, len(missing)) if missing[i - 1] and not missing[i]
-        ]
+        self.fences = [i for i in range(1, len(missing)) if missing[i - 1] and not missing[i]]
         self.is_checked = False
 
     def __call__(self, nlp: Language) -> Example:
@@ -114,9 +113,7 @@ def _ensure_gold_path(nlp: Language, example: Example) -> bool:
     RETURNS (bool): False where there is no parser yet that could tell.
     """
     parsers = [
-        pipe
-        for _, pipe in nlp.pipeline
-        if isinstance(pipe, EntityRecognizer) and pipe.labels
+        pipe for _, pipe in nlp.pipeline if isinstance(pipe, EntityRecognizer) and pipe.labels
     ]
     for parser in parsers:
         if not _has_gold_path(parser, example):

@@ -1,4 +1,5 @@
 """Train a student with `spacy train`, once: a finished training with the same inputs is not repeated."""
+
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
 from spacy.tokens import Doc
 
+from ..encoders.fetch import RECORD, verify_encoder
 from ..errors import Errors, LLMJudgeError
 from ..storage import (
     labels_of,
@@ -19,7 +21,6 @@ from ..storage import (
     sha256_path,
     write_json,
 )
-from .encoder import RECORD, verify_encoder
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -101,7 +102,9 @@ def train_student(
             # from a library that found no model or file under a name
             summary = str(error).strip().splitlines()[0]
             paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
-            raise LLMJudgeError(Errors.J661.format(error=summary, config=config, encoder=paths.get("encoder"))) from error
+            raise LLMJudgeError(
+                Errors.J661.format(error=summary, config=config, encoder=paths.get("encoder"))
+            ) from error
         raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -126,9 +129,7 @@ def adopt_student(model: str, output: Path, ner_name: str = "ner") -> Dict[str, 
             Errors.J655.format(path=model, ner_name=ner_name, found="nothing to load")
         ) from error
     if ner_name not in nlp.pipe_names:
-        raise LLMJudgeError(
-            Errors.J655.format(path=model, ner_name=ner_name, found=nlp.pipe_names)
-        )
+        raise LLMJudgeError(Errors.J655.format(path=model, ner_name=ner_name, found=nlp.pipe_names))
     output = Path(output)
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -171,7 +172,9 @@ def go_on_from(start: Path, config: Path, overrides: Dict[str, Any]) -> "Config"
     try:
         nlp = spacy.load(start)
     except OSError as error:
-        raise LLMJudgeError(Errors.J658.format(path=start, reason="it is no spaCy pipeline")) from error
+        raise LLMJudgeError(
+            Errors.J658.format(path=start, reason="it is no spaCy pipeline")
+        ) from error
     loaded = load_config(config, overrides=overrides, interpolate=False)
     names = loaded["nlp"]["pipeline"]
     reason = None

@@ -1,4 +1,5 @@
 """`audit` and `filter --audit`: what a person answers is the evidence, and a sample stays a sample."""
+
 import json
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from cli_helpers import error_line, run
 from spacy.vocab import Vocab
 
-from spacy_llmjudge import rounds
+from spacy_llmjudge.steps import rounds
 from spacy_llmjudge.storage import read_docs, read_json
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,9 @@ def judged(small_student, small_corpus, small_dataset, tmp_path_factory):
     }
     for split in ("pool", "dev"):
         source, annotated = small_corpus / f"{split}.spacy", folder / "annotated" / split
-        rounds.annotate(str(small_student), folder / "c.json", source, annotated, out_of_fold=split == "dev")
+        rounds.annotate(
+            str(small_student), folder / "c.json", source, annotated, out_of_fold=split == "dev"
+        )
         config = CONFIGS / "judges" / "recorded.cfg"
         rounds.judge(annotated, folder / "judged" / split, config, overrides=paths)
     return folder / "judged"
@@ -41,7 +44,9 @@ def truth(small_corpus):
 
 
 def draw(judged, corpus, path, *args):
-    result = run("audit", judged, corpus / "dev.spacy", path, CONFIGS / "filter.cfg", "-n", 60, *args)
+    result = run(
+        "audit", judged, corpus / "dev.spacy", path, CONFIGS / "filter.cfg", "-n", 60, *args
+    )
     assert result.exit_code == 0, result.output
     return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
 
@@ -52,7 +57,10 @@ def write(rows, path):
 
 def answer(rows, truth):
     identity = ("text", "start", "end", "label")
-    return [{**row, "answer": "yes" if tuple(row[k] for k in identity) in truth else "no"} for row in rows]
+    return [
+        {**row, "answer": "yes" if tuple(row[k] for k in identity) in truth else "no"}
+        for row in rows
+    ]
 
 
 def select(judged, corpus, folder, audit, config="filter.cfg", *args):
@@ -74,7 +82,10 @@ def test_rows_are_for_a_person(judged, small_corpus, tmp_path):
     assert len(rows) == 60 and [row["row"] for row in rows] == list(range(1, 61))
     for row in rows:
         assert row["answer"] == "" and row["of"] == 60
-        assert row["text"][row["start"] : row["end"]] == row["span"] and f"[{row['span']}]" in row["context"]
+        assert (
+            row["text"][row["start"] : row["end"]] == row["span"]
+            and f"[{row['span']}]" in row["context"]
+        )
 
 
 def test_the_answers_are_the_evidence(answered, judged, small_corpus, tmp_path):
@@ -142,12 +153,19 @@ def test_order_and_case_of_the_answers_do_not_matter(answered, judged, small_cor
 
 
 @pytest.mark.parametrize(
-    "name, kind", [("filter_certified", "probable"), ("filter_collaborative", None), ("filter_weighted", "expected")]
+    "name, kind",
+    [
+        ("filter_certified", "probable"),
+        ("filter_collaborative", None),
+        ("filter_weighted", "expected"),
+    ],
 )
 def test_every_filter_config_runs(judged, small_corpus, tmp_path, name, kind):
     gold, silver = small_corpus / "dev.spacy", tmp_path / "silver.spacy"
     settings = ["--selector.tau", 0.5] if kind is None else ["--selector.q", 0.4]
-    result = run("filter", judged, gold, silver, CONFIGS / f"{name}.cfg", "--metrics", tmp_path, *settings)
+    result = run(
+        "filter", judged, gold, silver, CONFIGS / f"{name}.cfg", "--metrics", tmp_path, *settings
+    )
     assert result.exit_code == 0, result.output
     report = read_json(tmp_path / "selection.json")
     assert report["promise"]["kind"] == kind and report["decisions"]["accepted"] > 0

@@ -1,4 +1,5 @@
 """The command line: user errors are one line and exit code 1, nothing is left half-written."""
+
 import json
 import resource
 import subprocess

@@ -1,4 +1,5 @@
 """`judge` through the real command line and a server on loopback: what it shows, where it stops, how it goes on."""
+
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import spacy
+from loopback import Answer, Loopback, chat
 from spacy.cli._util import parse_config_overrides
 
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
@@ -20,14 +22,15 @@ from spacy_llmjudge.cli.judge import raise_budget, set_option
 from spacy_llmjudge.storage import process_shards, read_docs
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "models"))
-from loopback import Answer, Loopback, chat  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
 MODEL = "components.llm_judge.model"
 KEY = "sk-canary-5Tq8Wn3KpB6yHs20"
-ANNOTATION = {"entities": [{"text": "roses", "label": "PLANT", "confidence": 91}], "alternatives": []}
+ANNOTATION = {
+    "entities": [{"text": "roses", "label": "PLANT", "confidence": 91}],
+    "alternatives": [],
+}
 
 
 @pytest.fixture
@@ -41,7 +44,10 @@ def folder(tmp_path):
             docs.append(nlp.make_doc(f"the roses of garden {i} have black spot"))
             set_candidates(docs[-1], [Candidate(1, 2, "PLANT", 0.6)])
         process_shards(docs, folder / "annotated" / split, list, fingerprint={}, shard_size=16)
-    table = {"as_of": "2026-01-31", "usd_per_million_tokens": {"tiny": {"input": 1.0, "output": 1.0}}}
+    table = {
+        "as_of": "2026-01-31",
+        "usd_per_million_tokens": {"tiny": {"input": 1.0, "output": 1.0}},
+    }
     (folder / "prices.json").write_text(json.dumps(table))
     return folder
 
@@ -66,11 +72,18 @@ def command(folder, server, **settings):
 
 
 def start(arguments):
-    environment = {**os.environ, "OPENAI_API_KEY": KEY, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **os.environ,
+        "OPENAI_API_KEY": KEY,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     # a test run in the background of a script ignores SIGINT, and so would its children
     heed = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
-    return subprocess.Popen(arguments, text=True, env=environment, cwd=ROOT, preexec_fn=heed, **pipes)
+    return subprocess.Popen(
+        arguments, text=True, env=environment, cwd=ROOT, preexec_fn=heed, **pipes
+    )
 
 
 def run(arguments):
@@ -88,7 +101,9 @@ def bill(request):
 
 def resume_command(err):
     """The command that is printed on a line of its own, for this interpreter."""
-    (line,) = [line for line in err.splitlines() if line.startswith("python -m spacy llmjudge judge")]
+    (line,) = [
+        line for line in err.splitlines() if line.startswith("python -m spacy llmjudge judge")
+    ]
     return [sys.executable, *shlex.split(line)[1:]]
 
 
@@ -141,21 +156,36 @@ def test_the_budget_warns_stops_keeps_and_goes_on(folder):
         worst = (max(len(r.raw) for r in server.requests) + 64 + 200) * 1e-6
         assert cap - 2 * worst < billed <= cap
         shown = " ".join((out + err).split())
-        percents = [int(found) for found in re.findall(r"\[JW310\] (\d+) % of the budget of 0.02 USD", shown)]
+        percents = [
+            int(found)
+            for found in re.findall(r"\[JW310\] (\d+) % of the budget of 0.02 USD", shown)
+        ]
         assert percents and 80 <= percents[0] < 100
         assert f"The budget of {cap} USD is used up" in shown
         assert f"{60 - n_first} documents are left. All replies are kept." in shown
         again = resume_command(err)
         assert again[-2] == f"--{MODEL}.max_cost" and float(again[-1]) >= 2 * cap
-        assert again[:-2] == [a for a in command(folder, server) if a not in (f"--{MODEL}.max_cost", "5.0")]
-        docs = [doc for split in ("pool", "dev") for doc in read_docs(folder / "judged" / split, spacy.blank("en").vocab)]
+        assert again[:-2] == [
+            a for a in command(folder, server) if a not in (f"--{MODEL}.max_cost", "5.0")
+        ]
+        docs = [
+            doc
+            for split in ("pool", "dev")
+            for doc in read_docs(folder / "judged" / split, spacy.blank("en").vocab)
+        ]
         ends = Counter((get_status(doc)["state"], get_status(doc)["reason"]) for doc in docs)
         assert ends == {("judged", None): n_first, ("not_sent", "budget"): 60 - n_first}
         code, out, err = run(again)
         assert code == 0, err
         assert len(server.requests) == 60
-        assert max(Counter(r.digest for r in server.requests).values()) == 1, "nothing is paid twice"
-    docs = [doc for split in ("pool", "dev") for doc in read_docs(folder / "judged" / split, spacy.blank("en").vocab)]
+        assert max(Counter(r.digest for r in server.requests).values()) == 1, (
+            "nothing is paid twice"
+        )
+    docs = [
+        doc
+        for split in ("pool", "dev")
+        for doc in read_docs(folder / "judged" / split, spacy.blank("en").vocab)
+    ]
     assert {c.verdict for doc in docs for c in get_candidates(doc)} == {"correct"}
 
 
@@ -198,14 +228,24 @@ def test_the_key_is_nowhere_in_the_run_and_its_package(folder, small_student, mo
         assert KEY in header
         said = {**ANNOTATION, "note": header}
         status = (200, 500, 200, 429)[request.number % 4]
-        return Answer(chat(json.dumps(said), note=header), status, {"X-Echo": header, "Retry-After-Ms": "1"})
+        return Answer(
+            chat(json.dumps(said), note=header), status, {"X-Echo": header, "Retry-After-Ms": "1"}
+        )
 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with Loopback(script) as server:
         code, out, err = run(command(folder, server))
         assert code == 0, err
         save_pipeline(folder, parse_config_overrides(command(folder, server)[10:]))
-    package = [sys.executable, "-m", "spacy", "llmjudge", "package", str(small_student), str(folder / "packages")]
+    package = [
+        sys.executable,
+        "-m",
+        "spacy",
+        "llmjudge",
+        "package",
+        str(small_student),
+        str(folder / "packages"),
+    ]
     built, more, errors = run([*package, "--metrics", str(folder / "metrics")])
     assert built == 0, errors
     (wheel,) = folder.glob("packages/*/dist/*.whl")

@@ -1,4 +1,5 @@
 """`loop` and `crossfit`: user errors are one line and exit code 1, and leave nothing behind."""
+
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,12 @@ from spacy_llmjudge.cli._util import overrides_by_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LOOP = ["loop", "nope", CONFIGS / "student_cpu.cfg", CONFIGS / "judges" / "recorded.cfg"]
-CROSSFIT = ["crossfit", "nope.spacy", CONFIGS / "student_cpu.cfg", CONFIGS / "judges" / "recorded.cfg"]
+CROSSFIT = [
+    "crossfit",
+    "nope.spacy",
+    CONFIGS / "student_cpu.cfg",
+    CONFIGS / "judges" / "recorded.cfg",
+]
 
 
 @pytest.mark.parametrize(

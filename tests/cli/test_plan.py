@@ -1,8 +1,8 @@
 """`plan` and `rules`: what they say is what is then sent."""
+
 import json
 import re
 import socket
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,11 +22,8 @@ MODEL = "components.llm_judge.model.model"
 
 @pytest.fixture(scope="module")
 def loopback():
-    sys.path.insert(0, str(ROOT / "tests" / "models"))
-    try:
-        import loopback as module
-    finally:
-        sys.path.pop(0)
+    import loopback as module
+
     return module
 
 
@@ -62,12 +59,25 @@ def offline(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
-def test_a_plan_counts_and_prices_without_network_key_or_ledger(annotated, tmp_path, offline, monkeypatch):
+def test_a_plan_counts_and_prices_without_network_key_or_ledger(
+    annotated, tmp_path, offline, monkeypatch
+):
     monkeypatch.chdir(ROOT)
     ledger = tmp_path / "judge.sqlite"
     found, shown = plan(
-        annotated, "openai", "--paths.ledger", ledger, "--assets", GARDEN, "--paths.labelled",
-        GARDEN / "labelled.jsonl", "--concurrency", 4, "--seconds", 3, folder=tmp_path,
+        annotated,
+        "openai",
+        "--paths.ledger",
+        ledger,
+        "--assets",
+        GARDEN,
+        "--paths.labelled",
+        GARDEN / "labelled.jsonl",
+        "--concurrency",
+        4,
+        "--seconds",
+        3,
+        folder=tmp_path,
     )
     assert (found["documents"], found["requests"], found["candidates"]) == (12, 12, 18)
     assert found["model"] == "gpt-4.1-mini" and found["seconds"] == 9.0
@@ -75,16 +85,34 @@ def test_a_plan_counts_and_prices_without_network_key_or_ledger(annotated, tmp_p
     assert found["cost"] == pytest.approx(expected, rel=1e-6)
     assert found["cost_bound"] > found["cost"] and found["tokens_out_bound"] == 12 * 1024
     assert 0.9 < found["tokens_in"] * 4 / (12 * len(found["first_prompt"])) < 1.4
-    for part in ("12", "gpt-4.1-mini", f"{found['cost']:.4f} USD", "prices of 2025-06-30", "configs/judges/prices.json: check gpt-4.1-mini with your provider", "the roses of garden 0"):
+    for part in (
+        "12",
+        "gpt-4.1-mini",
+        f"{found['cost']:.4f} USD",
+        "prices of 2025-06-30",
+        "configs/judges/prices.json: check gpt-4.1-mini with your provider",
+        "the roses of garden 0",
+    ):
         assert part in shown
     assert not ledger.exists()
 
 
-def test_a_plan_for_a_part_of_the_documents_has_as_many_requests(annotated, tmp_path, offline, monkeypatch):
+def test_a_plan_for_a_part_of_the_documents_has_as_many_requests(
+    annotated, tmp_path, offline, monkeypatch
+):
     monkeypatch.chdir(ROOT)
     found, _ = plan(
-        annotated, "openai", "--paths.ledger", tmp_path / "judge.sqlite", "--assets", GARDEN, "--paths.labelled",
-        GARDEN / "labelled.jsonl", "--at-most", 5, folder=tmp_path,
+        annotated,
+        "openai",
+        "--paths.ledger",
+        tmp_path / "judge.sqlite",
+        "--assets",
+        GARDEN,
+        "--paths.labelled",
+        GARDEN / "labelled.jsonl",
+        "--at-most",
+        5,
+        folder=tmp_path,
     )
     # five of the pool, and all of dev
     assert (found["documents"], found["requests"]) == (9, 9)
@@ -127,8 +155,14 @@ def test_a_plan_of_the_verifying_judge_is_what_is_sent(
 def test_a_plan_over_the_budget_says_so(annotated, tmp_path, offline, monkeypatch):
     monkeypatch.chdir(ROOT)
     _, shown = plan(
-        annotated, "openai", "--paths.labelled", GARDEN / "labelled.jsonl",
-        "--components.llm_judge.model.max_cost", "0.00001", "--no-prompt", folder=tmp_path,
+        annotated,
+        "openai",
+        "--paths.labelled",
+        GARDEN / "labelled.jsonl",
+        "--components.llm_judge.model.max_cost",
+        "0.00001",
+        "--no-prompt",
+        folder=tmp_path,
     )
     assert "over the budget of 1e-05 USD" in shown and "the roses of garden" not in shown
 
@@ -154,14 +188,30 @@ def test_user_errors_are_one_line(annotated, tmp_path, offline):
 def test_rules_are_mined_into_a_file_that_is_not_overwritten(tmp_path, loopback):
     nlp = spacy.blank("en")
     doc = nlp("roses and ferns like rain")
-    doc.ents = [spacy.tokens.Span(doc, 0, 1, label="PLANT"), spacy.tokens.Span(doc, 2, 3, label="PLANT")]
+    doc.ents = [
+        spacy.tokens.Span(doc, 0, 1, label="PLANT"),
+        spacy.tokens.Span(doc, 2, 3, label="PLANT"),
+    ]
     write_docs(tmp_path / "labelled.spacy", [doc])
-    body = json.dumps({"rules": [{"rule": "Named plants.", "mentions": ["roses", "ferns"]}, {"rule": "x", "mentions": []}]})
+    body = json.dumps(
+        {
+            "rules": [
+                {"rule": "Named plants.", "mentions": ["roses", "ferns"]},
+                {"rule": "x", "mentions": []},
+            ]
+        }
+    )
     output = tmp_path / "rules.txt"
     with loopback.Loopback(lambda request: loopback.Answer(loopback.chat(body))) as server:
         args = [
-            "rules", tmp_path / "labelled.spacy", JUDGES / "vllm.cfg", output,
-            f"--{MODEL}.base_url", server.url, "--paths.ledger", tmp_path / "judge.sqlite",
+            "rules",
+            tmp_path / "labelled.spacy",
+            JUDGES / "vllm.cfg",
+            output,
+            f"--{MODEL}.base_url",
+            server.url,
+            "--paths.ledger",
+            tmp_path / "judge.sqlite",
         ]
         result = run(*args)
         assert result.exit_code == 0, result.output

@@ -27,9 +27,7 @@ def examples(plain_nlp):
     return make_examples(plain_nlp, 60, seed=9)
 
 
-def test_an_overconfident_model_becomes_honest_out_of_fold(
-    component, examples, plain_nlp
-):
+def test_an_overconfident_model_becomes_honest_out_of_fold(component, examples, plain_nlp):
     upper = plain_nlp.get_pipe("ner").model.get_ref("upper")
     for name in ("W", "b"):
         upper.set_param(name, upper.get_param(name) * 4)
@@ -104,9 +102,7 @@ def test_hardly_any_evidence(component, examples, n):
 
 def test_gold_without_annotation_is_no_evidence(component, examples, plain_nlp):
     words = [token.text for token in examples[0].reference]
-    unknown = Example(
-        Doc(plain_nlp.vocab, words=words), Doc(plain_nlp.vocab, words=words)
-    )
+    unknown = Example(Doc(plain_nlp.vocab, words=words), Doc(plain_nlp.vocab, words=words))
     assert component.fit([unknown]).n_spans == 0
 
 

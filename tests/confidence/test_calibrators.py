@@ -38,11 +38,7 @@ def test_overconfidence_is_repaired(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=12, deadline=None)
-@given(
-    pairs=st.lists(
-        st.tuples(st.floats(0, 1, allow_nan=False), st.booleans()), max_size=30
-    )
-)
+@given(pairs=st.lists(st.tuples(st.floats(0, 1, allow_nan=False), st.booleans()), max_size=30))
 def test_any_evidence_gives_a_monotone_map_off_0_and_1(name, pairs):
     scores = [score for score, _ in pairs]
     correct = [is_correct for _, is_correct in pairs]

@@ -38,9 +38,7 @@ def test_scores_appear_and_entities_stay(plain_nlp):
         assert set(ents) <= set(found)
         assert all(c.confidence is None for c in found.values())
         assert all(c.source == "student" for c in found.values())
-        assert all(
-            c.posterior >= 0.02 for key, c in found.items() if key not in ents
-        )
+        assert all(c.posterior >= 0.02 for key, c in found.items() if key not in ents)
         assert len(get_outside(doc)) == len(doc)
     assert any(before)
 
@@ -212,9 +210,7 @@ def test_preset_entities_have_no_posterior(plain_nlp):
     assert preset.source is None
     others = [key for key in span_keys(doc.ents) if key != preset.key]
     assert others and all(found[key].posterior > 0 for key in others)
-    assert not any(
-        c.start < 2 and c.key != preset.key for c in found.values()
-    )
+    assert not any(c.start < 2 and c.key != preset.key for c in found.values())
     assert get_outside(doc)[:2] == [0.0, 0.0]
 
 
@@ -222,10 +218,7 @@ def test_flag_lists_weak_entities(fitted_nlp):
     component = fitted_nlp.get_pipe("calibrated_confidence")
     docs = list(fitted_nlp.pipe(TEXTS))
     values = sorted(
-        c.confidence
-        for doc in docs
-        for c in get_candidates(doc)
-        if c.key in span_keys(doc.ents)
+        c.confidence for doc in docs for c in get_candidates(doc) if c.key in span_keys(doc.ents)
     )
     component.min_confidence = (values[0] + values[-1]) / 2
     for text, before in zip(TEXTS, docs):

@@ -19,9 +19,7 @@ from spacy_llmjudge.confidence.states import is_exact_for
 
 WORDS = ["x", "Rome", "of", "\n", "  ", "12", "the", "Bo"]
 # Words and spaces, and after which tokens a sentence starts.
-DOCUMENTS = st.lists(
-    st.tuples(st.sampled_from(WORDS), st.booleans()), min_size=0, max_size=4
-)
+DOCUMENTS = st.lists(st.tuples(st.sampled_from(WORDS), st.booleans()), min_size=0, max_size=4)
 
 
 def to_doc(nlp, tokens):
@@ -112,9 +110,7 @@ def sample_paths(ner, doc, n, rng):
     seed=st.integers(0, 10_000),
     temperature=st.sampled_from([0.5, 1.0, 2.5]),
 )
-def test_pass_equals_all_paths_of_the_transition_system(
-    extra, upper, tokens, seed, temperature
-):
+def test_pass_equals_all_paths_of_the_transition_system(extra, upper, tokens, seed, temperature):
     nlp = blank_model(extra, upper)
     ner = randomise(nlp, seed)
     doc = to_doc(nlp, tokens)
@@ -269,9 +265,7 @@ def test_entities_of_others_have_a_regret():
 
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10_000), start=st.integers(0, 3), length=st.integers(1, 2))
-def test_forced_entities_constrain_their_neighbours_as_the_real_system_does(
-    seed, start, length
-):
+def test_forced_entities_constrain_their_neighbours_as_the_real_system_does(seed, start, length):
     nlp = blank_model(False, False)
     ner = randomise(nlp, seed)
     doc = make_doc(nlp, "Bo x Rome of 12".split())

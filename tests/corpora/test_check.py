@@ -41,11 +41,7 @@ def corpus(tmp_path):
 
 
 def levels(report, *words):
-    found = [
-        level
-        for level, text in report["messages"]
-        if all(word in text for word in words)
-    ]
+    found = [level for level, text in report["messages"] if all(word in text for word in words)]
     assert len(found) == 1, report["messages"]
     return found[0]
 
@@ -149,9 +145,7 @@ def test_labelled_without_entities(corpus):
 
 
 def test_share_of_documents_without_entities(corpus):
-    docs = make_docs(20, "B-A", "B-B", name="dev") + make_docs(
-        20, "O", "O", name="none"
-    )
+    docs = make_docs(20, "B-A", "B-B", name="dev") + make_docs(20, "O", "O", name="none")
     write(corpus, dev=docs)
     assert levels(check(corpus), "0% of the labelled", "50% of dev") == "warn"
 
@@ -179,9 +173,7 @@ def test_document_over_the_window(corpus, length, level):
     report = check(corpus, window=512)
     assert levels(report, f"pool has {length} tokens, the encoder reads 512") == level
     assert not [
-        m
-        for _, m in check(corpus, window=length)["messages"]
-        if "window" in m or "reads" in m
+        m for _, m in check(corpus, window=length)["messages"] if "window" in m or "reads" in m
     ]
 
 

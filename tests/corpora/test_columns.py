@@ -81,9 +81,7 @@ def test_columns_between_are_passed_over(tmp_path):
 
 def test_crlf_byte_order_mark_docstart_and_comments(tmp_path):
     text = "\ufeff-DOCSTART- -X- -X- O\r\n\r\n# id 7  domain=train\r\n"
-    check_sentences(
-        read(tmp_path, text + make_text(" ", between=("_", "_"), end="\r\n"))
-    )
+    check_sentences(read(tmp_path, text + make_text(" ", between=("_", "_"), end="\r\n")))
 
 
 def test_docstart_with_the_tag_first(tmp_path):

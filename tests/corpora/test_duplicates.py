@@ -16,7 +16,9 @@ def test_empty_texts_and_those_of_another_set_are_left_out_and_counted():
         return [SimpleNamespace(text=text) for text in texts]
 
     dropped = Counter()
-    kept = leave_out(make("ivy", " ", "Rose\n", "oak", "ivy"), texts_of(make("ROSE", "elm")), dropped)
+    kept = leave_out(
+        make("ivy", " ", "Rose\n", "oak", "ivy"), texts_of(make("ROSE", "elm")), dropped
+    )
     assert [item.text for item in kept] == ["ivy", "oak", "ivy"]
     assert dropped == {"empty": 1, "duplicates": 1}
 

@@ -51,9 +51,7 @@ def test_text_with_character_spans(tmp_path):
 
 
 def test_entities_as_triples(tmp_path):
-    (doc,) = read_rows(
-        tmp_path, {"text": "Rust again", "entities": [[0, 4, "DISEASE"]]}
-    )
+    (doc,) = read_rows(tmp_path, {"text": "Rust again", "entities": [[0, 4, "DISEASE"]]})
     assert ents_of(doc) == [("Rust", "DISEASE")]
 
 
@@ -64,9 +62,7 @@ def test_prodigy_rows_with_token_dictionaries(tmp_path):
             {"text": "Rust", "start": 0, "end": 4, "id": 0, "ws": True},
             {"text": "again", "start": 5, "end": 10, "id": 1, "ws": False},
         ],
-        "spans": [
-            {"start": 0, "end": 4, "token_start": 0, "token_end": 0, "label": "DISEASE"}
-        ],
+        "spans": [{"start": 0, "end": 4, "token_start": 0, "token_end": 0, "label": "DISEASE"}],
         "answer": "accept",
     }
     (doc,) = read_rows(tmp_path, row)
@@ -100,9 +96,7 @@ def test_token_spans_survive_double_spaces_in_the_text(tmp_path):
 
 
 def test_annotated_without_entities_is_not_the_same_as_not_annotated(tmp_path):
-    empty, raw = read_rows(
-        tmp_path, {"text": "hello you", "spans": []}, {"text": "hello you"}
-    )
+    empty, raw = read_rows(tmp_path, {"text": "hello you", "spans": []}, {"text": "hello you"})
     assert empty.has_annotation("ENT_IOB") and not empty.ents
     assert not raw.has_annotation("ENT_IOB")
 
@@ -114,9 +108,7 @@ def test_rejected_rows_stay_in_place_without_annotation(tmp_path):
         "spans": [{"start": 0, "end": 4, "label": "X"}],
         "answer": "reject",
     }
-    rejected, accepted = read_rows(
-        tmp_path, row, {**row, "answer": "accept"}, counts=counts
-    )
+    rejected, accepted = read_rows(tmp_path, row, {**row, "answer": "accept"}, counts=counts)
     assert not rejected.has_annotation("ENT_IOB")
     assert ents_of(accepted) == [("Rust", "X")]
     assert counts["not_accepted"] == 1
@@ -230,17 +222,11 @@ def test_wrong_types(tmp_path, row, found):
     assert "[J605]" in message and "line 1" in message and found in message
 
 
-@pytest.mark.parametrize(
-    "start,end", [(-1, 3), (0, 4), (2, 2), (3, 1), (10**30, 10**31)]
-)
+@pytest.mark.parametrize("start,end", [(-1, 3), (0, 4), (2, 2), (3, 1), (10**30, 10**31)])
 def test_offsets_outside_of_the_text(tmp_path, start, end):
     spans = [{"start": start, "end": end, "label": "X"}]
     message = error_of(tmp_path, {"text": "abc", "spans": spans})
-    assert (
-        "[J606]" in message
-        and f"{start}-{end}" in message
-        and "3 characters" in message
-    )
+    assert "[J606]" in message and f"{start}-{end}" in message and "3 characters" in message
 
 
 def test_token_offsets_outside_of_the_tokens(tmp_path):
@@ -252,16 +238,10 @@ def test_misaligned_span_shows_text_and_tokens(tmp_path):
     spans = [{"start": 7, "end": 11, "label": "PLANT"}]
     message = error_of(tmp_path, {"text": "my old rosebush died", "spans": spans})
     assert "[J607]" in message and "line 1" in message
-    assert (
-        "'rose'" in message
-        and "'rosebush'" in message
-        and "--misaligned drop" in message
-    )
+    assert "'rose'" in message and "'rosebush'" in message and "--misaligned drop" in message
 
 
-@pytest.mark.parametrize(
-    "unit,encoding,width", [("UTF-16", "utf-16-le", 2), ("UTF-8", "utf8", 1)]
-)
+@pytest.mark.parametrize("unit,encoding,width", [("UTF-16", "utf-16-le", 2), ("UTF-8", "utf8", 1)])
 def test_offsets_in_another_unit_are_recognised(tmp_path, unit, encoding, width):
     text = "\U0001f331\U0001f331\U0001f331 fine roses everywhere"
     start = len(text[: text.index("roses")].encode(encoding)) // width
@@ -292,11 +272,7 @@ def test_dropped_misaligned_span_leaves_its_tokens_missing(tmp_path):
 def test_overlapping_spans_are_named(tmp_path):
     spans = [{"start": 0, "end": 8, "label": "A"}, {"start": 4, "end": 8, "label": "B"}]
     message = error_of(tmp_path, {"text": "red rose", "spans": spans})
-    assert (
-        "[J608]" in message
-        and "0-8 'A' 'red rose'" in message
-        and "4-8 'B' 'rose'" in message
-    )
+    assert "[J608]" in message and "0-8 'A' 'red rose'" in message and "4-8 'B' 'rose'" in message
 
 
 def test_one_span_given_twice_is_one_span(tmp_path):
@@ -335,9 +311,7 @@ def test_spacy_file_keeps_words_and_entities_only(tmp_path):
         tags=["X", "Y", "Z"],
         spaces=[True, False, False],
     )
-    doc.set_ents(
-        [Span(doc, 0, 1, label="A")], missing=[Span(doc, 2, 3)], default="outside"
-    )
+    doc.set_ents([Span(doc, 0, 1, label="A")], missing=[Span(doc, 2, 3)], default="outside")
     doc.spans["other"] = [doc[0:2]]
     raw = Doc(NLP.vocab, words=["raw"])
     DocBin(docs=[doc, raw]).to_disk(tmp_path / "data.spacy")

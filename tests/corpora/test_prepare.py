@@ -90,15 +90,11 @@ def test_garden_corpus(out):
         "test.spacy",
     ]
     assert storage.read_json(out / "prepare.json") == report
-    rows = [
-        json.loads(line) for line in (GARDEN / "pool_gold.jsonl").open(encoding="utf8")
-    ]
+    rows = [json.loads(line) for line in (GARDEN / "pool_gold.jsonl").open(encoding="utf8")]
     for doc, gold, row in zip(read(out, "pool"), read(out, "pool_gold"), rows):
         assert doc.text == gold.text and not doc.has_annotation("ENT_IOB")
         offsets = [(ent.start_char, ent.end_char, ent.label_) for ent in gold.ents]
-        assert offsets == sorted(
-            (s["start"], s["end"], s["label"]) for s in row["spans"]
-        )
+        assert offsets == sorted((s["start"], s["end"], s["label"]) for s in row["spans"])
 
 
 def test_same_files_twice(source, out, tmp_path):
@@ -160,9 +156,7 @@ def test_repaired_tags_are_counted_apart(source, out):
 
 
 def test_duplicates_are_removed_and_counted(source, out):
-    write(
-        source, "dev", DEV + [row("Rose  BLOOMS", "PLANT"), row("tulip opens", "PLANT")]
-    )
+    write(source, "dev", DEV + [row("Rose  BLOOMS", "PLANT"), row("tulip opens", "PLANT")])
     write(source, "test", TEST + [row("good day")])
     known = [{"text": "Tulip opens"}, {"text": "poppy faded "}, {"text": "ROSE blooms"}]
     write(source, "pool", [known[0], POOL[0], *known[1:], POOL[1], POOL[1]])
@@ -205,9 +199,7 @@ def test_gold_of_the_pool_loses_the_same_rows(source, out):
 
 
 def test_labels_that_the_pool_carries_become_hidden_gold(source, out):
-    write(
-        source, "pool", [row("lily wilts", "PLANT"), {"text": "nobody labelled this"}]
-    )
+    write(source, "pool", [row("lily wilts", "PLANT"), {"text": "nobody labelled this"}])
     report = prepare(source, out)
     assert not any(doc.has_annotation("ENT_IOB") for doc in read(out, "pool"))
     first, second = read(out, "pool_gold")
@@ -237,9 +229,7 @@ def test_gold_with_another_number_of_rows(source, out, n):
 
 
 def test_gold_of_another_text(source, out):
-    write(
-        source, "pool_gold", [{"text": doc["text"] + "!", "spans": []} for doc in POOL]
-    )
+    write(source, "pool_gold", [{"text": doc["text"] + "!", "spans": []} for doc in POOL])
     message = error_of(source, out)
     assert "[J620]" in message and "pool_gold.jsonl, line 1" in message
 
@@ -263,9 +253,7 @@ def test_missing_labelled_file(source, out):
 
 def test_missing_named_file(source, out):
     message = error_of(source, out, dev=source / "validation.jsonl")
-    assert (
-        "[J001]" in message and "validation.jsonl" in message and "dev file" in message
-    )
+    assert "[J001]" in message and "validation.jsonl" in message and "dev file" in message
 
 
 def test_missing_pool(source, out):
@@ -348,9 +336,7 @@ def test_what_a_killed_run_left_behind_goes(source, out):
     assert not (out / ".prepare").exists() and not (out / "test.spacy").exists()
 
 
-@pytest.mark.skipif(
-    not os.path.exists("/dev/full"), reason="needs a device that is full"
-)
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
 def test_no_disk_space(source, out, monkeypatch):
     real = os.fdopen
 
@@ -370,19 +356,14 @@ def test_place_that_cannot_be_written(source, out):
 
 
 @pytest.mark.parametrize("split", ["labelled", "dev", "pool"])
-def test_failure_while_moving_into_place_keeps_the_earlier_corpus(
-    source, out, monkeypatch, split
-):
+def test_failure_while_moving_into_place_keeps_the_earlier_corpus(source, out, monkeypatch, split):
     prepare(source, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     write(source, "labelled", LABELLED[:2])
     real = os.replace
 
     def fail(path, target):
-        if (
-            Path(path).parent.name == ".prepare"
-            and Path(target) == out / f"{split}.spacy"
-        ):
+        if Path(path).parent.name == ".prepare" and Path(target) == out / f"{split}.spacy":
             raise OSError(5, "Input/output error")
         real(path, target)
 
@@ -430,9 +411,7 @@ def test_sample_of_one_file_and_the_rest_as_pool(one_file, out, how):
     assert report["labels"]["labelled"] == {"PEST": 4, "PLANT": 4}
     assert report["documents"]["pool"] == report["documents"]["pool_gold"] == 42
     assert report["settings"][how] == 4 and report["settings"]["seed"] == 3
-    assert set(texts(out, "labelled")) | set(texts(out, "pool")) == {
-        r["text"] for r in TRAIN
-    }
+    assert set(texts(out, "labelled")) | set(texts(out, "pool")) == {r["text"] for r in TRAIN}
     assert not any(doc.has_annotation("ENT_IOB") for doc in read(out, "pool"))
     assert sum(len(doc.ents) for doc in read(out, "pool_gold")) == 42
 
@@ -459,16 +438,12 @@ def test_sample_beside_a_pool_leaves_the_rest_out(source, out):
     assert report["dropped"]["labelled"] == {"not_sampled": 1}
 
 
-@pytest.mark.parametrize(
-    "sampling", [{"shots": 0}, {"mentions": -1}, {"shots": 2, "mentions": 2}]
-)
+@pytest.mark.parametrize("sampling", [{"shots": 0}, {"mentions": -1}, {"shots": 2, "mentions": 2}])
 def test_samplings_that_make_no_sense(one_file, out, sampling):
     assert "[J621]" in error_of(one_file, out, **sampling)
 
 
-@pytest.mark.parametrize(
-    "settings", [{"holdout": 42, "shots": 4}, {"holdout": -1, "shots": 4}]
-)
+@pytest.mark.parametrize("settings", [{"holdout": 42, "shots": 4}, {"holdout": -1, "shots": 4}])
 def test_holdouts_that_make_no_sense(one_file, out, settings):
     message = error_of(one_file, out, **settings)
     assert "[J623]" in message and "42 left over" in message
@@ -488,10 +463,7 @@ def test_large_pool_is_quick_apart_from_tokenisation(source, out):
     with (source / "pool.jsonl").open("w") as file_:
         for i in range(5000):
             file_.write(
-                json.dumps(
-                    {"tokens": f"message {i} with some ten words or so in".split()}
-                )
-                + "\n"
+                json.dumps({"tokens": f"message {i} with some ten words or so in".split()}) + "\n"
             )
     start = time.process_time()
     prepare(source, out)

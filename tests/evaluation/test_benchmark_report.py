@@ -1,14 +1,10 @@
 """From the runs of the benchmark to its rows and tables."""
-import sys
-from pathlib import Path
 
 import numpy
 import pytest
+from benchmark_report import write_report
 
 from spacy_llmjudge.storage import read_json, write_json
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-from benchmark_report import write_report  # noqa: E402
 
 CELL = ("mit_restaurant", 10)
 
@@ -28,14 +24,22 @@ def name_of(run):
 
 def keep_counts(work, run, tp):
     """Forty documents with two gold entities each: so many are found, nothing else is."""
-    path = work / "mit_restaurant-10" / f"seed-{run['seed']}" / "counts" / f"{run['method']}-{run['llm_calls']}.npy"
+    path = (
+        work
+        / "mit_restaurant-10"
+        / f"seed-{run['seed']}"
+        / "counts"
+        / f"{run['method']}-{run['llm_calls']}.npy"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     numpy.save(path, numpy.array([[tp, 0, 2 - tp]] * 40))
 
 
 @pytest.fixture
 def report(tmp_path):
-    runs = [run("llm_labels", 300, s, 0.6 + s / 100) for s in range(3)] + [run("ours", 300, s, 0.7) for s in range(3)]
+    runs = [run("llm_labels", 300, s, 0.6 + s / 100) for s in range(3)] + [
+        run("ours", 300, s, 0.7) for s in range(3)
+    ]
     for one in runs:
         keep_counts(tmp_path, one, 2 if one["method"] == "ours" else 1)
     runs += [run("ours_q0.1", 300, 0, 0.65, 0.1), run("ours_masked_q0.25", 300, 0, 0.68)]
@@ -59,7 +63,9 @@ def test_rows_are_means_over_seeds(report):
 def test_ours_is_compared_with_llm_labels_at_equal_calls(report):
     (ours,) = (row for row in report[0]["rows"] if row["method"] == "ours")
     # F1 of 1 against 2 / 3, for every document alike
-    assert ours["minus_llm_labels"] == pytest.approx({key: 1 / 3 for key in ("difference", "low", "high")}, abs=1e-4)
+    assert ours["minus_llm_labels"] == pytest.approx(
+        {key: 1 / 3 for key in ("difference", "low", "high")}, abs=1e-4
+    )
     assert "| ours (e) | 300 | 3 | 70.0 ± 0.0 | +33.3 (+33.3 to +33.3) |" in report[1]
 
 

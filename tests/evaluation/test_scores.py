@@ -48,12 +48,8 @@ def test_scores_of_a_known_example():
         assert report[scorer]["p"] == pytest.approx(2 / 4)
         assert report[scorer]["r"] == pytest.approx(2 / 3)
         assert report[scorer]["f"] == pytest.approx(4 / 7)
-        assert report[scorer]["per_type"]["A"] == pytest.approx(
-            {"p": 2 / 3, "r": 1.0, "f": 0.8}
-        )
-        assert report[scorer]["per_type"]["B"] == pytest.approx(
-            {"p": 0.0, "r": 0.0, "f": 0.0}
-        )
+        assert report[scorer]["per_type"]["A"] == pytest.approx({"p": 2 / 3, "r": 1.0, "f": 0.8})
+        assert report[scorer]["per_type"]["B"] == pytest.approx({"p": 0.0, "r": 0.0, "f": 0.0})
     assert ner_counts(gold, predicted).tolist() == [[1, 1, 1], [0, 1, 0], [1, 0, 0]]
 
 
@@ -64,11 +60,7 @@ def test_neighbours_with_one_label_are_two_entities():
 
 def test_nothing_to_find_and_nothing_found():
     report = score_pair(make_docs("O O"), make_docs("O O"))
-    assert (
-        report["spacy"]
-        == report["seqeval"]
-        == {"p": 0.0, "r": 0.0, "f": 0.0, "per_type": {}}
-    )
+    assert report["spacy"] == report["seqeval"] == {"p": 0.0, "r": 0.0, "f": 0.0, "per_type": {}}
 
 
 def test_missing_gold_counts_neither_way():
@@ -103,14 +95,10 @@ def test_both_scorers_and_the_counts_agree_on_anything(data, n_docs):
     report = score_pair(gold, predicted)
     tp, fp, fn = ner_counts(gold, predicted).sum(axis=0)
     f = 2 * tp / (2 * tp + fp + fn) if tp else 0.0
-    assert (
-        report["spacy"]["f"]
-        == pytest.approx(f)
-        == pytest.approx(report["seqeval"]["f"])
-    )
-    for label, scores in report["spacy"]["per_type"].items():
+    assert report["spacy"]["f"] == pytest.approx(f) == pytest.approx(report["seqeval"]["f"])
+    for label, found in report["spacy"]["per_type"].items():
         other = report["seqeval"]["per_type"].get(label, {"p": 0.0, "r": 0.0, "f": 0.0})
-        assert scores == pytest.approx(other)
+        assert found == pytest.approx(other)
 
 
 def test_counts_have_the_shape_of_the_documents():
@@ -120,9 +108,7 @@ def test_counts_have_the_shape_of_the_documents():
 
 
 def test_another_number_of_documents():
-    with pytest.raises(
-        LLMJudgeError, match=r"\[J702\].*2 gold documents and 1 predictions"
-    ):
+    with pytest.raises(LLMJudgeError, match=r"\[J702\].*2 gold documents and 1 predictions"):
         score_pair(make_docs("O", "O"), make_docs("O"))
 
 
@@ -186,10 +172,7 @@ def test_silver_quality_of_a_known_example():
         make_doc(tags.split(), text)
         for text, tags in (("a", "B-A O B-B"), ("b", "B-A O O"), ("c", "B-B O O"))
     ]
-    silver = [
-        make_doc(tags.split(), text)
-        for text, tags in (("b", "B-A O B-A"), ("a", "B-A O -"))
-    ]
+    silver = [make_doc(tags.split(), text) for text, tags in (("b", "B-A O B-A"), ("a", "B-A O -"))]
     report = silver_quality(silver, gold)
     assert report["documents"] == 2 and report["without_gold"] == 0
     assert (report["spans"], report["correct"], report["gold_spans"]) == (3, 2, 4)
@@ -198,10 +181,7 @@ def test_silver_quality_of_a_known_example():
     assert report["f"] == pytest.approx(4 / 7)
     assert report["wrong_share"] == pytest.approx(1 / 3)
     assert report["per_type"]["A"]["precision"] == pytest.approx(2 / 3)
-    assert (
-        report["per_type"]["B"]["precision"] is None
-        and report["per_type"]["B"]["recall"] == 0.0
-    )
+    assert report["per_type"]["B"]["precision"] is None and report["per_type"]["B"]["recall"] == 0.0
 
 
 def test_silver_of_accepted_candidates():
@@ -211,9 +191,7 @@ def test_silver_of_accepted_candidates():
         (2, 3, "A", "accepted"),
         (2, 3, "B", "undecided"),
     ]
-    set_candidates(
-        silver, [Candidate(s, e, label, decision=d) for s, e, label, d in decisions]
-    )
+    set_candidates(silver, [Candidate(s, e, label, decision=d) for s, e, label, d in decisions])
     report = silver_quality([silver], [gold], accepted_spans)
     assert (report["spans"], report["correct"]) == (2, 1)
 
@@ -221,9 +199,7 @@ def test_silver_of_accepted_candidates():
 def test_silver_on_other_tokens_is_compared_by_characters():
     gold = Doc(VOCAB, words=["rose", "bush", "x"], spaces=[False, True, False])
     gold.set_ents([Span(gold, 0, 2, label="A")])
-    silver = Doc(
-        VOCAB, words=["rosebush", "x"], spaces=[True, False], ents=["B-A", "O"]
-    )
+    silver = Doc(VOCAB, words=["rosebush", "x"], spaces=[True, False], ents=["B-A", "O"])
     assert silver_quality([silver], [gold])["precision"] == 1.0
 
 
@@ -235,11 +211,7 @@ def test_silver_without_gold_is_counted_apart():
         make_doc(["B-A"], "known"),
     ]
     report = silver_quality(silver, [raw, make_doc(["B-A"], "known")])
-    assert (
-        report["without_gold"] == 2
-        and report["documents"] == 1
-        and report["precision"] == 1.0
-    )
+    assert report["without_gold"] == 2 and report["documents"] == 1 and report["precision"] == 1.0
 
 
 def test_silver_with_a_text_twice_takes_the_gold_in_order():

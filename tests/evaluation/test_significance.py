@@ -24,9 +24,7 @@ COUNTS = st.integers(1, 12).flatmap(
 def draw_counts(rng, n_docs, found=0.7, wrong=0.2, n_gold=3):
     """Documents with three gold entities each, found or not, and some that are wrong."""
     right = rng.binomial(n_gold, found, size=n_docs)
-    return numpy.stack(
-        [right, rng.binomial(n_gold, wrong, size=n_docs), n_gold - right], axis=1
-    )
+    return numpy.stack([right, rng.binomial(n_gold, wrong, size=n_docs), n_gold - right], axis=1)
 
 
 def test_f1_is_that_of_precision_and_recall():
@@ -67,9 +65,7 @@ def test_level_is_the_nominal_rate(level, low, high):
     truth = micro_f1(numpy.array([3 * 0.7, 3 * 0.2, 3 * 0.3]))
     covered = 0
     for seed in range(300):
-        found = bootstrap_f1(
-            draw_counts(rng, 80), n_resamples=300, level=level, seed=seed
-        )
+        found = bootstrap_f1(draw_counts(rng, 80), n_resamples=300, level=level, seed=seed)
         covered += found["f_low"] <= truth <= found["f_high"]
     assert low <= covered / 300 <= high
 
@@ -90,13 +86,10 @@ def test_exchanging_the_systems_turns_the_sign(counts, data):
     right = numpy.array([data.draw(st.integers(0, int(n))) for n in gold])
     other = numpy.stack([right, counts[:, 1], gold - right], axis=1)
     one, two = (
-        paired_bootstrap(*pair, n_resamples=200)
-        for pair in ((counts, other), (other, counts))
+        paired_bootstrap(*pair, n_resamples=200) for pair in ((counts, other), (other, counts))
     )
     assert one["difference"] == pytest.approx(-two["difference"])
-    assert one["low"] == pytest.approx(-two["high"]) and one["high"] == pytest.approx(
-        -two["low"]
-    )
+    assert one["low"] == pytest.approx(-two["high"]) and one["high"] == pytest.approx(-two["low"])
     assert one["p_value"] == pytest.approx(two["p_value"])
     assert 0 < one["p_value"] <= 1
     swapped = [
@@ -110,11 +103,7 @@ def test_a_clear_difference_is_found_by_both():
     rng = numpy.random.default_rng(3)
     better, worse = draw_counts(rng, 200, 0.8), draw_counts(rng, 200, 0.5)
     found = compare(better, worse)
-    assert (
-        found["low"] > 0
-        and found["p_bootstrap"] < 0.01
-        and found["p_randomization"] < 0.01
-    )
+    assert found["low"] > 0 and found["p_bootstrap"] < 0.01 and found["p_randomization"] < 0.01
 
 
 def test_pairing_finds_what_two_intervals_do_not():
@@ -146,9 +135,7 @@ def test_randomization_is_that_of_all_assignments():
     for swaps in numpy.ndindex(2, 2, 2):
         mask = numpy.array(swaps, dtype=bool)[:, None]
         a, b = numpy.where(mask, two, one), numpy.where(mask, one, two)
-        extreme += (
-            abs(micro_f1(a.sum(axis=0)) - micro_f1(b.sum(axis=0))) >= observed - 1e-12
-        )
+        extreme += abs(micro_f1(a.sum(axis=0)) - micro_f1(b.sum(axis=0))) >= observed - 1e-12
     found = approximate_randomization(one, two, n_resamples=20_000)
     assert found["p_value"] == pytest.approx(extreme / 8, abs=0.015)
 
@@ -164,9 +151,7 @@ def test_blocks_change_nothing_but_memory(monkeypatch):
     ) == whole
 
 
-@pytest.mark.parametrize(
-    "counts", [numpy.zeros((0, 3)), numpy.zeros(3), numpy.zeros((4, 2))]
-)
+@pytest.mark.parametrize("counts", [numpy.zeros((0, 3)), numpy.zeros(3), numpy.zeros((4, 2))])
 def test_counts_of_another_shape(counts):
     with pytest.raises(LLMJudgeError, match=r"\[J704\].*\(documents, 3\)"):
         bootstrap_f1(counts)

@@ -2,12 +2,14 @@ import json
 
 import pytest
 import spacy
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from spacy.tokens import Span
+
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.judge.tasks.annotate import make_annotate_task, make_schema
-from spacy_llmjudge.models.messages import Prompt, Reply
+from spacy_llmjudge.transport.messages import Prompt, Reply
 
 NLP = spacy.blank("en")
 ROWS = [
@@ -139,7 +141,9 @@ def test_replies_become_verdicts_and_proposals():
         task,
         doc,
         reply(
-            ("Slugs", "PEST", 95), ("red roses", "PLANT", 70), ("ferns", "PLANT", 88),
+            ("Slugs", "PEST", 95),
+            ("red roses", "PLANT", 70),
+            ("ferns", "PLANT", 88),
             alternatives=[("roses", "PLANT", 25)],
         ),
     )
@@ -159,7 +163,11 @@ def test_replies_become_verdicts_and_proposals():
         (reply()[:-4], "abstained", "truncated"),
         ("", "abstained", "empty_reply"),
         (None, "abstained", "no_reply"),
-        (Reply("", state="abstained", reason="no_recorded_reply"), "abstained", "no_recorded_reply"),
+        (
+            Reply("", state="abstained", reason="no_recorded_reply"),
+            "abstained",
+            "no_recorded_reply",
+        ),
         (Reply("", state="not_sent", reason="budget"), "not_sent", "budget"),
         (reply(("rose", "WEED", 90)), "abstained", "no_usable_entry"),
         (
@@ -198,7 +206,9 @@ def test_long_documents_are_judged_in_windows():
 
 def test_state_round_trips_without_the_files(labelled, tmp_path):
     (tmp_path / "rules.txt").write_text("PLANT: latin names too\n")
-    (tmp_path / "mine.jinja").write_text("mine {{ nonce }} {{ text }} {{ demonstrations | as_json }}")
+    (tmp_path / "mine.jinja").write_text(
+        "mine {{ nonce }} {{ text }} {{ demonstrations | as_json }}"
+    )
     arguments = {
         "rules": tmp_path / "rules.txt",
         "demonstrations": labelled,
@@ -222,6 +232,10 @@ def test_state_round_trips_without_the_files(labelled, tmp_path):
 
 def test_state_of_another_version_is_refused():
     task = make_annotate_task(labels=["A"])
-    data = task.to_bytes().replace(b'"version":1', b'"version":9').replace(b'"version": 1', b'"version": 9')
+    data = (
+        task.to_bytes()
+        .replace(b'"version":1', b'"version":9')
+        .replace(b'"version": 1', b'"version": 9')
+    )
     with pytest.raises(LLMJudgeError, match=r"\[J208\].*9.*1"):
         task.from_bytes(data)

@@ -1,7 +1,9 @@
 import math
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from spacy_llmjudge.judge.choices import parse_choices, read_masses
 from spacy_llmjudge.judge.replies import ReplyError
 
@@ -72,7 +74,10 @@ def test_several_questions_are_told_apart_by_their_numbers():
 
 
 def test_a_reply_that_was_cut_loses_the_half_of_its_last_line():
-    assert read("1: A | 97\n2: B | 9", 2, cut_off=True) == {1: ("A", 0.97, None), 2: ("B", None, None)}
+    assert read("1: A | 97\n2: B | 9", 2, cut_off=True) == {
+        1: ("A", 0.97, None),
+        2: ("B", None, None),
+    }
     assert read("1: A | 97\n2: B | 9\n", 2, cut_off=True)[2] == ("B", 0.09, None)
     assert read("B", cut_off=True) == {1: ("B", None, None)}
 

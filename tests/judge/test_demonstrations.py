@@ -3,6 +3,7 @@ import json
 import pytest
 import spacy
 from spacy.tokens import Span
+
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.judge.demonstrations import (
     choose_demonstrations,

@@ -1,4 +1,5 @@
 import pytest
+
 from spacy_llmjudge.judge.demonstrations import make_demonstration, read_demonstrations
 from spacy_llmjudge.judge.examples import make_examples
 

@@ -7,6 +7,7 @@ import spacy
 from spacy.tokens import DocBin, Span
 from spacy.training import Example
 from spacy.util import load_config, load_model_from_config
+
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.judge.component import LLMJudge
@@ -42,9 +43,7 @@ def trained():
         ("Aphids on a rose", [(0, 6, "PLANT"), (12, 16, "PLANT")]),
         ("Nothing to report", [(0, 7, "PEST")]),
     ]
-    examples = [
-        Example.from_dict(nlp.make_doc(text), {"entities": spans}) for text, spans in rows
-    ]
+    examples = [Example.from_dict(nlp.make_doc(text), {"entities": spans}) for text, spans in rows]
     optimizer = nlp.initialize(lambda: examples)
     for _ in range(40):
         nlp.update(examples, sgd=optimizer)
@@ -360,7 +359,9 @@ def test_documents_are_judged_as_their_replies_come_and_none_is_asked_twice(brea
     model = Stream(breaks_at)
     judge = LLMJudge(nlp.vocab, task, model)
     seen = []
-    judge.on_judged = lambda doc: seen.append((doc.text, get_status(doc)["state"], len(model.asked)))
+    judge.on_judged = lambda doc: seen.append(
+        (doc.text, get_status(doc)["state"], len(model.asked))
+    )
     docs = list(judge.pipe([nlp.make_doc(text) for text in "abcd"]))
     assert [doc.text for doc in docs] == list("abcd")
     assert [text for text, *_ in seen] == list("abcd") and model.ended

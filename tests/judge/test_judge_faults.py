@@ -1,20 +1,17 @@
 """The judge on servers that fail in every way: each candidate ends judged, abstained or not sent, with
 a reason, and nothing is accepted on a bad reply."""
+
 import json
-import sys
 import warnings
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import pytest
 import spacy
-
+from faults import FAULTS
 from judge_helpers import answer, read_questions, split_prompt
-from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
+from loopback import Answer, Loopback, chat
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-from faults import FAULTS  # noqa: E402
-from loopback import Answer, Loopback, chat  # noqa: E402
+from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 
 TASKS = ("Annotate", "Verify")
 HINT = 0.005
@@ -25,7 +22,10 @@ def honest(prompt):
     if "Answer with one JSON object" in prompt:
         rows = [{"text": "roses", "label": "PLANT", "confidence": 96}]
         return json.dumps({"entities": rows, "alternatives": []})
-    return answer(prompt, lambda c, label: ("correct", 96, None) if c["span"] == "roses" else ("not_entity", 3, None))
+    return answer(
+        prompt,
+        lambda c, label: ("correct", 96, None) if c["span"] == "roses" else ("not_entity", 3, None),
+    )
 
 
 def wrong(prompt):
@@ -35,7 +35,10 @@ def wrong(prompt):
 
 
 def letters(prompt, verdict):
-    return [next(k for k, v in meanings.items() if v == verdict) for _, _, meanings in read_questions(prompt)]
+    return [
+        next(k for k, v in meanings.items() if v == verdict)
+        for _, _, meanings in read_questions(prompt)
+    ]
 
 
 def one_json(prompt):
@@ -45,7 +48,10 @@ def one_json(prompt):
 # What a reply says, and the reason for that no verdict comes of it; None where it is a clear answer all
 # the same.
 ANNOTATE = {
-    "prose_around_json": (lambda p: f"Sure! Here:\n```json\n{honest(p)}\n```\nI hope {{this}} helps.", None),
+    "prose_around_json": (
+        lambda p: f"Sure! Here:\n```json\n{honest(p)}\n```\nI hope {{this}} helps.",
+        None,
+    ),
     "prose_only": (lambda p: "I would say that 'of' is a PLANT.", "not_json"),
     "prose_with_two_answers": (lambda p: f"{one_json(p)} or rather {honest(p)}", "several_answers"),
     "nan_in_json": (lambda p: one_json(p).replace("99", "NaN"), "not_a_number"),
@@ -55,11 +61,17 @@ ANNOTATE = {
     "empty_text": (lambda p: " \n", "empty_reply"),
 }
 VERIFY = {
-    "prose_around_letters": (lambda p: f"Let me think about it.\n{honest(p)}\nThat is my answer.", None),
+    "prose_around_letters": (
+        lambda p: f"Let me think about it.\n{honest(p)}\nThat is my answer.",
+        None,
+    ),
     "unknown_verdict": (lambda p: "1: E | 99\n2: E | 99", "no_answer"),
     "verdict_in_words": (lambda p: "1: correct | 99\n2: correct | 99", "no_answer"),
     "two_verdicts": (
-        lambda p: "".join(f"{i}: {a} | 99\n{i}: {b} | 1\n" for i, (a, b) in enumerate(zip(letters(p, "correct"), letters(p, "not_entity")), 1)),
+        lambda p: "".join(
+            f"{i}: {a} | 99\n{i}: {b} | 1\n"
+            for i, (a, b) in enumerate(zip(letters(p, "correct"), letters(p, "not_entity")), 1)
+        ),
         "several_answers",
     ),
     "other_questions": (lambda p: "7: A | 99\n8: A | 99", "no_answer"),
@@ -98,8 +110,20 @@ def run(task, fault_of, n, folder, **settings):
     with Loopback(script) as server, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = {"@llm_models": "llmjudge.OpenAI.v1", "base_url": server.url, "model": "m"}
-        model.update({"concurrency": 32, "timeout": 0.4, "backoff": 0.002, "max_reply_bytes": 100_000, **settings})
-        ledger = {"@llm_models": "llmjudge.Ledger.v1", "path": str(folder / "ledger.db"), "model": model}
+        model.update(
+            {
+                "concurrency": 32,
+                "timeout": 0.4,
+                "backoff": 0.002,
+                "max_reply_bytes": 100_000,
+                **settings,
+            }
+        )
+        ledger = {
+            "@llm_models": "llmjudge.Ledger.v1",
+            "path": str(folder / "ledger.db"),
+            "model": model,
+        }
         about = {"@llm_tasks": f"llmjudge.{task}.v1", "labels": ["PLANT"]}
         if task == "Verify":
             about["candidates_per_prompt"] = 2

@@ -1,5 +1,6 @@
 """The key of a ledger over what the judge's own tasks ask: it changes with everything that a verdict depends
 on, and with nothing else."""
+
 import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,7 +16,7 @@ from spacy_llmjudge.candidates import Candidate, set_candidates
 from spacy_llmjudge.judge.prompts import read_template
 from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
 from spacy_llmjudge.judge.tasks.verify import make_verify_task
-from spacy_llmjudge.models.ledger import LedgerModel
+from spacy_llmjudge.ledger.model import LedgerModel
 from spacy_llmjudge.models.openai import make_openai_model
 
 VOCAB = spacy.blank("en").vocab
@@ -70,7 +71,9 @@ def make_task(folder, case):
 
 
 @lru_cache(maxsize=64)
-def make_task_once(folder, name, labels, definitions, rule, demonstration, template, salt, n_samples):
+def make_task_once(
+    folder, name, labels, definitions, rule, demonstration, template, salt, n_samples
+):
     identity = f"{abs(hash((name, labels, definitions, rule, demonstration, template, salt)))}"
     (folder / f"{identity}.txt").write_text(rule)
     row = {"text": demonstration, "spans": [{"start": 7, "end": 11, "label": "DISH"}]}

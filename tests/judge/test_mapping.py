@@ -1,7 +1,9 @@
 from collections import Counter
 
 import spacy
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from spacy_llmjudge.judge.mapping import Reading, find_places, map_mentions
 from spacy_llmjudge.judge.replies import Mention
 from spacy_llmjudge.judge.windows import Window, make_windows
@@ -83,7 +85,10 @@ def test_offsets_are_those_of_the_document():
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(alphabet="ab -.\n(é'", max_size=20), st.text(alphabet="ab -.(é'", min_size=1, max_size=4))
+@given(
+    st.text(alphabet="ab -.\n(é'", max_size=20),
+    st.text(alphabet="ab -.(é'", min_size=1, max_size=4),
+)
 def test_places_hold_the_words_on_word_edges(text, mention):
     words = mention.strip()
     if not words:

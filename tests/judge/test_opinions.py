@@ -1,6 +1,7 @@
 from itertools import permutations
 
 import pytest
+
 from spacy_llmjudge.judge.opinions import Judgement, Opinion, combine, count_doubts
 
 

@@ -1,7 +1,9 @@
 import hashlib
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.judge.prompts import (
     TEMPLATES,

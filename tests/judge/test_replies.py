@@ -1,7 +1,9 @@
 import json
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from spacy_llmjudge.judge.replies import (
     MAX_CHARS,
     Annotation,

@@ -3,12 +3,13 @@ import json
 import pytest
 import spacy
 from spacy.tokens import Span
+
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.judge.prompts import read_rules
 from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
 from spacy_llmjudge.judge.tasks.rules import MinedRule, format_rules, make_rules_task, mine_rules
 from spacy_llmjudge.judge.tasks.verify import make_verify_task
-from spacy_llmjudge.models.messages import Reply
+from spacy_llmjudge.transport.messages import Reply
 
 NLP = spacy.blank("en")
 
@@ -120,7 +121,10 @@ def test_without_mentions_there_is_nothing_to_mine():
 
 
 def test_both_judge_tasks_read_the_file(docs, tmp_path):
-    replies = [rules_reply(("Snails: too.", "slugs", "snails")), rules_reply(("All of it.", "roses"))]
+    replies = [
+        rules_reply(("Snails: too.", "slugs", "snails")),
+        rules_reply(("All of it.", "roses")),
+    ]
     path = tmp_path / "rules.txt"
     mine_rules(docs, make_rules_task(), lambda prompts: [replies for _ in prompts], path)
     assert path.read_text() == (
@@ -142,4 +146,6 @@ def test_no_rules_leave_no_file(docs, tmp_path):
 
 def test_mentions_cannot_add_a_rule_of_their_own():
     rule = MinedRule("PEST", "Any snail.", ("slugs", "snail pest: obey"))
-    assert [line for line in format_rules([rule]).splitlines() if line[0] != "#"] == ["PEST: Any snail."]
+    assert [line for line in format_rules([rule]).splitlines() if line[0] != "#"] == [
+        "PEST: Any snail."
+    ]

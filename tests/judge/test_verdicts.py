@@ -3,6 +3,7 @@ from collections import Counter
 import pytest
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
+
 from spacy_llmjudge.candidates import KEY, Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.judge.mapping import Reading
 from spacy_llmjudge.judge.verdicts import Answer, open_candidates, set_answers, stand
@@ -46,7 +47,8 @@ def test_supports_come_from_both_lists_and_are_missing_elsewhere():
         ],
     )
     answer = judged(
-        Reading(0, 1, "PLANT", 1.0), Reading(8, 9, "PEST", None),
+        Reading(0, 1, "PLANT", 1.0),
+        Reading(8, 9, "PEST", None),
         alternatives=[Reading(2, 3, "PLANT", 0.0), Reading(0, 1, "PLANT", 0.2)],
     )
     set_answers(doc, [answer], LABELS, KEY)
@@ -77,7 +79,11 @@ def test_judging_twice_is_judging_once():
     set_answers(doc, [judged(Reading(4, 6, "PEST", 0.7))], LABELS, KEY)
     set_answers(doc, [judged(Reading(1, 2, "PLANT", 0.6))], LABELS, KEY)
     (candidate,) = get_candidates(doc)
-    assert (candidate.key, candidate.verdict, candidate.support) == ((1, 2, "PLANT"), "correct", 0.6)
+    assert (candidate.key, candidate.verdict, candidate.support) == (
+        (1, 2, "PLANT"),
+        "correct",
+        0.6,
+    )
 
 
 def test_a_judge_that_abstains_changes_nothing_else():
@@ -95,7 +101,9 @@ def test_not_sent_leaves_candidates_without_a_verdict():
     doc = make_doc()
     set_candidates(doc, [Candidate(1, 2, "PLANT", source="student")])
     set_answers(doc, [Answer(Window(0, 10, 0, 10), "not_sent", "budget")], LABELS, KEY)
-    assert [(c.verdict, c.support, c.reason) for c in get_candidates(doc)] == [(None, None, "budget")]
+    assert [(c.verdict, c.support, c.reason) for c in get_candidates(doc)] == [
+        (None, None, "budget")
+    ]
     assert get_status(doc) == {"state": "not_sent", "reason": "budget"}
 
 

@@ -7,16 +7,17 @@ from typing import Iterable
 
 import pytest
 import spacy
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from judge_helpers import answer, read_questions, split_prompt
 from spacy.tokens import Doc, Span
 from spacy.util import load_config, load_model_from_config
+
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
 from spacy_llmjudge.judge.tasks.verify import LETTERS, make_verify_task
-from spacy_llmjudge.models.messages import Prompt, Reply
-
-from judge_helpers import answer, read_questions, split_prompt
+from spacy_llmjudge.transport.messages import Prompt, Reply
 
 NLP = spacy.blank("en")
 ROWS = [
@@ -175,7 +176,11 @@ def test_bare_verdicts_have_no_support():
     doc = make_doc()
     bare = lambda context, label: (decide(context, label)[0], None, None)  # noqa: E731
     found = tell(task, doc, [answer(prompt, bare) for prompt in ask(task, doc)])
-    assert list(found.values()) == [("correct", None), ("wrong_label", None), ("wrong_boundary", None)]
+    assert list(found.values()) == [
+        ("correct", None),
+        ("wrong_label", None),
+        ("wrong_boundary", None),
+    ]
 
 
 def with_logprobs(prompt, masses, stated=""):
@@ -214,8 +219,12 @@ def answer_with_masses(prompt, masses, share=1.0):
         offsets.append(position + line.index(": ") + 2)
         position += len(line)
     letters = {}
-    for offset, meanings, by_verdict in zip(offsets, (q[2] for q in read_questions(prompt)), masses):
-        letters[offset] = {letter: share * by_verdict[verdict] for letter, verdict in meanings.items()}
+    for offset, meanings, by_verdict in zip(
+        offsets, (q[2] for q in read_questions(prompt)), masses
+    ):
+        letters[offset] = {
+            letter: share * by_verdict[verdict] for letter, verdict in meanings.items()
+        }
     return Reply(reply, logprobs=spell(reply, letters))
 
 
@@ -251,7 +260,11 @@ def test_without_them_several_candidates_fall_back_one_by_one():
     broken = answer_with_masses(prompt, MASSES)
     broken.logprobs[str(broken).index("\n") + 1] = {"?": -0.1}
     found = tell(task, doc, [broken])
-    assert list(found.values()) == [("correct", pytest.approx(0.7)), ("correct", 0.99), ("correct", 0.99)]
+    assert list(found.values()) == [
+        ("correct", pytest.approx(0.7)),
+        ("correct", 0.99),
+        ("correct", 0.99),
+    ]
     samples = make_verify_task(labels=LABELS, candidates_per_prompt=3, n_samples=3)
     replies = [
         answer(p, lambda c, label, v=v: (v, None, None))
@@ -264,7 +277,6 @@ def test_without_them_several_candidates_fall_back_one_by_one():
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_a_server_is_asked_for_log_probabilities_and_they_arrive(n, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "models")
     from loopback import Answer, Loopback, chat
 
     def script(request):
@@ -289,9 +301,16 @@ def test_a_server_is_asked_for_log_probabilities_and_they_arrive(n, monkeypatch)
     with Loopback(script) as server:
         nlp = spacy.blank("en")
         task = {"@llm_tasks": "llmjudge.Verify.v1", "labels": LABELS, "candidates_per_prompt": n}
-        model = {"@llm_models": "llmjudge.OpenAI.v1", "base_url": server.url, "model": "m", "top_logprobs": 5}
+        model = {
+            "@llm_models": "llmjudge.OpenAI.v1",
+            "base_url": server.url,
+            "model": "m",
+            "top_logprobs": 5,
+        }
         nlp.add_pipe("llm_judge", config={"task": task, "model": model})
-        found = [(c.verdict, c.support) for c in get_candidates(nlp(make_doc())) if c.source != "judge"]
+        found = [
+            (c.verdict, c.support) for c in get_candidates(nlp(make_doc())) if c.source != "judge"
+        ]
         assert len(server.requests) == 3 // n
     expected = MASSES if n == 3 else MASSES[:1] * 3
     assert [support for _, support in found] == pytest.approx([m["correct"] for m in expected])
@@ -351,7 +370,10 @@ def test_a_correction_is_the_nearest_place_that_overlaps():
     set_candidates(doc, [Candidate(4, 5, "PLANT")])
     (prompt,) = ask(task, doc)
     tell(task, doc, [answer(prompt, lambda c, label: ("wrong_boundary", 9, "red roses"))])
-    assert [(c.start, c.end, c.source) for c in get_candidates(doc)] == [(3, 5, "judge"), (4, 5, None)]
+    assert [(c.start, c.end, c.source) for c in get_candidates(doc)] == [
+        (3, 5, "judge"),
+        (4, 5, None),
+    ]
 
 
 def test_a_correction_that_was_judged_itself_keeps_its_own_verdict():
@@ -456,7 +478,13 @@ def test_prompts_of_a_document_share_all_that_stands_before_the_spans(labelled):
 
 @pytest.mark.parametrize(
     "name, value",
-    [("candidates_per_prompt", 0), ("candidates_per_prompt", 9), ("n_samples", 0), ("min_confidence", 1.5), ("max_candidates", 0)],
+    [
+        ("candidates_per_prompt", 0),
+        ("candidates_per_prompt", 9),
+        ("n_samples", 0),
+        ("min_confidence", 1.5),
+        ("max_candidates", 0),
+    ],
 )
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(LLMJudgeError, match=rf"\[J250\].*{name}.*{value}"):
@@ -508,8 +536,9 @@ def test_the_task_runs_in_the_component_and_survives_the_disk(tmp_path):
 def test_a_local_language_model_judges_by_its_exact_probabilities(least, tmp_path, monkeypatch):
     """A tiny Llama with random weights, which says a letter rarely: once that is enough, once not."""
     monkeypatch.setattr("spacy_llmjudge.judge.choices.MIN_COVERAGE", least)
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "models")
-    from test_local import build, make_transformers_model
+    from local_helpers import build
+
+    from spacy_llmjudge.models.local import make_transformers_model
 
     build(tmp_path, template=None)
     (tmp_path / "short.jinja").write_text(
@@ -567,7 +596,9 @@ class FailsOnce:
 def test_a_failing_prompt_costs_no_other_its_reply(module, monkeypatch):
     nlp = spacy.blank("en")
     task = {"@llm_tasks": "llmjudge.Verify.v1", "labels": LABELS}
-    judge = nlp.add_pipe("llm_judge", config={"task": task, "model": {"@llm_models": "spacy.NoOp.v1"}})
+    judge = nlp.add_pipe(
+        "llm_judge", config={"task": task, "model": {"@llm_models": "spacy.NoOp.v1"}}
+    )
     monkeypatch.setattr(FailsOnce, "__module__", module)
     judge._model = FailsOnce()
     with pytest.warns(UserWarning, match=r"\[JW201\].* 1 prompt"):
@@ -599,7 +630,11 @@ def test_no_text_closes_its_block(text, n):
 
 @pytest.mark.slow
 @settings(max_examples=10_000, deadline=None)
-@given(st.one_of(st.text(min_size=1, max_size=60), st.text("[]0123456789abcdef \nbegindspa:", min_size=1)))
+@given(
+    st.one_of(
+        st.text(min_size=1, max_size=60), st.text("[]0123456789abcdef \nbegindspa:", min_size=1)
+    )
+)
 def test_no_text_of_ten_thousand_closes_its_block(text):
     check_block(text, 2)
     check_block(text, 2, make_annotate_task)
@@ -619,23 +654,27 @@ def check_block(text, n, make_task=make_verify_task):
         assert nonce not in prompt.text + spans
         if make_task is make_verify_task:
             contexts = [json.loads(line[line.index("{") :]) for line in spans.split("\n")]
-            assert [c["span"] for c in contexts] == [prompt.text[s:e] for s, e, _ in prompt.candidates]
+            assert [c["span"] for c in contexts] == [
+                prompt.text[s:e] for s, e, _ in prompt.candidates
+            ]
 
 
 @pytest.mark.data
 def test_the_recorded_verdicts_arrive(monkeypatch):
     """Verdicts that an LLM gave on 320 candidates, through a chat server, as they were recorded."""
-    from sklearn.metrics import roc_auc_score
-
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "models")
     from loopback import Answer, Loopback, chat
+    from sklearn.metrics import roc_auc_score
 
     folder = Path(os.environ["LLMJUDGE_DATA"]) / "mit_restaurant"
 
     def rows(name):
         return [json.loads(line) for line in (folder / name).open(encoding="utf8")]
 
-    pool, gold, recorded = rows("pool.jsonl"), rows("pool_gold.jsonl"), rows("recorded_llm_verify.jsonl")
+    pool, gold, recorded = (
+        rows("pool.jsonl"),
+        rows("pool_gold.jsonl"),
+        rows("recorded_llm_verify.jsonl"),
+    )
     lists = {row["pool_index"]: row for row in rows("recorded_llm.jsonl")}
     texts = {" ".join(pool[i]["tokens"]): i for i in {row["pool_index"] for row in recorded}}
     by_key = {(r["pool_index"], r["start"], r["end"], r["label"]): r for r in recorded}
@@ -680,17 +719,19 @@ def test_the_recorded_verdicts_arrive(monkeypatch):
                 "labels": labels,
                 "rules": str(folder / "rules.txt"),
             }
-            model = {"@llm_models": "llmjudge.OpenAI.v1", "base_url": server.url, "model": "recorded"}
+            model = {
+                "@llm_models": "llmjudge.OpenAI.v1",
+                "base_url": server.url,
+                "model": "recorded",
+            }
             nlp.add_pipe("llm_judge", config={"task": task, "model": model})
             docs = {}
-            for text, index in texts.items():
+            for index in texts.values():
                 doc = docs[index] = Doc(nlp.vocab, words=pool[index]["tokens"])
                 own = [key[1:] for key in by_key if key[0] == index]
                 set_candidates(doc, [Candidate(*key) for key in own])
             docs = dict(zip(docs, nlp.pipe(docs.values())))
-            found = {
-                (index, *c.key): c for index, doc in docs.items() for c in get_candidates(doc)
-            }
+            found = {(index, *c.key): c for index, doc in docs.items() for c in get_candidates(doc)}
             judged = [found[key] for key in by_key]
             parsed = sum(c.verdict not in (None, "abstained") for c in judged) / len(judged)
             support = [0.0 if c.support is None else c.support for c in judged]
@@ -714,7 +755,11 @@ def test_the_recorded_verdicts_are_replayed_without_a_server(n, tmp_path):
     def rows(name):
         return [json.loads(line) for line in (folder / name).open(encoding="utf8")]
 
-    pool, gold, recorded = rows("pool.jsonl"), rows("pool_gold.jsonl"), rows("recorded_llm_verify.jsonl")
+    pool, gold, recorded = (
+        rows("pool.jsonl"),
+        rows("pool_gold.jsonl"),
+        rows("recorded_llm_verify.jsonl"),
+    )
     config = Path(__file__).parents[2] / "configs" / "judges" / "verify_recorded.cfg"
     overrides = {
         "paths.replies": str(tmp_path / "replies.jsonl"),
@@ -728,9 +773,13 @@ def test_the_recorded_verdicts_are_replayed_without_a_server(n, tmp_path):
         doc = docs.setdefault(index, Doc(nlp.vocab, words=pool[index]["tokens"]))
         span = doc[row["start"] : row["end"]]
         said = {"label": row["label"], "verdict": row["verdict"], "confidence": row["p_correct"]}
-        said.update({"start": span.start_char, "end": span.end_char, "correction": row.get("correction")})
+        said.update(
+            {"start": span.start_char, "end": span.end_char, "correction": row.get("correction")}
+        )
         lines.append(json.dumps({"text": doc.text, "response": {"verdicts": [said]}}) + "\n")
-        set_candidates(doc, get_candidates(doc) + [Candidate(row["start"], row["end"], row["label"])])
+        set_candidates(
+            doc, get_candidates(doc) + [Candidate(row["start"], row["end"], row["label"])]
+        )
     (tmp_path / "replies.jsonl").write_text("".join(lines), encoding="utf8")
     docs = dict(zip(docs, nlp.pipe(docs.values())))
     found = {(i, *c.key): c for i, doc in docs.items() for c in get_candidates(doc)}

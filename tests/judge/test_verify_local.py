@@ -1,20 +1,17 @@
 """Several candidates in one prompt to a local language model: each gets the exact probabilities of its own
 letters, at the place where the reply says one."""
+
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import spacy
+from local_helpers import by_hand
 from spacy.tokens import Span
 
 from spacy_llmjudge.candidates import get_candidates, get_status
 from spacy_llmjudge.judge.tasks.verify import LETTERS, make_verify_task
-from spacy_llmjudge.models.ledger import make_ledger_model
+from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.models.local import make_transformers_model
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-from test_local import by_hand  # noqa: E402
 
 NLP = spacy.blank("en")
 TEXTS = ("ab cd ef", "cd ef", "ef gh ab cd")
@@ -111,7 +108,9 @@ def test_support_of_several_candidates_is_exact(folder, task, tmp_path):
     for doc in make_docs():
         prompt = ask(task, doc)
         assert prompt.options is None and len(prompt.verdicts) == 2
-        said, letters = say_by_hand(folder, lambda text: list(tokenizer(str(text))["input_ids"]), prompt)
+        said, letters = say_by_hand(
+            folder, lambda text: list(tokenizer(str(text))["input_ids"]), prompt
+        )
         assert said[:3] == "1: " and said.count("\n") == 1 and len(letters) == 2
         for meanings, masses in zip(prompt.verdicts, letters):
             masses = {meanings[letter]: math.exp(mass) for letter, mass in masses.items()}

@@ -1,8 +1,10 @@
 import pytest
 import spacy
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+
 from spacy_llmjudge.judge.windows import make_windows
 
 VOCAB = Vocab()

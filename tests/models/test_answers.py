@@ -2,14 +2,17 @@ import doctest
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spacy_llmjudge.cli import judge
 from spacy_llmjudge.judge import choices, opinions
 from spacy_llmjudge.judge.choices import LETTERS, parse_choices
 from spacy_llmjudge.judge.replies import ReplyError
-from spacy_llmjudge.models import answers, limits, prices
+from spacy_llmjudge.ledger import prices
+from spacy_llmjudge.models import answers
 from spacy_llmjudge.models.answers import Finding, write_answers
+from spacy_llmjudge.transport import limits
 
 VERDICTS = ["correct", "wrong_label", "wrong_boundary", "not_entity"]
 WORDS = st.lists(st.from_regex(r"[a-z0-9]{1,6}(\\|[a-z])?", fullmatch=True), min_size=1, max_size=3)
@@ -17,7 +20,8 @@ FINDINGS = st.builds(
     Finding,
     st.sampled_from(VERDICTS),
     st.none() | st.integers(1, 99).map(lambda percent: percent / 100),
-    st.none() | st.tuples(WORDS, st.sampled_from([" ", "\n", "\t "])).map(lambda p: p[1].join(p[0])),
+    st.none()
+    | st.tuples(WORDS, st.sampled_from([" ", "\n", "\t "])).map(lambda p: p[1].join(p[0])),
 )
 
 

@@ -3,6 +3,7 @@
 The check that the constructor of spacy-llm's OpenAI model makes at api.openai.com is replaced, but in the
 test about that check; nothing else of it is.
 """
+
 import json
 import re
 import socket
@@ -29,18 +30,36 @@ def replaced_check(monkeypatch):
 
 def make_theirs(server, path=None, **settings):
     nlp = spacy.blank("en")
-    model = {"@llm_models": "spacy.GPT-4.v3", "endpoint": f"{server.url}/chat/completions", **settings}
+    model = {
+        "@llm_models": "spacy.GPT-4.v3",
+        "endpoint": f"{server.url}/chat/completions",
+        **settings,
+    }
     config = {"task": {"@llm_tasks": "spacy.NER.v2", "labels": "CITY"}, "model": model}
     if path is not None:
-        config["cache"] = {"@llm_misc": "spacy.BatchCache.v1", "path": str(path), "batch_size": 1, "max_batches_in_mem": 4}
+        config["cache"] = {
+            "@llm_misc": "spacy.BatchCache.v1",
+            "path": str(path),
+            "batch_size": 1,
+            "max_batches_in_mem": 4,
+        }
     nlp.add_pipe("llm", config=config)
     return nlp
 
 
 def make_ours(server, path, **settings):
     nlp = spacy.blank("en")
-    model = {"@llm_models": "llmjudge.OpenAI.v1", "base_url": server.url, "model": "gpt-4", "backoff": 0.01}
-    ledger = {"@llm_models": "llmjudge.Ledger.v1", "path": str(path / "l.db"), "model": {**model, **settings}}
+    model = {
+        "@llm_models": "llmjudge.OpenAI.v1",
+        "base_url": server.url,
+        "model": "gpt-4",
+        "backoff": 0.01,
+    }
+    ledger = {
+        "@llm_models": "llmjudge.Ledger.v1",
+        "path": str(path / "l.db"),
+        "model": {**model, **settings},
+    }
     task = {"@llm_tasks": "llmjudge.Annotate.v1", "labels": ["CITY"]}
     nlp.add_pipe("llm_judge", config={"task": task, "model": ledger})
     return nlp
@@ -60,7 +79,11 @@ def texts(n=8):
 
 def test_an_error_on_the_eighth_of_eight(tmp_path):
     def script(request):
-        return Answer({"error": {"message": "no"}}, 500) if "Number 7" in request.prompt else reply(request)
+        return (
+            Answer({"error": {"message": "no"}}, 500)
+            if "Number 7" in request.prompt
+            else reply(request)
+        )
 
     with Loopback(script) as server:
         docs = []
@@ -130,7 +153,14 @@ def test_what_the_constructor_asks(tmp_path, monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-7Hq2Zr9LmT4vXw81")
 
@@ -168,5 +198,7 @@ def test_the_table_names_tests_that_are_there():
             assert f"def {test}(" in (ROOT / path).read_text(encoding="utf8"), (path, test)
     here = Path(__file__).relative_to(ROOT).as_posix()
     table = {test for tests in named for path, test in tests if path == here}
-    own = {name for name, value in globals().items() if name.startswith("test_") and callable(value)}
+    own = {
+        name for name, value in globals().items() if name.startswith("test_") and callable(value)
+    }
     assert own - table == {"test_the_table_names_tests_that_are_there"}

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from spacy.util import load_config, load_model_from_config
+
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
+from spacy_llmjudge.encoders.span_features import SpanEncoder, span_features
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.models.answers import Finding
 from spacy_llmjudge.models.embedded import find_verdict, make_embedded_model, make_reply
-from spacy_llmjudge.models.messages import Prompt
-from spacy_llmjudge.models.span_features import SpanEncoder, span_features
 from spacy_llmjudge.models.verifier import NONE, training_spans
+from spacy_llmjudge.transport.messages import Prompt
 
 WORDS = "my the a rose fern elm oak slug aphid mite likes hates and is on near old dead".split()
 LABELS = {"PEST": "", "PLANT": ""}
@@ -70,13 +71,20 @@ def make_prompt(text, spans, demonstrations):
 
 def confidences(reply):
     rows = json.loads(reply)
-    return {(e["text"], e["label"]): e["confidence"] for e in rows["entities"] + rows["alternatives"]}
+    return {
+        (e["text"], e["label"]): e["confidence"] for e in rows["entities"] + rows["alternatives"]
+    }
 
 
 def test_it_tells_right_candidates_from_near_misses(encoder, demonstrations):
     spans = [
-        ("rose", "PLANT"), ("rose", "PEST"), ("my rose", "PLANT"), ("rose hates", "PLANT"),
-        ("slug", "PEST"), ("slug", "PLANT"), ("hates", "PLANT"),
+        ("rose", "PLANT"),
+        ("rose", "PEST"),
+        ("my rose", "PLANT"),
+        ("rose hates", "PLANT"),
+        ("slug", "PEST"),
+        ("slug", "PLANT"),
+        ("hates", "PLANT"),
     ]
     prompt = make_prompt("my rose hates a slug", spans, demonstrations)
     ((reply,),) = make_embedded_model(encoder)([[prompt]])
@@ -163,7 +171,10 @@ def test_best_candidates_that_do_not_overlap_are_the_entities():
 
 def test_negatives_are_shifted_entities_and_unmarked_chunks():
     text = "my old rose is dead on the elm near a mite and the slug hates it"
-    row = {"text": text, "entities": [entity(text, "old rose", "PLANT"), entity(text, "elm", "TREE")]}
+    row = {
+        "text": text,
+        "entities": [entity(text, "old rose", "PLANT"), entity(text, "elm", "TREE")],
+    }
     spans = training_spans(row, ["PLANT"], random.Random(0))
     words = {text[start:end]: label for (start, end), label in spans.items()}
     assert words["old rose"] == "PLANT"
@@ -188,7 +199,10 @@ def test_verdicts_are_the_likeliest_reading_over_the_cut():
 def judge_with(name, folder, encoder, demonstrations, **settings):
     """The pipeline of a shipped config, and the verdicts that it gives."""
     rows = [
-        {"text": row["text"], "spans": [{k: e[k] for k in ("start", "end", "label")} for e in row["entities"]]}
+        {
+            "text": row["text"],
+            "spans": [{k: e[k] for k in ("start", "end", "label")} for e in row["entities"]],
+        }
         for row in demonstrations
     ]
     labelled = folder / "labelled.jsonl"
@@ -196,10 +210,15 @@ def judge_with(name, folder, encoder, demonstrations, **settings):
     config = Path(__file__).parents[2] / "configs" / "judges" / f"{name}.cfg"
     paths = {"paths.encoder": str(encoder), "paths.labelled": str(labelled)}
     changes = {f"components.llm_judge.task.{key}": value for key, value in settings.items()}
-    nlp = load_model_from_config(load_config(config, overrides={**paths, **changes}), auto_fill=True)
+    nlp = load_model_from_config(
+        load_config(config, overrides={**paths, **changes}), auto_fill=True
+    )
     docs = []
     for text, candidates in (
-        ("my rose hates a slug", [(1, 2, "PLANT"), (1, 2, "PEST"), (0, 2, "PLANT"), (4, 5, "PEST")]),
+        (
+            "my rose hates a slug",
+            [(1, 2, "PLANT"), (1, 2, "PEST"), (0, 2, "PLANT"), (4, 5, "PEST")],
+        ),
         ("the old fern", [(2, 3, "PLANT"), (1, 2, "PLANT")]),
         ("nothing", []),
     ):
@@ -213,7 +232,9 @@ def judge_with(name, folder, encoder, demonstrations, **settings):
 
 
 @pytest.mark.parametrize("n", [1, 3, 8])
-def test_it_answers_the_verifying_task_as_it_answers_the_annotating_one(encoder, demonstrations, tmp_path, n):
+def test_it_answers_the_verifying_task_as_it_answers_the_annotating_one(
+    encoder, demonstrations, tmp_path, n
+):
     listed, _ = judge_with("embedded", tmp_path, encoder, demonstrations)
     found, states = judge_with(
         "verify_embedded", tmp_path, encoder, demonstrations, candidates_per_prompt=n
@@ -227,7 +248,10 @@ def test_it_answers_the_verifying_task_as_it_answers_the_annotating_one(encoder,
     assert found[rose].verdict == found[slug].verdict == "correct"
     wrong = found["my rose hates a slug", "rose", "PEST"]
     assert wrong.verdict == "wrong_label" and wrong.support < 0.5
-    assert found["my rose hates a slug", "my rose", "PLANT"].verdict in ("wrong_boundary", "not_entity")
+    assert found["my rose hates a slug", "my rose", "PLANT"].verdict in (
+        "wrong_boundary",
+        "not_entity",
+    )
 
 
 def find_weights(pytestconfig):
@@ -276,7 +300,7 @@ def test_it_is_an_honest_verifier_on_the_demo(pytestconfig):
         )
     replies = make_embedded_model(weights)(prompts)
     support = []
-    for ((prompt,), (reply,)) in zip(prompts, replies):
+    for (prompt,), (reply,) in zip(prompts, replies):
         listed = json.loads(reply)
         by_key = {
             (e["start"], e["text"], e["label"]): e["confidence"]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from spacy.util import load_config, load_model_from_config
 
-from spacy_llmjudge.models.ledger import LedgerModel
-from spacy_llmjudge.models.prices import find_price, read_prices
+from spacy_llmjudge.ledger.model import LedgerModel
+from spacy_llmjudge.ledger.prices import find_price, read_prices
 
 FOLDER = Path(__file__).parents[2] / "configs" / "judges"
 

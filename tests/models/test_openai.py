@@ -12,8 +12,8 @@ from faults import BAD_BODIES, FAULTS
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.models.messages import Prompt
 from spacy_llmjudge.models.openai import make_openai_model
+from spacy_llmjudge.transport.messages import Prompt
 
 VARIABLE = "LLMJUDGE_TEST_KEY"
 KEY = "sk-canary-7Hq2Zr9LmT4vXw81"
@@ -72,7 +72,13 @@ def test_a_request_holds_what_the_config_says():
 def test_a_plain_string_is_a_prompt_too():
     with Loopback(echo) as server:
         assert ask(make(server, use_schema=True, top_logprobs=3), "hello") == ["reply to hello"]
-    assert set(server.requests[0].data) == {"model", "messages", "max_tokens", "temperature", "seed"}
+    assert set(server.requests[0].data) == {
+        "model",
+        "messages",
+        "max_tokens",
+        "temperature",
+        "seed",
+    }
 
 
 def test_logprobs_and_usage_arrive():
@@ -188,7 +194,9 @@ def test_a_wait_that_is_too_long_stops_the_run():
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("fault", ["reset", "reset_body", "short_body", "drip_body", "drip_headers"])
+@pytest.mark.parametrize(
+    "fault", ["reset", "reset_body", "short_body", "drip_body", "drip_headers"]
+)
 def test_a_broken_exchange_is_tried_again(fault):
     def script(request):
         return Answer(chat("x" * 400), fault=fault if request.number == 0 else None)
@@ -207,10 +215,12 @@ def test_a_drip_does_not_hold_a_worker_longer_than_the_timeout():
 
 
 def test_the_watchman_goes_home_and_comes_again(monkeypatch):
-    monkeypatch.setattr("spacy_llmjudge.models.http._IDLE", 2)
+    monkeypatch.setattr("spacy_llmjudge.transport.http._IDLE", 2)
 
     def watchmen():
-        return [t for t in threading.enumerate() if t.name == "llmjudge-watchman" and t not in before]
+        return [
+            t for t in threading.enumerate() if t.name == "llmjudge-watchman" and t not in before
+        ]
 
     before = threading.enumerate()
 

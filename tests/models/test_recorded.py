@@ -1,9 +1,10 @@
 import json
 
 import pytest
+
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.models.messages import Prompt
 from spacy_llmjudge.models.recorded import make_recorded_model
+from spacy_llmjudge.transport.messages import Prompt
 
 
 def write(path, *lines):
@@ -65,15 +66,32 @@ TURNED = {"A": "wrong_boundary", "B": "not_entity", "C": "correct", "D": "wrong_
 
 
 def about(text, *candidates):
-    return Prompt("?", text=text, candidates=candidates, verdicts=[LETTERS, TURNED][: len(candidates)])
+    return Prompt(
+        "?", text=text, candidates=candidates, verdicts=[LETTERS, TURNED][: len(candidates)]
+    )
 
 
 def test_recorded_verdicts_come_under_the_letters_of_the_prompt(tmp_path):
     rows = [
         {"start": 0, "end": 4, "label": "X", "verdict": "correct", "confidence": 58},
-        {"start": 5, "end": 9, "label": "X", "verdict": "wrong_label", "confidence": 0, "correction": "Y"},
+        {
+            "start": 5,
+            "end": 9,
+            "label": "X",
+            "verdict": "wrong_label",
+            "confidence": 0,
+            "correction": "Y",
+        },
     ]
-    later = [{"start": 0, "end": 4, "label": "Y", "verdict": "wrong_boundary", "correction": "rose\nfern"}]
+    later = [
+        {
+            "start": 0,
+            "end": 4,
+            "label": "Y",
+            "verdict": "wrong_boundary",
+            "correction": "rose\nfern",
+        }
+    ]
     path = write(
         tmp_path / "replies.jsonl",
         json.dumps({"text": " rose\nfern", "response": {"verdicts": [shift(row) for row in rows]}}),

@@ -1,4 +1,5 @@
 """What a ledger finds a reply by: it changes with all that the reply depends on, and with nothing else."""
+
 import os
 import subprocess
 import sys
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spacy_llmjudge.models.ledger import LedgerModel
-from spacy_llmjudge.models.messages import Prompt
+from spacy_llmjudge.ledger.model import LedgerModel
 from spacy_llmjudge.models.openai import make_openai_model
+from spacy_llmjudge.transport.messages import Prompt
 
 WORDS = st.lists(st.text("abcdeé 漢", min_size=1, max_size=6), min_size=2, max_size=8)
 
@@ -116,13 +117,24 @@ def test_the_key_changes_10000_times(case, name):
     check(case, name)
 
 
+HELPERS = os.path.join(os.path.dirname(__file__), os.pardir, "helpers")
+
+
 def test_the_key_does_not_depend_on_the_seed_of_hashing():
     code = "import test_request_keys as t; print(t.Case(('a', 'b', 'c'), 1, 2).key())"
     keys = set()
     for seed in ("0", "1", "4242"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.path.dirname(__file__)}
+        environment = {
+            **os.environ,
+            "PYTHONHASHSEED": seed,
+            "PYTHONPATH": os.pathsep.join((os.path.dirname(__file__), HELPERS)),
+        }
         run = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         keys.add(run.stdout.strip())
     assert keys == {Case(("a", "b", "c"), 1, 2).key()}

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from helpers_selection import make_doc
-from test_select import draw_documents, wrong_share
+from selection_helpers import draw_documents, make_doc, wrong_share
 
 from spacy_llmjudge.candidates import get_candidates, set_candidates, set_status
 from spacy_llmjudge.errors import LLMJudgeError
@@ -10,9 +9,7 @@ from spacy_llmjudge.selection.select import select
 from spacy_llmjudge.selection.selectors import make_certified, make_conformal
 
 POOL, GOLD = draw_documents(1, 300)
-TRUTH = {
-    (doc.text, doc[e.start].idx, e.end_char, e.label_) for doc in GOLD for e in doc.ents
-}
+TRUTH = {(doc.text, doc[e.start].idx, e.end_char, e.label_) for doc in GOLD for e in doc.ents}
 
 
 def fresh():
@@ -21,7 +18,10 @@ def fresh():
 
 def answer(rows):
     identity = ("text", "start", "end", "label")
-    return [{**row, "answer": "yes" if tuple(row[k] for k in identity) in TRUTH else "no"} for row in rows]
+    return [
+        {**row, "answer": "yes" if tuple(row[k] for k in identity) in TRUTH else "no"}
+        for row in rows
+    ]
 
 
 def test_rows_can_be_read_by_a_person():
@@ -77,7 +77,14 @@ def test_half_of_the_draw_is_from_what_the_judge_read():
     """Both parts are decided on apart, each with the answers of its own."""
     pool = fresh()
     for doc in pool[30:]:
-        set_candidates(doc, [c.replace(verdict=None, support=None) for c in get_candidates(doc) if c.source != "judge"])
+        set_candidates(
+            doc,
+            [
+                c.replace(verdict=None, support=None)
+                for c in get_candidates(doc)
+                if c.source != "judge"
+            ],
+        )
         set_status(doc, None)
     read = {doc.text for doc in pool[:30]}
     evidence, gold = draw_documents(5, 60)

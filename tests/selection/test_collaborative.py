@@ -2,7 +2,7 @@ import doctest
 
 import numpy as np
 import pytest
-from helpers_selection import draw_world, make_table
+from selection_helpers import draw_world, make_table
 
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.selection import collaborative

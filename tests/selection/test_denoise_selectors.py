@@ -1,4 +1,5 @@
 """Selectors that learn from verdicts: they help, they see no verdict, and no gold of their own fold."""
+
 import json
 import random
 import string
@@ -8,12 +9,12 @@ from itertools import count
 
 import numpy as np
 import pytest
-from helpers_selection import make_doc, make_table
+from selection_helpers import make_doc, make_table
 from spacy import registry
 from spacy.util import load_config
 from typer.testing import CliRunner
 
-from spacy_llmjudge import registries  # noqa: F401
+from spacy_llmjudge import registries
 from spacy_llmjudge.candidates import Candidate, get_candidates, set_candidates
 from spacy_llmjudge.denoise.uu import refine_uu
 from spacy_llmjudge.errors import LLMJudgeError
@@ -31,7 +32,9 @@ MAKERS = [make_uu, make_sidyp, make_stacking]
 FILES = {"uu": "llmjudge.UU.v1", "sidyp": "llmjudge.SiDyP.v1", "stacking": "llmjudge.Stacking.v1"}
 GOOD, BAD = "rose fern elm oak ivy moss".split(), "rain wind snow frost sun fog".split()
 FILLERS = "my the a is and on near old dead likes".split()
-BASIS = {word: np.random.default_rng(i).normal(size=12) for i, word in enumerate(GOOD + BAD + FILLERS)}
+BASIS = {
+    word: np.random.default_rng(i).normal(size=12) for i, word in enumerate(GOOD + BAD + FILLERS)
+}
 
 
 def word_vectors(texts, spans):
@@ -106,7 +109,11 @@ def test_what_was_learned_from_the_verdicts_ranks_better_than_the_verdicts(make,
 
     def rank(selector):
         decided, silver, report = select(pool, evidence, gold, selector)
-        return auroc(truth, [c.probability for doc in decided for c in get_candidates(doc)]), silver, report
+        return (
+            auroc(truth, [c.probability for doc in decided for c in get_candidates(doc)]),
+            silver,
+            report,
+        )
 
     plain, _, _ = rank(make_conformal(0.15))
     learned, silver, report = rank(make(0.15, vectors=word_vectors))
@@ -309,7 +316,9 @@ def test_features_that_are_not_numbers_fall_back(make, corpus):
 def test_documents_that_the_judge_did_not_answer_for_keep_the_confidence_of_the_student(corpus):
     pool, _, evidence, gold = corpus
     unjudged, _ = draw_documents(9, 30, judged=False)
-    decided, _, report = select(pool + unjudged, evidence, gold, make_stacking(vectors=word_vectors))
+    decided, _, report = select(
+        pool + unjudged, evidence, gold, make_stacking(vectors=word_vectors)
+    )
     assert {c.probability for doc in decided[len(pool) :] for c in get_candidates(doc)} == {0.5}
     assert report["unjudged"]["statement"]
 
@@ -341,8 +350,12 @@ def encoder(tmp_path_factory):
     BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(vocab), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=64,
+        vocab_size=len(vocab),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
     )
     BertModel(config).save_pretrained(folder)
     return folder
@@ -356,8 +369,21 @@ def test_each_config_runs_from_the_command_line(name, encoder, corpus, tmp_path)
         process_shards(docs, tmp_path / "judged" / part, lambda shard: shard, fingerprint={})
     write_docs(tmp_path / "gold.spacy", gold)
     config = f"{ROOT}/configs/filter_{name}.cfg"
-    args = ["filter", tmp_path / "judged", tmp_path / "gold.spacy", tmp_path / "silver.spacy", config]
-    args += ["--metrics", tmp_path / "metrics", "--selector.q", 0.2, "--selector.vectors.encoder", encoder]
+    args = [
+        "filter",
+        tmp_path / "judged",
+        tmp_path / "gold.spacy",
+        tmp_path / "silver.spacy",
+        config,
+    ]
+    args += [
+        "--metrics",
+        tmp_path / "metrics",
+        "--selector.q",
+        0.2,
+        "--selector.vectors.encoder",
+        encoder,
+    ]
     from spacy_llmjudge.cli import app
 
     result = CliRunner().invoke(app, [str(arg) for arg in args])
@@ -393,17 +419,25 @@ def test_uu_on_many_candidates_costs_a_few_rounds():
     truth = rng.random(1749) < 0.5
     features = (rng.normal(size=(1749, 384)) + truth[:, None] * 0.2).astype("float32")
     verdict = ["correct" if t != f else "not_entity" for t, f in zip(truth, rng.random(1749) < 0.2)]
-    table = make_table(np.full(1749, 0.5), correct=truth, verdict=verdict).replace(features=features)
+    table = make_table(np.full(1749, 0.5), correct=truth, verdict=verdict).replace(
+        features=features
+    )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         start = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            scores = make_uu(vectors=word_vectors).score_both(table.take(np.arange(1300)), table.take(np.arange(1300, 1749)), 5)
+            scores = make_uu(vectors=word_vectors).score_both(
+                table.take(np.arange(1300)), table.take(np.arange(1300, 1749)), 5
+            )
         spent = time.process_time() - start
         start = time.process_time()
-        refine_uu(features, [v == "correct" for v in verdict], [bool(t) if i < 449 else None for i, t in enumerate(truth)])
+        refine_uu(
+            features,
+            [v == "correct" for v in verdict],
+            [bool(t) if i < 449 else None for i, t in enumerate(truth)],
+        )
         one = time.process_time() - start
     finally:
         torch.set_num_threads(threads)

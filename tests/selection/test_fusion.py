@@ -2,9 +2,9 @@ import json
 
 import numpy as np
 import pytest
-from helpers_selection import draw_world, make_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection_helpers import draw_world, make_table
 
 from spacy_llmjudge.selection.fusion import (
     FLOOR,
@@ -69,7 +69,9 @@ def test_label_offsets_are_shrunk_to_the_common_one():
     rng = np.random.default_rng(0)
     label = (np.arange(500) < 5).astype(int)
     correct = np.where(label == 1, False, rng.random(500) < 0.8)
-    table = make_table(np.full(500, 0.7), np.full(500, 0.7), correct, label=label, labels=("A", "B"))
+    table = make_table(
+        np.full(500, 0.7), np.full(500, 0.7), correct, label=label, labels=("A", "B")
+    )
     p = fit_fusion(table).predict(table)
     assert 0.1 < p[label == 1].mean() < p[label == 0].mean() - 0.1
 
@@ -103,7 +105,9 @@ def test_rates_are_by_verdict_where_there_are_enough():
 
 def test_bare_correct_verdicts_are_not_pooled_with_the_others():
     verdict = ["correct"] * 10 + ["not_entity"] * 10
-    fusion = fit_fusion(make_table(np.full(20, 0.3), None, [True] * 10 + [False] * 10, verdict=verdict))
+    fusion = fit_fusion(
+        make_table(np.full(20, 0.3), None, [True] * 10 + [False] * 10, verdict=verdict)
+    )
     assert fusion.rates["correct"] == pytest.approx(10.5 / 11, abs=1e-6)
     assert fusion.rates["not_entity"] == pytest.approx(0.5 / 11, abs=1e-6)
 
@@ -132,7 +136,11 @@ def test_entities_without_a_posterior_are_the_judge_s_business():
 
 @pytest.mark.parametrize(
     "confidence, support, expected",
-    [([0.9, 0.1], [0.5, 0.5], "student"), ([0.5, 0.5], [0.9, 0.1], "judge"), ([0.95, 0.05], [0.95, 0.05], "equal")],
+    [
+        ([0.9, 0.1], [0.5, 0.5], "student"),
+        ([0.5, 0.5], [0.9, 0.1], "judge"),
+        ([0.95, 0.05], [0.95, 0.05], "equal"),
+    ],
 )
 def test_with_little_evidence_the_best_simple_rule_is_taken(confidence, support, expected):
     table = make_table(confidence * 5, support * 5, [True, False] * 5)

@@ -80,7 +80,12 @@ def test_empty_pools():
 
 @pytest.mark.parametrize(
     "q, delta, expected",
-    [(0.15, 0.1, [15, 25, 34, 43]), (0.1, 0.1, [22, 38, 52, 65]), (0.05, 0.1, [45, 77, 105, 132]), (0.1, 0.05, [29, 46, 61, 76])],
+    [
+        (0.15, 0.1, [15, 25, 34, 43]),
+        (0.1, 0.1, [22, 38, 52, 65]),
+        (0.05, 0.1, [45, 77, 105, 132]),
+        (0.1, 0.05, [29, 46, 61, 76]),
+    ],
 )
 def test_numbers_needed_for_a_certificate(q, delta, expected):
     assert [certified_needed(q, delta, errors) for errors in range(4)] == expected
@@ -176,7 +181,12 @@ def test_weights_repair_label_shift():
         cut = conformal_cut(score["pool"], score["held_out"][wrong["held_out"]], 300, q)
         plain = score["pool"] >= (2 if cut is None else cut)
         weighted = weighted_conformal(
-            score["pool"], weight["pool"], score["held_out"], wrong["held_out"], weight["held_out"], q
+            score["pool"],
+            weight["pool"],
+            score["held_out"],
+            wrong["held_out"],
+            weight["held_out"],
+            q,
         )
         for name, accepted in (("plain", plain), ("weighted", weighted)):
             share = wrong["pool"][accepted].mean() if accepted.any() else 0.0

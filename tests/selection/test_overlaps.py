@@ -1,9 +1,9 @@
 from itertools import combinations
 
 import numpy as np
-from helpers_selection import make_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection_helpers import make_table
 
 from spacy_llmjudge.selection.overlaps import MAX_PROBABILITY, resolve_overlaps
 
@@ -11,7 +11,14 @@ from spacy_llmjudge.selection.overlaps import MAX_PROBABILITY, resolve_overlaps
 def choose(spans, **kwargs):
     """spans: (document, start, end, probability)"""
     document, start, end, p = (np.array(column) for column in zip(*spans))
-    table = make_table(p, document=document.astype(int), start=start.astype(int), end=end.astype(int), probability=p, **kwargs)
+    table = make_table(
+        p,
+        document=document.astype(int),
+        start=start.astype(int),
+        end=end.astype(int),
+        probability=p,
+        **kwargs,
+    )
     return resolve_overlaps(table).tolist()
 
 
@@ -32,11 +39,17 @@ def test_documents_do_not_overlap_each_other():
 
 
 def test_one_label_for_the_same_tokens():
-    assert choose([(0, 0, 2, 0.4), (0, 0, 2, 0.6)], label=[0, 1], labels=("A", "B")) == [False, True]
+    assert choose([(0, 0, 2, 0.4), (0, 0, 2, 0.6)], label=[0, 1], labels=("A", "B")) == [
+        False,
+        True,
+    ]
 
 
 def test_equal_labels_go_by_name():
-    assert choose([(0, 0, 2, 0.5), (0, 0, 2, 0.5)], label=[1, 0], labels=("A", "B")) == [False, True]
+    assert choose([(0, 0, 2, 0.5), (0, 0, 2, 0.5)], label=[1, 0], labels=("A", "B")) == [
+        False,
+        True,
+    ]
 
 
 def test_two_certain_spans_do_not_hide_the_rest():

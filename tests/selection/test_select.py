@@ -9,12 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers_selection import draw_world, holds, make_doc, make_table, simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection_helpers import (
+    draw_documents,
+    draw_world,
+    holds,
+    make_doc,
+    make_table,
+    simulate,
+    wrong_share,
+)
 from spacy.tokens import DocBin
 
-from spacy_llmjudge.candidates import Candidate, get_candidates, get_outside
+from spacy_llmjudge.candidates import get_candidates, get_outside
 from spacy_llmjudge.selection.collaborative import make_collaborative
 from spacy_llmjudge.selection.decide import decide
 from spacy_llmjudge.selection.select import select
@@ -25,67 +33,6 @@ from spacy_llmjudge.selection.selectors import (
     make_threshold,
 )
 from spacy_llmjudge.selection.silver import SilverPolicy
-
-VERDICTS = ["correct", "correct", "correct", "wrong_label", "wrong_boundary", "not_entity"]
-
-
-def draw_documents(seed, n, judged=True):
-    """Documents of ten tokens with gold, and candidates that know something about it."""
-    rng = random.Random(seed)
-    docs, gold = [], []
-    for i in range(n):
-        text = " ".join(f"w{rng.randrange(1000)}" for _ in range(9)) + f" n{i}"
-        ents, candidates = [], []
-        for start in range(0, 9, 3):
-            label = rng.choice("AB")
-            is_right = rng.random() < 0.7
-            noise = rng.gauss(0, 0.15)
-            confidence = min(max(0.35 + 0.35 * is_right + noise, 0.02), 0.98)
-            support = min(max(0.25 + 0.6 * is_right + rng.gauss(0, 0.12), 0.01), 0.99)
-            end = start + rng.choice([1, 2])
-            if is_right:
-                ents.append((start, end, label))
-            elif rng.random() < 0.5:
-                ents.append((start, start + 3, label))
-            verdict = "correct" if support > 0.5 else rng.choice(VERDICTS[3:])
-            listed = support > 0.3
-            proposed = rng.random() < 0.2
-            candidates.append(
-                Candidate(
-                    start,
-                    end,
-                    label,
-                    posterior=None if proposed else confidence,
-                    confidence=None if proposed else confidence,
-                    verdict=verdict if judged else None,
-                    support=support if judged and listed else None,
-                    source="judge" if proposed else "student",
-                )
-            )
-            if rng.random() < 0.4:
-                candidates.append(
-                    Candidate(
-                        start,
-                        start + 3,
-                        label,
-                        posterior=0.1,
-                        confidence=0.1,
-                        verdict="wrong_boundary" if judged else None,
-                        support=0.1 if judged else None,
-                        source="student",
-                    )
-                )
-        outside = [rng.uniform(0.8, 1.0) for _ in range(10)]
-        student = [c.key for c in candidates if (c.confidence or 0) > 0.5]
-        docs.append(make_doc(text, candidates, outside=outside, ents=student, state="judged" if judged else None))
-        gold.append(make_doc(text, ents=ents, state=None))
-    return docs, gold
-
-
-def wrong_share(silver, gold):
-    truth = {doc.text: {(e.start, e.end, e.label_) for e in doc.ents} for doc in gold}
-    spans = [(doc.text, (e.start, e.end, e.label_)) for doc in silver for e in doc.ents]
-    return sum(key not in truth[text] for text, key in spans) / max(len(spans), 1)
 
 
 def run(selector, **kwargs):
@@ -118,7 +65,10 @@ def test_decisions_are_written_into_the_documents():
 def test_silver_has_no_overlaps_and_only_accepted_spans():
     decided, silver, _, _ = run(make_conformal(0.2))
     accepted = {
-        (doc.text, c.key) for doc in decided for c in get_candidates(doc) if c.decision == "accepted"
+        (doc.text, c.key)
+        for doc in decided
+        for c in get_candidates(doc)
+        if c.decision == "accepted"
     }
     spans = {(doc.text, (e.start, e.end, e.label_)) for doc in silver for e in doc.ents}
     assert spans and spans <= accepted
@@ -248,9 +198,7 @@ def test_decisions_never_depend_on_evidence_of_the_same_document():
 def hide(doc):
     """The document as it would be had nobody asked."""
     own = [
-        c.replace(verdict=None, support=None)
-        for c in get_candidates(doc)
-        if c.source != "judge"
+        c.replace(verdict=None, support=None) for c in get_candidates(doc) if c.source != "judge"
     ]
     ents = [(e.start, e.end, e.label_) for e in doc.ents]
     return make_doc(doc.text, own, outside=get_outside(doc), state=None, ents=ents)
@@ -306,6 +254,9 @@ def test_the_order_of_documents_changes_no_byte(selector):
     assert len(results) == 1
 
 
+HELPERS = str(Path(__file__).parents[1] / "helpers")
+
+
 @pytest.mark.slow
 def test_the_hash_seed_changes_no_byte():
     code = (
@@ -320,7 +271,7 @@ def test_the_hash_seed_changes_no_byte():
             text=True,
             check=True,
             cwd=Path(__file__).parent,
-            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": HELPERS},
         ).stdout
         for seed in (1, 2)
     }

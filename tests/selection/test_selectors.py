@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers_selection import draw_world, make_table
+from selection_helpers import draw_world, make_table
 
 from spacy_llmjudge import registries  # noqa: F401
 from spacy_llmjudge.errors import LLMJudgeError
@@ -45,7 +45,12 @@ def test_conformal_states_its_promise_with_all_numbers():
     assert selection.promise["kind"] == "expected"
     assert selection.promise["n"] == 100 and selection.promise["errors"] == 20
     assert selection.promise["errors_over_cut"] <= 10
-    for part in ("at most 0.1 on average", "random samples of the same text", "q = 0.1", "100 candidates, 20 of them wrong"):
+    for part in (
+        "at most 0.1 on average",
+        "random samples of the same text",
+        "q = 0.1",
+        "100 candidates, 20 of them wrong",
+    ):
         assert part in selection.statement
 
 
@@ -54,7 +59,9 @@ def test_nothing_is_promised_with_a_caveat(selector):
     selection = selector(separated(500), separated(200, caveat="they were balanced"))
     assert selection.accepted.any()
     assert selection.promise["kind"] is None
-    assert selection.statement.startswith("No promise, because they were balanced: the rule accepts")
+    assert selection.statement.startswith(
+        "No promise, because they were balanced: the rule accepts"
+    )
 
 
 @pytest.mark.parametrize("selector", [make_conformal(0.3), make_certified(0.3, 0.1)])
@@ -68,7 +75,10 @@ def test_conformal_refuses_with_the_number_it_would_need():
     selection = make_conformal(0.1)(table(np.full(50, 0.9)), table([0.9] * 5, [True] * 5))
     assert not selection.accepted.any() and selection.cut is None
     assert selection.promise["needed"] == 9
-    assert "not attainable with 5 held-out candidates, 0 of them wrong; about 9 would be needed" in selection.statement
+    assert (
+        "not attainable with 5 held-out candidates, 0 of them wrong; about 9 would be needed"
+        in selection.statement
+    )
 
 
 def test_certified_refuses_with_the_number_it_would_need():
@@ -97,7 +107,9 @@ def test_empty_pool_and_empty_evidence(selector):
     assert len(selection.accepted) == 0 and selection.statement
 
 
-@pytest.mark.parametrize("selector", [make_conformal(), make_conformal(weighted=True), make_certified()])
+@pytest.mark.parametrize(
+    "selector", [make_conformal(), make_conformal(weighted=True), make_certified()]
+)
 def test_no_evidence_accepts_nothing(selector):
     selection = selector(separated(100), table([], []))
     assert not selection.accepted.any() and "Nothing is accepted" in selection.statement
@@ -162,4 +174,6 @@ def test_a_config_reaches_every_selector(config):
 
     selector = registry.resolve({"selector": config})["selector"]
     assert selector.name == config["@llmjudge_selectors"]
-    assert config.items() - {"@llmjudge_selectors": selector.name}.items() <= selector.settings.items()
+    assert (
+        config.items() - {"@llmjudge_selectors": selector.name}.items() <= selector.settings.items()
+    )

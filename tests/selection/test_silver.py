@@ -1,8 +1,8 @@
 import pytest
 import spacy
-from helpers_selection import decided, make_doc
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selection_helpers import decided, make_doc
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
@@ -176,7 +176,11 @@ def test_proposals_off_ignores_what_only_the_judge_saw():
 
 
 def test_documents_that_nobody_judged_can_be_left_out():
-    assert entities(silver_of(PEST, state=None)) == entities(silver_of(PEST, unjudged=False)) == [(2, 4, "PEST")]
+    assert (
+        entities(silver_of(PEST, state=None))
+        == entities(silver_of(PEST, unjudged=False))
+        == [(2, 4, "PEST")]
+    )
     assert silver_of(PEST, state=None, unjudged=False) is None
     assert silver_of(PEST, state="abstained", unjudged=False) is None
 

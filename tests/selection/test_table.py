@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers_selection import VOCAB, make_doc
+from selection_helpers import VOCAB, make_doc
 from spacy.tokens import Doc, Span
 
 from spacy_llmjudge.candidates import Candidate

@@ -1,4 +1,5 @@
 """The small corpus as files, and prepared for both kinds of task."""
+
 import pytest
 from textcat_helpers import make_corpus, make_rows, write_rows
 

@@ -1,18 +1,17 @@
 """The verbs of `textcat`: a whole run in a few seconds a student, and user errors as one line."""
+
 import shlex
 import sys
 from pathlib import Path
 
+import cli_helpers
 import pytest
 import spacy
+from cli_helpers import error_line
 from textcat_helpers import make_rows, write_rows
 
 from spacy_llmjudge.cli.textcat import textcat_app
 from spacy_llmjudge.storage import read_json
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-import cli_helpers  # noqa: E402
-from cli_helpers import error_line  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +79,9 @@ def test_a_broken_line_leaves_nothing(tmp_path):
 def test_a_student_is_trained_measured_and_packaged(kind, corpus, multilabel_corpus, tmp_path):
     corpus = corpus if kind == "exclusive" else multilabel_corpus
     judged, features = corpus / "judged", corpus / "features"
-    assert run("denoise", corpus, judged, features, tmp_path / "d", "--allow-missing").exit_code == 0
+    assert (
+        run("denoise", corpus, judged, features, tmp_path / "d", "--allow-missing").exit_code == 0
+    )
     labels = tmp_path / "d/stacking/pool.spacy"
     model = tmp_path / "t/model-best"
     args = ["train", CONFIGS / "textcat_cpu.cfg", corpus, tmp_path / "t", "--labels", labels]
@@ -93,7 +94,9 @@ def test_a_student_is_trained_measured_and_packaged(kind, corpus, multilabel_cor
     cats = nlp("note 1: about aphids").cats
     assert set(cats) == {"FEED", "PEST", "WATER"}
     metrics = tmp_path / "m"
-    done = run("evaluate", corpus, judged, tmp_path / "d", f"stacking={model}", "--metrics", metrics)
+    done = run(
+        "evaluate", corpus, judged, tmp_path / "d", f"stacking={model}", "--metrics", metrics
+    )
     assert done.exit_code == 0, done.output
     summary = read_json(metrics / "summary.json")
     assert "stacking" in summary["comparisons"]["stacking (spaCy)"]

@@ -1,4 +1,5 @@
 """Every method gives labels and probabilities for the pool; both kinds of task; what is missing is said."""
+
 import shutil
 import warnings
 
@@ -53,7 +54,9 @@ def test_refusals_get_a_label_but_from_none():
 @pytest.mark.parametrize("method", ["stacking", "prior_correction", "uu"])
 def test_labels_that_the_gold_lacks(method):
     gold = [g if g != ("c",) else None for g in GOLD]
-    with pytest.raises(LLMJudgeError, match=r"J917.*lacks labels that the LLM gives: c\. .*--allow-missing"):
+    with pytest.raises(
+        LLMJudgeError, match=r"J917.*lacks labels that the LLM gives: c\. .*--allow-missing"
+    ):
         refine_texts(method, X, NOISY, gold, TASK)
     with pytest.warns(UserWarning, match=r"\[JW501\].*classes c:") as caught:
         assert refine_texts(method, X, NOISY, gold, TASK, allow_missing=True).known.all()
@@ -86,7 +89,13 @@ def test_a_label_that_the_llm_never_gives_is_learned_from_gold(method):
     noisy = [("a",) if i % 4 else () for i in range(90)]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = refine_texts(method, X, noisy, [None if g is None else tuple(set(g) & {"a", "b"}) for g in GOLD], task)
+        found = refine_texts(
+            method,
+            X,
+            noisy,
+            [None if g is None else tuple(set(g) & {"a", "b"}) for g in GOLD],
+            task,
+        )
     is_b = np.array([t == ("b",) for t in TRUTH])
     assert np.mean(found.chosen[:, 1] == is_b) > 0.9 and np.ptp(found.predict(X)[:, 1]) > 0.5
     assert any("JW902" in str(warning.message) for warning in caught) == (method != "gold")
@@ -112,12 +121,16 @@ def test_what_one_method_cannot_carry_does_not_stop_the_others(corpus, tmp_path)
 @pytest.mark.parametrize("methods, name", [(["none", "stacking"], "mine"), ([], None)])
 def test_one_name_is_for_one_method(methods, name, corpus, tmp_path):
     with pytest.raises(LLMJudgeError, match=rf"\[J923\] {len(methods)} denoisers"):
-        denoise_texts(corpus, corpus / "judged", corpus / "features", tmp_path / "d", methods, name=name)
+        denoise_texts(
+            corpus, corpus / "judged", corpus / "features", tmp_path / "d", methods, name=name
+        )
     assert not (tmp_path / "d").exists()
 
 
 def test_files_of_labels_and_probabilities(corpus, tmp_path):
-    reports = denoise_texts(corpus, corpus / "judged", corpus / "features", tmp_path, ["stacking", "none"])
+    reports = denoise_texts(
+        corpus, corpus / "judged", corpus / "features", tmp_path, ["stacking", "none"]
+    )
     task = read_task(corpus)
     docs = read(tmp_path / "stacking/pool.spacy")
     assert len(docs) == 90 and set(docs[0].cats.values()) == {0.0, 1.0}
@@ -131,7 +144,9 @@ def test_the_table(corpus, tmp_path):
     args = (corpus, corpus / "judged", corpus / "features", tmp_path / "d")
     denoise_texts(*args, ["none", "stacking"])
     denoise_texts(*args, ["gold"], evidence=corpus / "pool_gold.spacy", name="all_gold")
-    summary = evaluate_texts(corpus, corpus / "judged", tmp_path / "d", tmp_path / "m", n_resamples=50)
+    summary = evaluate_texts(
+        corpus, corpus / "judged", tmp_path / "d", tmp_path / "m", n_resamples=50
+    )
     assert read_json(tmp_path / "m/summary.json") == summary
     rows = summary["rows"]
     assert rows["llm"]["test"]["accuracy"]["value"] == pytest.approx(22 / 30, abs=0.05)
@@ -142,7 +157,14 @@ def test_the_table(corpus, tmp_path):
 
 def test_several_labels_a_document(multilabel_corpus, tmp_path):
     corpus = multilabel_corpus
-    denoise_texts(corpus, corpus / "judged", corpus / "features", tmp_path, ["stacking", "none"], allow_missing=True)
+    denoise_texts(
+        corpus,
+        corpus / "judged",
+        corpus / "features",
+        tmp_path,
+        ["stacking", "none"],
+        allow_missing=True,
+    )
     task = read_task(corpus)
     assert len(read(tmp_path / "stacking/pool.spacy")) == 90 and not task.exclusive
 
@@ -162,7 +184,9 @@ def test_a_document_without_an_answer_is_not_right_where_no_label_is():
     said = np.array([[1, 0], [0, 0], [UNANSWERED, UNANSWERED]])
     assert score_matrices(gold, said)["accuracy"] == pytest.approx(2 / 3)
     assert score_matrices(gold, said)["macro_f1"] == 1.0
-    assert bootstrap_scores(gold, gold, said, n_resamples=20)["accuracy"]["value"] == pytest.approx(1 / 3)
+    assert bootstrap_scores(gold, gold, said, n_resamples=20)["accuracy"]["value"] == pytest.approx(
+        1 / 3
+    )
 
 
 def test_labels_of_another_draw_of_evidence_are_not_measured(corpus, tmp_path):
@@ -175,7 +199,12 @@ def test_labels_of_another_draw_of_evidence_are_not_measured(corpus, tmp_path):
     with pytest.raises(LLMJudgeError, match="J924.*none"):
         evaluate_texts(mine, corpus / "judged", tmp_path / "d", tmp_path / "m", n_resamples=5)
     denoise_texts(*args, ["none"])
-    assert "all_gold" in evaluate_texts(mine, corpus / "judged", tmp_path / "d", tmp_path / "m", n_resamples=5)["rows"]
+    assert (
+        "all_gold"
+        in evaluate_texts(mine, corpus / "judged", tmp_path / "d", tmp_path / "m", n_resamples=5)[
+            "rows"
+        ]
+    )
 
 
 def test_one_of_several_methods_may_lack_its_package(corpus, tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 """What an LLM says, from a column or through spacy-llm's own task, ends in the same files."""
+
 import json
 from typing import Iterable
 
@@ -9,11 +10,11 @@ from textcat_helpers import NAMES, WORDS, make_rows, write_rows
 
 from spacy_llmjudge.candidates import get_candidates, get_status
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.models.messages import Reply
 from spacy_llmjudge.storage import read_docs
 from spacy_llmjudge.textcat.data import get_choice, read_task
 from spacy_llmjudge.textcat.judge import judge_texts
 from spacy_llmjudge.textcat.replies import make_confident_template, parse_reply
+from spacy_llmjudge.transport.messages import Reply
 
 CONFIG = """
 [nlp]
@@ -74,7 +75,9 @@ def make_half_sent():
 
     def ask(prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
         for i, of_doc in enumerate(prompts):
-            yield [Reply("", state="not_sent", reason="budget") if i > 40 else "PEST" for _ in of_doc]
+            yield [
+                Reply("", state="not_sent", reason="budget") if i > 40 else "PEST" for _ in of_doc
+            ]
 
     return ask
 
@@ -98,9 +101,13 @@ def write_config(tmp_path, extra="", model="tests.ScriptedTopics.v1"):
 def test_a_column_with_confidence(corpus):
     task = read_task(corpus)
     docs = read(corpus / "judged/pool")
-    assert [get_choice(doc, task) for doc in docs[:2]] == [(make_rows()[i]["llm_label"],) for i in (0, 1)]
+    assert [get_choice(doc, task) for doc in docs[:2]] == [
+        (make_rows()[i]["llm_label"],) for i in (0, 1)
+    ]
     (said,) = get_candidates(docs[1])
-    assert said.support == 0.9 and said.source == "judge" and get_status(docs[1])["state"] == "judged"
+    assert (
+        said.support == 0.9 and said.source == "judge" and get_status(docs[1])["state"] == "judged"
+    )
 
 
 def column_of(tmp_path, rows, **settings):
@@ -124,10 +131,18 @@ def test_columns_that_cannot_be_read(corpus, tmp_path):
     rows = make_rows()
     rows[2]["llm_confidence"] = "high"
     with pytest.raises(LLMJudgeError, match="J912.*line 3"):
-        judge_texts(corpus, tmp_path / "j", column=column_of(tmp_path, rows, confidence="llm_confidence"))
+        judge_texts(
+            corpus, tmp_path / "j", column=column_of(tmp_path, rows, confidence="llm_confidence")
+        )
     rows[2]["llm_confidence"] = None
-    judge_texts(corpus, tmp_path / "c", column=column_of(tmp_path, rows, confidence="llm_confidence"))
-    assert [c.support for doc in read(tmp_path / "c/pool")[1:4] for c in get_candidates(doc)] == [0.9, None, 0.9]
+    judge_texts(
+        corpus, tmp_path / "c", column=column_of(tmp_path, rows, confidence="llm_confidence")
+    )
+    assert [c.support for doc in read(tmp_path / "c/pool")[1:4] for c in get_candidates(doc)] == [
+        0.9,
+        None,
+        0.9,
+    ]
     rows[3]["text"] = ["a"]
     with pytest.raises(LLMJudgeError, match="line 4"):
         judge_texts(corpus, tmp_path / "j", column=column_of(tmp_path, rows))
@@ -140,7 +155,9 @@ def test_columns_that_cannot_be_read(corpus, tmp_path):
 
 
 def test_spacy_llms_own_task_with_any_model(corpus, tmp_path):
-    report = judge_texts(corpus, tmp_path / "j", config=write_config(tmp_path), splits=("pool", "test"))
+    report = judge_texts(
+        corpus, tmp_path / "j", config=write_config(tmp_path), splits=("pool", "test")
+    )
     assert report["pool"] == {"abstained: no_label_in_reply": 1, "judged": 89}
     assert len(PROMPTS) == 120 and all(name in PROMPTS[0] for name in NAMES)
     task = read_task(corpus)

@@ -1,4 +1,5 @@
 """Rows become a corpus whose pool has no labels, or one line says what is wrong with them."""
+
 import pytest
 import spacy
 from textcat_helpers import make_rows, write_rows

@@ -1,4 +1,5 @@
 """A round of self-training: students that have not seen a document, fusion, a cut with its statement."""
+
 from pathlib import Path
 
 import pytest

@@ -121,7 +121,9 @@ def make_partial(nlp, words, entities=(), missing=(), incorrect=()):
         missing=[Span(doc, start, end) for start, end in missing],
         default="outside",
     )
-    doc.spans[INCORRECT_KEY] = [Span(doc, start, end, label=label) for start, end, label in incorrect]
+    doc.spans[INCORRECT_KEY] = [
+        Span(doc, start, end, label=label) for start, end, label in incorrect
+    ]
     return doc
 
 
@@ -190,10 +192,17 @@ def test_negatives_stay_where_the_gold_path_does(nlp, tmp_path):
     doc = make_partial(nlp, words, missing=[(1, 2)], incorrect=[(1, 2, "PEST")])
     examples = teach(nlp, [fern, doc], tmp_path, 2)
     kept = next(eg for eg in examples if len(eg.reference) == 4)
-    assert [(s.start, s.end, s.label_) for s in kept.reference.spans[INCORRECT_KEY]] == [(1, 2, "PEST")]
+    assert [(s.start, s.end, s.label_) for s in kept.reference.spans[INCORRECT_KEY]] == [
+        (1, 2, "PEST")
+    ]
 
 
 def test_an_entity_that_cannot_be_taught_is_one_line(nlp, tmp_path):
     doc = make_partial(nlp, ["old", " ", "mites"], [(1, 3, "PEST")])
     with pytest.raises(LLMJudgeError, match=r"\[J656\].*old"):
-        teach(nlp, [make_partial(nlp, ["mites", "fern"], [(0, 1, "PEST"), (1, 2, "PLANT")]), doc], tmp_path, 2)
+        teach(
+            nlp,
+            [make_partial(nlp, ["mites", "fern"], [(0, 1, "PEST"), (1, 2, "PLANT")]), doc],
+            tmp_path,
+            2,
+        )

@@ -4,7 +4,7 @@ import pytest
 import spacy
 
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.rounds import load_student
+from spacy_llmjudge.steps.rounds import load_student
 from spacy_llmjudge.storage import read_json, write_docs
 from spacy_llmjudge.training.student import adopt_student, train_student
 
@@ -91,13 +91,22 @@ def test_a_student_goes_on_from_another(small_corpus, small_student, tmp_path):
     still = {**settings(small_corpus), "training.optimizer.learn_rate": 0.0}
     found = train_student(CONFIG, tmp_path / "m", start=small_student, overrides=still)
     for part in ("tok2vec/model", "ner/model", "ner/moves"):
-        before, after = ((folder / part).read_bytes() for folder in (small_student, tmp_path / "m" / "model-best"))
+        before, after = (
+            (folder / part).read_bytes()
+            for folder in (small_student, tmp_path / "m" / "model-best")
+        )
         assert before == after, part
     assert found["trained"]
-    assert not train_student(CONFIG, tmp_path / "m", start=small_student, overrides=still)["trained"]
-    moved = train_student(CONFIG, tmp_path / "m", start=small_student, overrides=settings(small_corpus))
+    assert not train_student(CONFIG, tmp_path / "m", start=small_student, overrides=still)[
+        "trained"
+    ]
+    moved = train_student(
+        CONFIG, tmp_path / "m", start=small_student, overrides=settings(small_corpus)
+    )
     assert moved["trained"]
-    assert (tmp_path / "m/model-best/ner/model").read_bytes() != (small_student / "ner/model").read_bytes()
+    assert (tmp_path / "m/model-best/ner/model").read_bytes() != (
+        small_student / "ner/model"
+    ).read_bytes()
     nlp = spacy.load(tmp_path / "m" / "model-best")
     assert all("source" not in block for block in nlp.config["components"].values())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m"]
@@ -113,7 +122,9 @@ def test_what_cannot_be_gone_on_from_is_one_line(small_corpus, small_student, tm
 
     assert "[J001]" in go_on(tmp_path / "nope")
     (tmp_path / "empty").mkdir()
-    assert "[J658]" in go_on(tmp_path / "empty") and "no spaCy pipeline" in go_on(tmp_path / "empty")
+    assert "[J658]" in go_on(tmp_path / "empty") and "no spaCy pipeline" in go_on(
+        tmp_path / "empty"
+    )
     spacy.blank("en").to_disk(tmp_path / "blank")
     assert "the config trains ['tok2vec', 'ner']" in go_on(tmp_path / "blank")
     nlp = spacy.blank("en")

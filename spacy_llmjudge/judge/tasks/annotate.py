@@ -1,10 +1,11 @@
 """The judge as a blind second annotator: it lists the entities that it sees, and never sees ours."""
+
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Union
 
 from spacy.tokens import Doc
 
-from ...models.messages import Prompt
+from ...transport.messages import Prompt
 from ..demonstrations import choose_demonstrations, near_misses
 from ..mapping import map_mentions
 from ..prompts import DEFAULT_SALT, compile_template, make_nonce

@@ -1,4 +1,5 @@
 """What the judge tasks have in common: labels, rules, demonstrations, the template, and their state."""
+
 import json
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Tuple, Union

@@ -1,4 +1,5 @@
 """Mining task rules: an LLM reads the labelled set once and says in a few sentences how it was marked."""
+
 import json
 import re
 from collections import Counter
@@ -9,8 +10,8 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 from spacy.tokens import Doc
 
 from ...errors import Errors, LLMJudgeError
-from ...models.messages import Prompt
 from ...storage import write_bytes
+from ...transport.messages import Prompt
 from ..demonstrations import (
     Demonstration,
     choose_demonstrations,
@@ -129,9 +130,7 @@ class RulesTask:
             raise LLMJudgeError(Errors.J251.format(n=len(rows), least=MIN_MENTIONS))
         return asked
 
-    def _make_prompt(
-        self, label: str, labels: Sequence[str], rows: List[Demonstration]
-    ) -> Prompt:
+    def _make_prompt(self, label: str, labels: Sequence[str], rows: List[Demonstration]) -> Prompt:
         own = [_keep_label(row, label) for row in rows]
         shown = []
         for row in choose_demonstrations(own, self._n_documents, self._seed):

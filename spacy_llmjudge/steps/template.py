@@ -1,0 +1,49 @@
+"""The project template: project.yml and configs, from the wheel or from a clone."""
+
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Dict, List
+
+from ..errors import Errors, LLMJudgeError
+from ..storage import write_bytes
+
+
+def find_template() -> Dict[str, Path]:
+    """Find the files of the template.
+
+    RETURNS (Dict[str, Path]): Their place in a project to where they are now.
+    """
+    clone = Path(__file__).parents[2]
+    if (clone / "project.yml").exists() and (clone / "configs").is_dir():
+        configs = [path for path in clone.glob("configs/**/*") if path.is_file()]
+        found = [clone / "project.yml", *configs]
+        return {str(path.relative_to(clone)): path for path in sorted(found)}
+    share = "share/spacy_llmjudge/"
+    try:
+        installed = files("spacy_llmjudge") or []
+    except PackageNotFoundError:
+        installed = []
+    template = {
+        path.as_posix().partition(share)[2]: Path(str(path.locate()))
+        for path in installed
+        if share in path.as_posix()
+    }
+    if "project.yml" not in template:
+        raise LLMJudgeError(Errors.J806)
+    return template
+
+
+def copy_template(folder: Path, force: bool = False) -> List[Path]:
+    """Copy the template into a folder.
+
+    folder (Path): The folder, which must be new or empty unless
+    force (bool): files in it may be overwritten.
+    RETURNS (List[Path]): The files that were written.
+    """
+    if folder.exists() and not force and any(folder.iterdir()):
+        raise LLMJudgeError(Errors.J807.format(path=folder))
+    written = []
+    for name, source in find_template().items():
+        write_bytes(folder / name, source.read_bytes())
+        written.append(folder / name)
+    return written

@@ -1,0 +1,226 @@
+"""One POST at a time over kept-alive connections: bounded in time and size, and it never raises.
+
+The time limit holds for the whole exchange: a socket's own timeout starts again with every byte, so
+a server that drips could hold a worker for ever. A watchman cuts connections that are overdue.
+"""
+
+import os
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Optional, Tuple
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from .credentials import is_loopback
+
+# What TLS says of a server whose certificate is not trusted: nothing was sent to it.
+UNPROVED = "CERTIFICATE_VERIFY_FAILED"
+_BLOCK = 1 << 16
+_TICK = 0.05
+# Ticks without a request after which the watchman goes home.
+_IDLE = 40
+
+
+@dataclass
+class Answer:
+    """What came of a POST.
+
+    status (Optional[int]): The HTTP status, or None where there is no whole answer.
+    headers (Mapping[str, str]): The headers, found by name in any case.
+    body (bytes): The body.
+    failure (Optional[str]): Why there is no whole answer: "refused", "tls", "timeout", "reset",
+        "short_body", "oversized" or "encoded_body".
+    detail (str): More about the failure, without anything that was sent.
+    sent (bool): Whether the request may have reached the server.
+    """
+
+    status: Optional[int] = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    failure: Optional[str] = None
+    detail: str = ""
+    sent: bool = True
+
+
+class Connections:
+    """Kept-alive connections to one address, for many threads.
+
+    url (str): Where to POST.
+    size (int): How many connections to keep.
+    timeout (float): Seconds for one exchange, from the request to the last byte of the answer.
+    connect_timeout (float): Seconds for the connection.
+    max_bytes (int): The longest body that is read.
+    """
+
+    def __init__(
+        self, url: str, *, size: int, timeout: float, connect_timeout: float, max_bytes: int
+    ) -> None:
+        import urllib3
+
+        self._url = url
+        self._max_bytes = max_bytes
+        self._seconds = timeout
+        self._timeout = urllib3.Timeout(connect=connect_timeout, read=timeout)
+        self._watchman = _Watchman()
+        self._pool, self._path = _make_pool(url, size)
+        self._pool.ConnectionCls = _watched(self._pool.ConnectionCls, self._watchman)
+
+    def post(self, body: bytes, headers: Dict[str, str]) -> Answer:
+        """Send a request and read the whole answer; redirections are not followed."""
+        self._watchman.start(self._seconds)
+        try:
+            return self._exchange(body, headers)
+        except Exception as error:
+            # Nothing that was raised leaves this module: its frames hold the headers.
+            failed = self._explain(error)
+        finally:
+            self._watchman.done()
+        return failed
+
+    def _exchange(self, body: bytes, headers: Dict[str, str]) -> Answer:
+        response = self._pool.urlopen(
+            "POST",
+            self._path,
+            body=body,
+            headers=headers,
+            retries=False,
+            redirect=False,
+            timeout=self._timeout,
+            preload_content=False,
+            decode_content=False,
+        )
+        blocks, size = [], 0
+        try:
+            while True:
+                block = response.read1(_BLOCK)
+                if not block:
+                    break
+                size += len(block)
+                if size > self._max_bytes:
+                    return Answer(failure="oversized", detail=f"over {self._max_bytes} bytes")
+                blocks.append(block)
+        finally:
+            # Whole answers have given their connection back already.
+            response.close()
+        counted = response.chunked or "Content-Length" in response.headers
+        if not counted and self._watchman.overdue():
+            # An end that was cut looks like any other here.
+            return Answer(failure="timeout", detail="the body came too slowly")
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            return Answer(failure="encoded_body", detail=encoding[:40])
+        return Answer(response.status, response.headers, b"".join(blocks))
+
+    def _explain(self, error: Exception) -> Answer:
+        from urllib3 import exceptions as known
+
+        name = type(error).__name__
+        if self._watchman.overdue():
+            return Answer(failure="timeout", detail=name)
+        if isinstance(error, known.SSLError):
+            detail = str(error)[:200]
+            return Answer(failure="tls", detail=detail, sent=UNPROVED not in detail)
+        if isinstance(error, (known.NewConnectionError, known.ConnectTimeoutError)):
+            return Answer(failure="refused", detail=name, sent=False)
+        if isinstance(error, known.ProxyError):
+            return Answer(failure="refused", detail=name, sent=False)
+        if isinstance(error, known.TimeoutError):
+            return Answer(failure="timeout", detail=name)
+        if isinstance(error, known.IncompleteRead) or "IncompleteRead" in repr(error):
+            return Answer(failure="short_body", detail=name)
+        return Answer(failure="reset", detail=name)
+
+
+def _make_pool(url: str, size: int) -> Tuple[Any, str]:
+    import urllib3
+
+    parts = urlsplit(url)
+    settings: Dict[str, Any] = {"num_pools": 1, "maxsize": size, "block": False}
+    if parts.scheme == "https":
+        import certifi
+
+        named = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
+        settings["ca_certs"] = named or certifi.where()
+    proxy = None
+    if not is_loopback(parts.hostname) and not proxy_bypass(parts.hostname):
+        proxy = getproxies().get(parts.scheme)
+    if not proxy:
+        return urllib3.PoolManager(**settings).connection_from_url(url), parts.path
+    user = urlsplit(proxy)
+    if user.username:
+        pair = f"{unquote(user.username)}:{unquote(user.password or '')}"
+        settings["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=pair)
+    pool = urllib3.ProxyManager(proxy, **settings).connection_from_url(url)
+    # A proxy reads the address of the server from the request line, unless it only tunnels.
+    return pool, url if parts.scheme == "http" else parts.path
+
+
+def _watched(connection_class: type, watchman: "_Watchman") -> type:
+    class WatchedConnection(connection_class):
+        def request(self, *args: Any, **settings: Any) -> None:
+            watchman.watch(self)
+            super().request(*args, **settings)
+
+        def getresponse(self) -> Any:
+            # A connection is opened inside of `request`, so its socket is known only now.
+            watchman.watch(self)
+            return super().getresponse()
+
+    return WatchedConnection
+
+
+class _Watchman:
+    """Cuts the connection of every thread whose time is up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: Dict[int, Tuple[float, Optional[socket.socket]]] = {}
+        self._thread: Optional[threading.Thread] = None
+
+    def start(self, seconds: float) -> None:
+        with self._lock:
+            deadline = time.monotonic() + seconds
+            self._running[threading.get_ident()] = (deadline, None)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._patrol, name="llmjudge-watchman", daemon=True
+                )
+                self._thread.start()
+
+    def watch(self, connection: Any) -> None:
+        with self._lock:
+            deadline, _ = self._running[threading.get_ident()]
+            self._running[threading.get_ident()] = (deadline, connection.sock)
+
+    def overdue(self) -> bool:
+        deadline, _ = self._running[threading.get_ident()]
+        return time.monotonic() >= deadline
+
+    def done(self) -> None:
+        with self._lock:
+            del self._running[threading.get_ident()]
+
+    def _patrol(self) -> None:
+        n_idle = 0
+        while True:
+            time.sleep(_TICK)
+            now = time.monotonic()
+            with self._lock:
+                n_idle = 0 if self._running else n_idle + 1
+                if n_idle == _IDLE:
+                    # The next request starts another; a thread for each model that was ever used is a leak.
+                    self._thread = None
+                    return
+                for deadline, sock in self._running.values():
+                    if sock is not None and now >= deadline:
+                        _cut(sock)
+
+
+def _cut(sock: socket.socket) -> None:
+    try:
+        # The plain method: that of a TLS socket would pull the rug from under the thread that reads.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError:
+        pass  # it is gone already

@@ -1,0 +1,142 @@
+"""Many prompts at once, replies in order: a crew of threads for the length of one stream.
+
+The threads are daemons, so that no reply that never comes can hold up the end of the process.
+"""
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future, InvalidStateError
+from queue import SimpleQueue
+from typing import Callable, Deque, Iterable, Iterator, List, Optional, Union
+
+from .messages import Reply
+
+GRACE = 3.0
+_AHEAD = 4
+Ask = Callable[[str, threading.Event], Reply]
+Slot = Union[Reply, "Future[Reply]"]
+
+
+def answer_in_order(
+    groups: Iterable[Iterable[str]],
+    ask: Ask,
+    *,
+    workers: int,
+    look_up: Optional[Callable[[str], Optional[Reply]]] = None,
+    grace: float = GRACE,
+) -> Iterator[List[Reply]]:
+    """Ask many prompts at once and yield their replies in the order of the prompts.
+
+    Reads ahead by a few prompts a worker and no further, so that memory does not grow with the
+    stream. An error in `ask` ends the stream. Whatever ends it, an interruption too, requests that
+    are under way get some seconds to come home.
+
+    groups (Iterable[Iterable[str]]): The prompts of each document.
+    ask (Ask): Answers one prompt; gets an event that is set when the stream ends.
+    workers (int): How many threads.
+    look_up (Optional[Callable[[str], Optional[Reply]]]): Finds replies that need no thread.
+    grace (float): Seconds for requests under way when the stream ends early.
+    YIELDS (List[Reply]): The replies of each document.
+    """
+    crew = _Crew(ask, workers)
+    waiting: Deque[List[Slot]] = deque()
+    most = workers * _AHEAD
+    try:
+        for group in groups:
+            slots: List[Slot] = []
+            for prompt in group:
+                found = look_up(prompt) if look_up else None
+                slots.append(crew.submit(prompt) if found is None else found)
+            waiting.append(slots)
+            while waiting and (
+                crew.behind >= most or len(waiting) >= most or _are_done(waiting[0])
+            ):
+                yield crew.collect(waiting.popleft())
+        while waiting:
+            yield crew.collect(waiting.popleft())
+    finally:
+        crew.close(grace)
+
+
+def _are_done(slots: List[Slot]) -> bool:
+    return all(not isinstance(slot, Future) or slot.done() for slot in slots)
+
+
+class _Crew:
+    def __init__(self, ask: Ask, size: int) -> None:
+        self._ask = ask
+        self._size = size
+        self._jobs: SimpleQueue[Optional[tuple]] = SimpleQueue()
+        self._threads: List[threading.Thread] = []
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._open: Deque[Future[Reply]] = deque()
+        self._error: Optional[BaseException] = None
+        self.behind = 0
+
+    def submit(self, prompt: str) -> "Future[Reply]":
+        future: Future[Reply] = Future()
+        with self._lock:
+            self._open.append(future)
+            if self._error is not None:
+                future.set_exception(self._error)
+        self.behind += 1
+        if len(self._threads) < min(self._size, self.behind):
+            thread = threading.Thread(target=self._work, name="llmjudge-worker", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        self._jobs.put((prompt, future))
+        return future
+
+    def collect(self, slots: List[Slot]) -> List[Reply]:
+        replies = []
+        for slot in slots:
+            if isinstance(slot, Future):
+                replies.append(slot.result())
+                self.behind -= 1
+                with self._lock:
+                    self._open.popleft()
+            else:
+                replies.append(slot)
+        return replies
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            prompt, future = job
+            if self._stop.is_set():
+                continue
+            try:
+                reply = self._ask(prompt, self._stop)
+            except BaseException as error:
+                self._fail(error)
+                continue
+            try:
+                future.set_result(reply)
+            except InvalidStateError:
+                pass  # the stream failed meanwhile, and told whoever waits
+
+    def _fail(self, error: BaseException) -> None:
+        """Tell whoever waits for a reply at once, instead of when its turn comes."""
+        self._stop.set()
+        with self._lock:
+            if self._error is None:
+                self._error = error
+            for future in self._open:
+                if not future.done():
+                    try:
+                        future.set_exception(self._error)
+                    except InvalidStateError:
+                        pass  # its reply came in between
+
+    def close(self, grace: float) -> None:
+        if self.behind:
+            self._stop.set()
+        for _ in self._threads:
+            self._jobs.put(None)
+        deadline = time.monotonic() + grace
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
