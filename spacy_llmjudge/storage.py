@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Union
 
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
@@ -139,11 +139,6 @@ def read_docs(path: PathLike, vocab: Vocab) -> Iterator[Doc]:
                 Errors.J002.format(path=file_, error=type(error).__name__)
             ) from error
         yield from docs
-
-
-def labels_of(path: PathLike, vocab: Vocab) -> Set[str]:
-    """RETURNS (Set[str]): The labels of the entities in a `.spacy` file, or in a folder of shards."""
-    return {ent.label_ for doc in read_docs(path, vocab) for ent in doc.ents}
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -13,8 +13,10 @@ def annotate_cli(
     calibration: Path = Arg(..., help="File that `calibrate` wrote"),
     corpus: Path = Arg(..., help="Folder that `prepare` wrote; its pool and dev are annotated"),
     output: Path = Arg(..., help="Folder that gets pool/ and dev/ in shards"),
-    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
-    candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
+    pipe_name: str = Opt("ner", "--pipe-name", help="Name of the NER component"),
+    candidate_cut: float = Opt(
+        CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"
+    ),
     shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
     only: Optional[str] = Opt(
         None, "--only", help="pool or dev: leave the other one out, for who has no dev"
@@ -44,7 +46,7 @@ def annotate_cli(
                     output / split,
                     out_of_fold=split == "dev",
                     labels=corpus / "labelled.spacy",
-                    ner_name=ner_name,
+                    pipe_name=pipe_name,
                     candidate_cut=candidate_cut,
                     shard_size=shard_size,
                     gpu_id=gpu_id,

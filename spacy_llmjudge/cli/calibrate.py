@@ -28,7 +28,7 @@ def calibrate_cli(
     n_folds: int = Opt(
         5, "--folds", help="Folds by document; held-out documents are scored without their fold"
     ),
-    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
+    pipe_name: str = Opt("ner", "--pipe-name", help="Name of the NER component"),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
@@ -43,7 +43,7 @@ def calibrate_cli(
             output,
             calibrator=calibrator_of(calibrator),
             n_folds=n_folds,
-            ner_name=ner_name,
+            pipe_name=pipe_name,
             gpu_id=gpu_id,
         )
     msg.good(

@@ -53,7 +53,9 @@ def crossfit_cli(
     calibrator: str = Opt(
         "auto", "--calibrator", help=f"auto, {', '.join(NAMES)}, or a registered name"
     ),
-    candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
+    candidate_cut: float = Opt(
+        CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"
+    ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on

@@ -26,7 +26,7 @@ def package_cli(
     encoder: Optional[Path] = Opt(
         None, "--encoder", help="Folder that `encoder` wrote, for the name of the encoder"
     ),
-    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
+    pipe_name: str = Opt("ner", "--pipe-name", help="Name of the NER component"),
     # fmt: on
 ) -> None:
     """Make a wheel that loads with spacy.load where nobody has heard of this project or of an LLM."""
@@ -47,7 +47,7 @@ def package_cli(
         description="Named entity recognition, trained on pseudo-labels that an LLM judged",
         scores=scores,
         calibration=with_confidence,
-        ner_name=ner_name,
+        pipe_name=pipe_name,
     )
 
 

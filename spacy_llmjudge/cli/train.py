@@ -20,7 +20,7 @@ def train_cli(
         "--seed-model",
         help="Do not train: take this pipeline (a folder or a package with NER)",
     ),
-    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component of --seed-model"),
+    pipe_name: str = Opt("ner", "--pipe-name", help="Name of the NER component of --seed-model"),
     start: Optional[Path] = Opt(
         None,
         "--go-on-from",
@@ -42,7 +42,7 @@ def train_cli(
         raise LLMJudgeError(Errors.J659)
     with timed(step, metrics):
         if seed_model != "none":
-            result = adopt_student(seed_model, output, ner_name)
+            result = adopt_student(seed_model, output, pipe_name)
             msg.good(f"Took {seed_model} as the student (labels: {result['labels']})")
             return
         result = train_student(

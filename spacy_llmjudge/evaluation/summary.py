@@ -18,6 +18,7 @@ def make_summary(
     results: Dict[str, Dict[str, Any]],
     comparisons: Dict[str, Dict[str, Any]],
     quality: Optional[Dict[str, Any]],
+    target: str = "ents",
 ) -> Dict[str, Any]:
     """Gather the scores and what the other steps left in the folder of metrics.
 
@@ -26,6 +27,7 @@ def make_summary(
     results (Dict[str, Dict[str, Any]]): Of each model: `spacy`, `seqeval` and `interval`.
     comparisons (Dict[str, Dict[str, Any]]): The judged student against each other model.
     quality (Optional[Dict[str, Any]]): The silver against the pool's hidden gold.
+    target (str): The name of what is labelled.
     RETURNS (Dict[str, Any]): The summary.
     """
     selection = _read(metrics / "selection.json")
@@ -34,10 +36,11 @@ def make_summary(
             **{key: result["spacy"][key] for key in ("p", "r", "f")},
             "f_low": result["interval"]["f_low"],
             "f_high": result["interval"]["f_high"],
-            "f_seqeval": result["seqeval"]["f"],
+            **_describe_more(result),
         }
         for name, result in results.items()
     }
+    summary["target"] = target
     summary["comparisons"] = comparisons
     summary["silver"] = _describe_silver(selection, quality)
     summary["calibration"] = {
@@ -47,6 +50,17 @@ def make_summary(
     summary["judge"] = _read(metrics / "judge.json")
     summary["seconds"] = read_seconds(metrics)
     return summary
+
+
+def _describe_more(result: Dict[str, Any]) -> Dict[str, Any]:
+    """What only one target has: F1 by seqeval, or the share of documents that are right."""
+    if "seqeval" in result:
+        return {"f_seqeval": result["seqeval"]["f"]}
+    if "accuracy" in result:
+        interval = result["accuracy_interval"]
+        values = (result["accuracy"], interval["low"], interval["high"])
+        return dict(zip(("accuracy", "accuracy_low", "accuracy_high"), values))
+    return {}
 
 
 def read_seconds(metrics: Path) -> Dict[str, float]:

@@ -13,10 +13,10 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from ..candidates import VERDICTS
+from ..candidates import CANDIDATE_CUT, VERDICTS
 from .table import CORRECT, CandidateTable
 
-FLOOR = 0.02  # the cut under which the student's candidates are not kept
+FLOOR = CANDIDATE_CUT  # what only the judge saw lies there
 CEILING = 0.98
 LEAST_SUPPORT = 0.005
 # Precisions of the prior: how many quarters of an observation each parameter is worth.

@@ -59,7 +59,7 @@ class CrossfitSettings:
     overrides: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     n_folds: int = 5
     calibrator: Optional[str] = None
-    candidate_cut: float = 0.02
+    candidate_cut: float = CANDIDATE_CUT
     gpu_id: int = -1
 
     def of(self, name: str) -> Dict[str, Any]:

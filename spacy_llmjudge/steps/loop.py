@@ -42,7 +42,7 @@ class LoopSettings:
     stop_share (float): Share of dev that is kept apart from the evidence, to see whether students get
         better; 0 to under 1.
     calibrator (Optional[str]): A name in the registry `llmjudge_calibrators`; None takes the default.
-    ner_name (str): The NER component of the seed student.
+    pipe_name (str): The NER component of the seed student.
     candidate_cut (float): The least posterior of a candidate.
     shard_size (int): Documents in a shard.
     gpu_id (int): The GPU, or -1 for the CPU.
@@ -60,8 +60,8 @@ class LoopSettings:
     goes_on: int = 0
     stop_share: float = 0.3
     calibrator: Optional[str] = None
-    ner_name: str = "ner"
-    candidate_cut: float = 0.02
+    pipe_name: str = "ner"
+    candidate_cut: float = CANDIDATE_CUT
     shard_size: int = 256
     gpu_id: int = -1
 
@@ -121,8 +121,8 @@ def run_loop(
         stop = why_stop(outcomes, settings.rules)
         spans.append(loop_round.finish(outcome, stop))
     best = best_round(outcomes)
-    ner_name = settings.ner_name if best == 0 else "ner"
-    adopt_student(str(settings.model(best)), settings.training / "loop", ner_name)
+    pipe_name = settings.pipe_name if best == 0 else "ner"
+    adopt_student(str(settings.model(best)), settings.training / "loop", pipe_name)
     result = {
         "rounds": [
             {"round": i, "score": o.score, "overlap": o.overlap, "spans": n}
@@ -157,7 +157,7 @@ class _Round:
         self.silver = self.corpus / "silver.spacy"
         self.student = settings.model(number - 1)
         self.calibration = self.student.parent / "calibration.json"
-        self.ner_name = settings.ner_name if number == 1 else "ner"
+        self.pipe_name = settings.pipe_name if number == 1 else "ner"
         self.sources = {"dev": evidence, "pool": settings.corpus / "pool.spacy"}
         self.labelled = settings.corpus / "labelled.spacy"
         self.stages = Stages(self.metrics, number, watch)
@@ -212,7 +212,7 @@ class _Round:
                 self.sources["dev"],
                 self.calibration,
                 calibrator=self.settings.calibrator,
-                ner_name=self.ner_name,
+                pipe_name=self.pipe_name,
                 gpu_id=self.settings.gpu_id,
             )
             return {key: fitted[key] for key in ("temperature", "n_spans")}
@@ -220,7 +220,7 @@ class _Round:
         inputs = {
             "student": self.student,
             "gold": self.sources["dev"],
-            "settings": [self.settings.calibrator, self.ner_name],
+            "settings": [self.settings.calibrator, self.pipe_name],
         }
         self.stages.run("calibrate", inputs, [self.calibration], work)
 
@@ -236,7 +236,7 @@ class _Round:
                     folder,
                     out_of_fold=name == "dev",
                     labels=self.labelled,
-                    ner_name=self.ner_name,
+                    pipe_name=self.pipe_name,
                     candidate_cut=self.settings.candidate_cut,
                     shard_size=self.settings.shard_size,
                     gpu_id=self.settings.gpu_id,
@@ -249,7 +249,7 @@ class _Round:
             "calibration": self.calibration,
             "source": self.sources[name],
             "labelled": self.labelled,
-            "settings": [self.ner_name, self.settings.candidate_cut, self.settings.shard_size],
+            "settings": [self.pipe_name, self.settings.candidate_cut, self.settings.shard_size],
         }
         self.stages.run(f"annotate-{name}", inputs, [folder], work)
 

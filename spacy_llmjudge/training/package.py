@@ -27,7 +27,7 @@ def export_package(
     scores: Optional[Dict[str, Any]] = None,
     calibration: Optional[Path] = None,
     encoder: Optional[Path] = None,
-    ner_name: str = "ner",
+    pipe_name: str = "ner",
 ) -> Path:
     """Package a pipeline as a wheel with its standard components only.
 
@@ -49,7 +49,7 @@ def export_package(
     if calibration is not None:
         from ..confidence.calibrate import Calibration
 
-        component = nlp.add_pipe("calibrated_confidence", config={"ner_name": ner_name})
+        component = nlp.add_pipe("calibrated_confidence", config={"pipe_name": pipe_name})
         component.calibration = Calibration.from_dict(read_json(calibration))
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
 from spacy.tokens import Doc
 
+from ..targets.base import Target, find_target, labels_in
+from .config import fit_config
 from ..encoders.fetch import RECORD, verify_encoder
 from ..errors import Errors, LLMJudgeError
 from ..storage import (
-    labels_of,
     read_docs,
     read_json,
     require_file,
@@ -45,6 +46,39 @@ def require_device(gpu_id: int) -> None:
             raise LLMJudgeError(Errors.J660.format(gpu_id=gpu_id, error=error)) from error
 
 
+def load_student(model: str, gpu_id: int = -1) -> "Language":
+    """Load a pipeline, on a GPU where one is asked for."""
+    import spacy
+
+    require_device(gpu_id)
+    try:
+        return spacy.load(model)
+    except OSError as error:
+        hint = "Give the folder or the package of a spaCy pipeline."
+        raise LLMJudgeError(Errors.J001.format(path=model, hint=hint)) from error
+
+
+def component_name(nlp: "Language", target: Target, name: Optional[str] = None) -> str:
+    """Find the component that predicts a target.
+
+    nlp (Language): The pipeline.
+    target (Target): What is labelled.
+    name (Optional[str]): Its name, where somebody knows it.
+    RETURNS (str): The name: of several that fit, the first.
+    RAISES (LLMJudgeError): J655 where there is none.
+    """
+    fitting = [x for x in nlp.pipe_names if nlp.get_pipe_meta(x).factory in target.factories]
+    if name is None and fitting:
+        return fitting[0]
+    if name is None or name not in nlp.pipe_names:
+        expected = name or " or ".join(target.factories)
+        found = ", ".join(nlp.pipe_names) or "nothing"
+        raise LLMJudgeError(
+            Errors.J655.format(path=nlp.path or "This", expected=expected, found=found)
+        )
+    return name
+
+
 def train_student(
     config: Path,
     output: Path,
@@ -70,7 +104,9 @@ def train_student(
     require_device(gpu_id)
     config, output = require_file(config, "Run `init` to get the configs."), Path(output)
     overrides = dict(overrides or {})
-    fingerprint = _fingerprint(config, overrides, start)
+    paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
+    fitted = _fit(config, overrides, paths.get("gold"), start)
+    fingerprint = _fingerprint(config, overrides, start, fitted)
     record = output / TRAINED
     if record.exists() and (output / "model-best").exists():
         known = read_json(record)
@@ -81,10 +117,10 @@ def train_student(
     begin = time.perf_counter()
     written = partial.with_suffix(".cfg")
     try:
-        if start is not None:
+        if fitted is not None:
             written.parent.mkdir(parents=True, exist_ok=True)
-            go_on_from(Path(start), config, overrides).to_disk(written)
-            config = written
+            fitted.to_disk(written)
+            config, overrides = written, {}
         train(config, partial, use_gpu=gpu_id, overrides=overrides)
         # the number of steps is fixed: the last model is the one that was asked for
         shutil.rmtree(partial / "model-best")
@@ -93,7 +129,7 @@ def train_student(
         result = {
             "fingerprint": fingerprint,
             "seconds": round(time.perf_counter() - begin, 2),
-            "score": performance.get("ents_f", performance.get("cats_score")),
+            "score": _score_of(performance),
         }
         write_json(partial / TRAINED, result)
         _replace_folder(partial, output)
@@ -112,24 +148,32 @@ def train_student(
     return {**result, "trained": True}
 
 
-def adopt_student(model: str, output: Path, ner_name: str = "ner") -> Dict[str, Any]:
+def _score_of(performance: Dict[str, Any]) -> Optional[float]:
+    names = ("ents_f", "cats_score", *(x for x in performance if x.startswith("spans_")))
+    return next((performance[x] for x in names if x in performance and x[-2:] != "_p"), None)
+
+
+def adopt_student(
+    model: str, output: Path, target: Target, pipe_name: Optional[str] = None
+) -> Dict[str, Any]:
     """Take a pipeline that the user already has as the seed student.
 
     model (str): The folder or the name of an installed package.
     output (Path): Gets `model-best`.
-    ner_name (str): The name of its NER component.
-    RETURNS (Dict[str, Any]): `labels` of its NER component.
+    target (Target): What is labelled.
+    pipe_name (Optional[str]): The component that predicts it; None takes the one that fits.
+    RETURNS (Dict[str, Any]): `labels` of that component.
     """
     import spacy
 
     try:
         nlp = spacy.load(model)
     except OSError as error:
+        expected = pipe_name or " or ".join(target.factories)
         raise LLMJudgeError(
-            Errors.J655.format(path=model, ner_name=ner_name, found="nothing to load")
+            Errors.J655.format(path=model, expected=expected, found="nothing to load")
         ) from error
-    if ner_name not in nlp.pipe_names:
-        raise LLMJudgeError(Errors.J655.format(path=model, ner_name=ner_name, found=nlp.pipe_names))
+    pipe_name = component_name(nlp, target, pipe_name)
     output = Path(output)
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -141,7 +185,7 @@ def adopt_student(model: str, output: Path, ner_name: str = "ner") -> Dict[str, 
         raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return {"labels": list(nlp.get_pipe(ner_name).labels), "trained": False}
+    return {"labels": list(nlp.get_pipe(pipe_name).labels), "trained": False}
 
 
 def has_learned_from(nlp: "Language", docs: Sequence[Doc]) -> bool:
@@ -163,7 +207,7 @@ def go_on_from(start: Path, config: Path, overrides: Dict[str, Any]) -> "Config"
     config (Path): A spaCy training config.
     overrides (Dict[str, Any]): Settings of the config by their dotted names.
     RETURNS (Config): The config, not interpolated.
-    RAISES (LLMJudgeError): J658 where the pipeline lacks a component, or its NER a label of the gold, or
+    RAISES (LLMJudgeError): J658 where the pipeline lacks a component, or that a label of the gold, or
         where an override is about a component.
     """
     import spacy
@@ -175,15 +219,20 @@ def go_on_from(start: Path, config: Path, overrides: Dict[str, Any]) -> "Config"
         raise LLMJudgeError(
             Errors.J658.format(path=start, reason="it is no spaCy pipeline")
         ) from error
+    check_components(start, overrides)
     loaded = load_config(config, overrides=overrides, interpolate=False)
+    gold = loaded.get("paths", {}).get("gold")
+    target = None if gold is None else find_target(Path(gold))
+    if target is not None:
+        loaded = fit_config(config, target, overrides) or loaded
     names = loaded["nlp"]["pipeline"]
     reason = None
-    check_components(start, overrides)
     if set(names) - set(nlp.pipe_names):
         reason = f"it has {nlp.pipe_names}, and the config trains {names}"
-    elif "ner" in names and loaded.get("paths", {}).get("gold"):
-        new = labels_of(loaded["paths"]["gold"], nlp.vocab) - set(nlp.get_pipe("ner").labels)
-        reason = f"its NER does not know the labels {sorted(new)}" if new else None
+    elif target is not None:
+        name = component_name(nlp, target)
+        new = labels_in(Path(gold), target) - set(nlp.get_pipe(name).labels)
+        reason = f"its component '{name}' does not know the labels {sorted(new)}" if new else None
     if reason is not None:
         raise LLMJudgeError(Errors.J658.format(path=start, reason=reason))
     loaded["components"] = {name: {"source": str(start)} for name in names}
@@ -198,7 +247,20 @@ def check_components(start: Path, overrides: Dict[str, Any]) -> None:
         raise LLMJudgeError(Errors.J658.format(path=start, reason=reason))
 
 
-def _fingerprint(config: Path, overrides: Dict[str, Any], start: Optional[Path]) -> str:
+def _fit(
+    config: Path, overrides: Dict[str, Any], gold: Optional[str], start: Optional[Path]
+) -> Optional["Config"]:
+    """RETURNS (Optional[Config]): What is trained with, where it is not the config as it is."""
+    if start is not None:
+        return go_on_from(Path(start), config, overrides)
+    if gold is None or not Path(gold).exists():
+        return None
+    return fit_config(config, find_target(Path(gold)), overrides)
+
+
+def _fingerprint(
+    config: Path, overrides: Dict[str, Any], start: Optional[Path], fitted: Optional["Config"]
+) -> str:
     """Hash what a training depends on: the config, its overrides, and the files that they name."""
     from spacy.util import load_config
 
@@ -217,6 +279,8 @@ def _fingerprint(config: Path, overrides: Dict[str, Any], start: Optional[Path])
     parts = [sha256_bytes(config.read_bytes()), overrides, contents]
     if start is not None:
         parts.append(sha256_path(require_file(start, "It is the pipeline to go on from.")))
+    elif fitted is not None:
+        parts.append(sha256_bytes(fitted.to_bytes()))
     return sha256_json(parts)
 
 

@@ -147,14 +147,14 @@ def test_spancat_gold_is_its_own_span_group(spancat):
 
 
 def test_spancat_keeps_its_spans(spancat):
-    config = {"ner_name": "spancat", "spans_key": "sc"}
+    config = {"pipe_name": "spancat", "spans_key": "sc"}
     spancat.add_pipe("calibrated_confidence", config=config)
     with pytest.raises(LLMJudgeError, match=r"\[J109\].*doc.spans\['sc'\]"):
         spancat("in Old Rome")
 
 
 def test_component_reads_spancat_and_its_gold(spancat):
-    config = {"ner_name": "spancat", "candidate_cut": 0.1}
+    config = {"pipe_name": "spancat", "candidate_cut": 0.1}
     component = spancat.add_pipe("calibrated_confidence", config=config)
     reference = spancat.make_doc("in Old Rome")
     reference.spans["sc"] = [Span(reference, 1, 3, "PLACE")]
