@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import fold_of
+from ..numeric import fold_of
 from .guarantees import (
     certified_cut,
     certified_sample,

@@ -8,7 +8,8 @@ from spacy.tokens import Doc
 
 from ..candidates import KEY, VERDICTS, Candidate, get_candidates
 from ..errors import Errors, LLMJudgeError
-from ..storage import fold_of, sha256_bytes, sha256_json
+from ..numeric import fold_of
+from ..storage import sha256_bytes, sha256_json
 
 ABSTAINED = VERDICTS.index("abstained")
 CORRECT = VERDICTS.index("correct")
