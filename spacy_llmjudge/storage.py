@@ -172,16 +172,6 @@ def sha256_json(data: Any) -> str:
     return sha256_bytes(text.encode("utf8"))
 
 
-def fold_of(text: str, n_folds: int) -> int:
-    """The fold that a document belongs to, by its text: duplicates share a fold.
-
-    text (str): The text of the document.
-    n_folds (int): How many folds.
-    RETURNS (int): 0 to n_folds - 1.
-    """
-    return int(sha256_bytes(text.encode("utf8"))[:8], 16) % n_folds
-
-
 def process_shards(
     docs: Sequence[Doc],
     folder: PathLike,

@@ -114,12 +114,6 @@ def test_a_folder_hash_sees_names_and_contents(tmp_path):
     assert len({first, second, storage.sha256_path(tmp_path)}) == 3
 
 
-def test_duplicates_share_a_fold():
-    folds = [storage.fold_of(f"text {i}", 5) for i in range(200)]
-    assert set(folds) == {0, 1, 2, 3, 4}
-    assert storage.fold_of("text 3", 5) == folds[3]
-
-
 class Interrupted(Exception):
     pass
 

@@ -13,7 +13,8 @@ from typing import ClassVar, Callable, Dict, Optional, Tuple
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
-from .fusion import clip_student, fit_fusion, logit, safe_logit, sigmoid
+from ..numeric import logit, safe_logit, sigmoid
+from .fusion import LEAST_SUPPORT, clip_student, fit_fusion
 from .selector import Scores, Selection, Selector, check_share
 from .statements import count, make_promise, say_hand_set
 from .table import CandidateTable
@@ -157,7 +158,7 @@ def smooth_by_temperature(probability: np.ndarray, correct: np.ndarray) -> Smoot
         return (found, abs(np.log(temperature)))
 
     best = min(temperatures, key=error)
-    return lambda p: sigmoid(safe_logit(p) / best)
+    return lambda p: sigmoid(safe_logit(p, LEAST_SUPPORT) / best)
 
 
 def smooth_by_base_rate(probability: np.ndarray, correct: np.ndarray) -> Smoothing:

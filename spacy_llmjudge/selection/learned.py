@@ -16,8 +16,10 @@ import numpy as np
 from ..denoise.arrays import Denoised
 from ..denoise.pools import PoolStats, estimate_pools
 from ..errors import Errors, LLMJudgeError, Warnings
+from ..numeric import safe_logit, sigmoid
 from .fusion import (
     DECIMALS,
+    LEAST_SUPPORT,
     MIN_CLASS,
     MIN_FIT,
     PRECISION_INTERCEPT,
@@ -25,8 +27,6 @@ from .fusion import (
     cross_fit_fusion,
     fit_fusion,
     maximise,
-    safe_logit,
-    sigmoid,
 )
 from .selector import Scores
 from .table import CORRECT, CandidateTable
@@ -194,7 +194,7 @@ def combine(
 
 
 def _design(fused: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    return np.column_stack([safe_logit(fused), learned, np.ones(len(fused))])
+    return np.column_stack([safe_logit(fused, LEAST_SUPPORT), learned, np.ones(len(fused))])
 
 
 def _run(denoise: Denoise, items: Items, rows: np.ndarray) -> Denoised:
@@ -215,7 +215,7 @@ def _run(denoise: Denoise, items: Items, rows: np.ndarray) -> Denoised:
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:
     """RETURNS (np.ndarray): (n,) of the second class, which is True."""
-    return safe_logit(probabilities[:, 1])
+    return safe_logit(probabilities[:, 1], LEAST_SUPPORT)
 
 
 def _pairs(n_folds: int) -> List[Tuple[int, int]]:

@@ -15,8 +15,8 @@ from typing import Any, Callable, ContextManager, Dict, List, Optional, Tuple
 from spacy.vocab import Vocab
 
 from ..errors import Errors, LLMJudgeError
+from ..numeric import fold_of
 from ..storage import (
-    fold_of,
     labels_of,
     process_shards,
     read_docs,

@@ -12,7 +12,8 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 from spacy.vocab import Vocab
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import fold_of, read_docs, write_docs
+from ..numeric import fold_of
+from ..storage import read_docs, write_docs
 
 _PARTS = 1000
 Accepted = Set[Tuple[str, int, int, str]]
