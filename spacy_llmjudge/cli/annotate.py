@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Optional
 
+from ..candidates import CANDIDATE_CUT
 from ._util import Arg, Opt, msg, progress_bar, splits_of, timed, user_errors
 
 
@@ -13,7 +14,9 @@ def annotate_cli(
     calibration: Path = Arg(..., help="File that `calibrate` wrote"),
     corpus: Path = Arg(..., help="Folder that `prepare` wrote; its pool and dev are annotated"),
     output: Path = Arg(..., help="Folder that gets pool/ and dev/ in shards"),
-    pipe_name: str = Opt("ner", "--pipe-name", help="Name of the NER component"),
+    pipe_name: str = Opt(
+        "auto", "--pipe-name", help="Component whose predictions they are; auto: the one that fits"
+    ),
     candidate_cut: float = Opt(
         CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"
     ),
@@ -31,7 +34,7 @@ def annotate_cli(
     """
     from spacy.vocab import Vocab
 
-    from ..steps.rounds import annotate
+    from ..steps.annotate import annotate
     from ..storage import read_docs
 
     with timed("annotate", metrics):

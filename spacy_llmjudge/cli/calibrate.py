@@ -28,13 +28,17 @@ def calibrate_cli(
     n_folds: int = Opt(
         5, "--folds", help="Folds by document; held-out documents are scored without their fold"
     ),
-    pipe_name: str = Opt("ner", "--pipe-name", help="Name of the NER component"),
+    pipe_name: str = Opt(
+        "auto",
+        "--pipe-name",
+        help="Component whose probabilities are calibrated; auto: the one that fits",
+    ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
 ) -> None:
     """Fit temperature and calibrator of a student on held-out gold, and say how well it knows itself."""
-    from ..steps.rounds import calibrate
+    from ..steps.calibrate import calibrate
 
     with timed("calibrate", metrics), spinner("Fitting temperature and calibrator..."):
         fitted = calibrate(

@@ -5,6 +5,7 @@ from typing import Optional
 
 import typer
 
+from ..candidates import CANDIDATE_CUT
 from ._judges import paths_in
 from ._util import (
     CONTEXT,

@@ -24,7 +24,7 @@ def evaluate_cli(
     # fmt: on
 ) -> None:
     """Score models with spaCy's scorer and seqeval, with 95 % bootstrap intervals and paired tests."""
-    from ..steps.rounds import evaluate
+    from ..steps.evaluate import evaluate
 
     chosen = parse_models(models, required=("seed", "judged"))
     with timed("evaluate", metrics):

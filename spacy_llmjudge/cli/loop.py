@@ -5,6 +5,7 @@ from typing import Any, Dict, Optional
 
 import typer
 
+from ..candidates import CANDIDATE_CUT
 from ._judges import paths_in
 from ._util import (
     CONTEXT,
@@ -79,7 +80,9 @@ def loop_cli(
         "auto", "--calibrator", help=f"auto, {', '.join(NAMES)}, or a registered name"
     ),
     pipe_name: str = Opt(
-        "ner", "--pipe-name", help="Name of the NER component of the seed student"
+        "auto",
+        "--pipe-name",
+        help="Component of the seed student that is used; auto: the one that fits",
     ),
     candidate_cut: float = Opt(
         CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"

@@ -26,7 +26,11 @@ def package_cli(
     encoder: Optional[Path] = Opt(
         None, "--encoder", help="Folder that `encoder` wrote, for the name of the encoder"
     ),
-    pipe_name: str = Opt("ner", "--pipe-name", help="Name of the NER component"),
+    pipe_name: str = Opt(
+        "auto",
+        "--pipe-name",
+        help="Component whose confidence --calibration is about; auto: the one that fits",
+    ),
     # fmt: on
 ) -> None:
     """Make a wheel that loads with spacy.load where nobody has heard of this project or of an LLM."""

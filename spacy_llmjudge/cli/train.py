@@ -20,7 +20,11 @@ def train_cli(
         "--seed-model",
         help="Do not train: take this pipeline (a folder or a package with NER)",
     ),
-    pipe_name: str = Opt("ner", "--pipe-name", help="Name of the NER component of --seed-model"),
+    pipe_name: str = Opt(
+        "auto",
+        "--pipe-name",
+        help="Component of --seed-model that is used; auto: the one that fits",
+    ),
     start: Optional[Path] = Opt(
         None,
         "--go-on-from",
@@ -36,13 +40,15 @@ def train_cli(
     Settings of the config can be given by their dotted names, as in `spacy train`. A training
     that was finished before with the same config and data is not repeated.
     """
+    from ..training.config import target_of_config
     from ..training.student import adopt_student, train_student
 
     if seed_model != "none" and start is not None:
         raise LLMJudgeError(Errors.J659)
     with timed(step, metrics):
         if seed_model != "none":
-            result = adopt_student(seed_model, output, pipe_name)
+            target = target_of_config(config, overrides_of(ctx))
+            result = adopt_student(seed_model, output, target, pipe_name)
             msg.good(f"Took {seed_model} as the student (labels: {result['labels']})")
             return
         result = train_student(

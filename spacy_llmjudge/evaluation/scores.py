@@ -3,7 +3,7 @@
 What the gold does not say counts neither for nor against a prediction, as in spaCy's scorer.
 """
 
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
 
 import numpy
 from spacy.language import Language

@@ -217,7 +217,7 @@ def _difference(counts_a: numpy.ndarray, counts_b: numpy.ndarray, averages: str)
 
 def _draw(draw: numpy.ndarray, counts: numpy.ndarray) -> numpy.ndarray:
     """The sums of drawn documents, shape (resamples, labels, 3)."""
-    summed = draw @ counts.reshape(len(counts), -1)
+    summed = draw @ counts.reshape(len(counts), counts.shape[1] * 3)
     return summed.reshape(len(draw), *counts.shape[1:])
 
 

@@ -15,6 +15,7 @@ from spacy.tokens import Doc
 from ..errors import Errors, LLMJudgeError
 from ..storage import require_file, sha256_json, write_bytes
 from ..targets.base import Target
+from ..targets.ents import Ents
 from ..targets.policy import SilverPolicy
 from .decide import decide
 from .files import read_selection
@@ -36,7 +37,7 @@ def draw_audit(
     selector: Selector,
     n: int,
     *,
-    target: Target,
+    target: Target = Ents(),
     policy: SilverPolicy = SilverPolicy(),
     seed: int = 0,
     frame: str = "",
@@ -58,7 +59,7 @@ def draw_audit(
         empty until a person writes "yes" or "no" there: is exactly this span an entity with this label?
     """
     tables = make_tables(pool_docs, evidence_docs, evidence_gold, selector, policy, target)
-    decisions = decide(tables.pool, tables.evidence, selector, target)
+    decisions = decide(tables.pool, tables.evidence, selector, target=target)
     found = []
     for part in decisions.parts.values():
         rows = np.flatnonzero(

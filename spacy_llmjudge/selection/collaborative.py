@@ -8,7 +8,7 @@ predicted, and it promises nothing.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Callable, Dict, Optional, Tuple
+from typing import Callable, ClassVar, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -26,10 +26,10 @@ Smoothing = Callable[[np.ndarray], np.ndarray]
 class Collaborative(Selector):
     """See `make_collaborative`."""
 
-    tau: float
-    smoothing: str
-    unit: str
-    weight: Optional[float]
+    tau: float = 0.9
+    smoothing: str = "temperature"
+    unit: str = "span"
+    weight: Optional[float] = None
 
     name: ClassVar[str] = "llmjudge.Collaborative.v1"
     uses_proposals: ClassVar[bool] = False

@@ -7,9 +7,9 @@ import numpy as np
 
 from ..candidates import DECISIONS, VERDICTS
 from ..targets.base import Target
+from ..targets.ents import Ents
 from ..targets.policy import REJECTION_CUT
-from ..targets.base import Target
-from ..targets.policy import REJECTION_CUT
+from .caveats import join_reasons, too_few_unjudged
 from .fusion import Fusion, fit_fusion
 from .selector import Selection, Selector
 from .table import CandidateTable
@@ -55,9 +55,9 @@ def decide(
     pool: CandidateTable,
     evidence: CandidateTable,
     selector: Selector,
-    target: Target,
     n_folds: int = 5,
     truth: Optional[np.ndarray] = None,
+    target: Target = Ents(),
 ) -> Decisions:
     """Decide on every candidate of the pool. Held-out candidates pass through the same steps, and
     their probabilities come from fusions that have not seen their document.
@@ -69,11 +69,11 @@ def decide(
     pool (CandidateTable): m candidates.
     evidence (CandidateTable): n candidates with `correct`; it may be empty.
     selector (Selector): A selector.
-    target (Target): Says which candidates compete.
     n_folds (int): For the cross-fitted fusion.
     truth (Optional[np.ndarray]): (m,) what a person said about pool candidates that were drawn at
         random: 1 right, 0 wrong, nan not asked. It then is the selector's evidence, instead of the
         held-out candidates, and these candidates are decided by it.
+    target (Target): Says which candidates compete.
     RETURNS (Decisions): For the rows of `pool`, in their order.
     """
     labels = sorted({*pool.labels, *evidence.labels})

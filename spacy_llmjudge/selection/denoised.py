@@ -35,10 +35,10 @@ class DenoisedSelector(Selector):
     reads_gold (bool): False: it is fitted once, and on everything.
     """
 
-    q: float
-    floor: float
-    vectors: Optional[Vectors]
-    seed: int
+    q: float = Q
+    floor: float = FLOOR
+    vectors: Optional[Vectors] = None
+    seed: int = 0
 
     reads_gold: ClassVar[bool] = True
 
@@ -81,8 +81,8 @@ class DenoisedSelector(Selector):
 class UU(DenoisedSelector):
     """See `make_uu`."""
 
-    rounds: int
-    min_gap: float
+    rounds: int = 1
+    min_gap: float = 0.1
 
     name: ClassVar[str] = "llmjudge.UU.v1"
 
@@ -116,10 +116,10 @@ class UU(DenoisedSelector):
 class SiDyP(DenoisedSelector):
     """See `make_sidyp`."""
 
-    noise_rate: Optional[float]
-    branches: int
-    epochs: int
-    neighbours: int
+    noise_rate: Optional[float] = None
+    branches: int = 3
+    epochs: int = 10
+    neighbours: int = 10
 
     name: ClassVar[str] = "llmjudge.SiDyP.v1"
     reads_gold: ClassVar[bool] = False
@@ -152,8 +152,8 @@ class SiDyP(DenoisedSelector):
 class Stacking(DenoisedSelector):
     """See `make_stacking`."""
 
-    regularisation: float
-    trust: float
+    regularisation: float = 10.0
+    trust: float = 2.0
 
     name: ClassVar[str] = "llmjudge.Stacking.v1"
 

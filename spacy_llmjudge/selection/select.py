@@ -7,6 +7,7 @@ from spacy.tokens import Doc
 
 from ..candidates import DECISIONS, get_candidates, is_judged, set_candidates
 from ..targets.base import Target
+from ..targets.ents import Ents
 from ..targets.policy import SilverPolicy
 from .audit import truth_of
 from .caveats import CROSSFIT, word_caveats
@@ -24,7 +25,7 @@ def select(
     evidence_gold: Sequence[Doc],
     selector: Selector,
     *,
-    target: Target,
+    target: Target = Ents(),
     policy: SilverPolicy = SilverPolicy(),
     reliability: Optional[Reliability] = None,
     caveats: Sequence[str] = (),
@@ -61,7 +62,7 @@ def select(
     )
     pool, evidence, policy = tables.pool, tables.evidence, tables.policy
     truth = truth_of(audit, pool_docs, pool) if audit is not None else None
-    decisions = decide(pool, evidence, selector, target, n_folds, truth)
+    decisions = decide(pool, evidence, selector, n_folds, truth, target)
     _write_decisions(pool_docs, pool, decisions)
     masks = [selection.documents for selection in decisions.selections.values()]
     silver, dropped = [], 0

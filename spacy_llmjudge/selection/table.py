@@ -11,6 +11,7 @@ from ..errors import Errors, LLMJudgeError
 from ..numeric import fold_of
 from ..storage import sha256_bytes, sha256_json
 from ..targets.base import Columns, Target
+from ..targets.ents import Ents
 
 ABSTAINED = VERDICTS.index("abstained")
 CORRECT = VERDICTS.index("correct")
@@ -127,7 +128,7 @@ def table_from_docs(
     docs: Sequence[Doc],
     gold: Optional[Sequence[Doc]] = None,
     *,
-    target: Target,
+    target: Target = Ents(),
     found: Optional[Sequence[Sequence[Candidate]]] = None,
     caveat: str = "",
 ) -> CandidateTable:

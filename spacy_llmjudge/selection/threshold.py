@@ -14,7 +14,7 @@ from .table import CandidateTable
 class Threshold(Selector):
     """See `make_threshold`."""
 
-    cut: float
+    cut: float = 0.9
 
     name: ClassVar[str] = "llmjudge.Threshold.v1"
     uses_judge: ClassVar[bool] = False

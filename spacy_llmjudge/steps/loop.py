@@ -9,10 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Optional
 
+from ..candidates import CANDIDATE_CUT
 from ..errors import Errors, LLMJudgeError
+from ..evaluation.scores import evaluate_model, score_pair
 from ..storage import read_docs, read_json, require_file, write_json
-from . import rounds
-from .judging import left_by_reason, make_judge_report, require_answers
+from ..targets.base import find_target
+from ..training.student import (
+    adopt_student,
+    check_components,
+    go_on_from,
+    load_student,
+    train_student,
+)
+from .annotate import annotate
+from .calibrate import calibrate
+from .evaluate import evaluate
+from .filter import NothingSelected, filter_candidates
+from .judge import judge, judge_inputs
+from .judge_report import left_by_reason, make_judge_report, require_answers
 from .stages import Stages, Watch
 from .stopping import Outcome, StopRules, accepted_in, best_round, jaccard, split_dev, why_stop
 
@@ -42,7 +56,8 @@ class LoopSettings:
     stop_share (float): Share of dev that is kept apart from the evidence, to see whether students get
         better; 0 to under 1.
     calibrator (Optional[str]): A name in the registry `llmjudge_calibrators`; None takes the default.
-    pipe_name (str): The NER component of the seed student.
+    pipe_name (Optional[str]): The component of the seed student that predicts; None takes the one that
+        fits the target.
     candidate_cut (float): The least posterior of a candidate.
     shard_size (int): Documents in a shard.
     gpu_id (int): The GPU, or -1 for the CPU.
@@ -60,7 +75,7 @@ class LoopSettings:
     goes_on: int = 0
     stop_share: float = 0.3
     calibrator: Optional[str] = None
-    pipe_name: str = "ner"
+    pipe_name: Optional[str] = None
     candidate_cut: float = CANDIDATE_CUT
     shard_size: int = 256
     gpu_id: int = -1
@@ -85,8 +100,6 @@ def run_loop(
         `text`), `best` (the round whose student is in `training/loop/model-best`) and `chosen_by`. The
         same is in `loop.json` in the folder of metrics.
     """
-    from ..training.student import adopt_student, check_components, go_on_from
-
     settings.rules.check()
     seed_model = require_file(settings.model(0), "Run the step `train` first.")
     if settings.goes_on:
@@ -111,7 +124,7 @@ def run_loop(
         loop_round = _Round(settings, number, *parts, watch, bar or (lambda text: nullcontext()))
         try:
             outcome = loop_round.run()
-        except rounds.NothingSelected as error:
+        except NothingSelected as error:
             if number == 1:
                 raise
             stop = {"reason": "nothing_selected", "text": str(error)}
@@ -121,8 +134,9 @@ def run_loop(
         stop = why_stop(outcomes, settings.rules)
         spans.append(loop_round.finish(outcome, stop))
     best = best_round(outcomes)
-    pipe_name = settings.pipe_name if best == 0 else "ner"
-    adopt_student(str(settings.model(best)), settings.training / "loop", pipe_name)
+    pipe_name = settings.pipe_name if best == 0 else None
+    target = find_target(settings.corpus / "labelled.spacy")
+    adopt_student(str(settings.model(best)), settings.training / "loop", target, pipe_name)
     result = {
         "rounds": [
             {"round": i, "score": o.score, "overlap": o.overlap, "spans": n}
@@ -157,7 +171,7 @@ class _Round:
         self.silver = self.corpus / "silver.spacy"
         self.student = settings.model(number - 1)
         self.calibration = self.student.parent / "calibration.json"
-        self.pipe_name = settings.pipe_name if number == 1 else "ner"
+        self.pipe_name = settings.pipe_name if number == 1 else None
         self.sources = {"dev": evidence, "pool": settings.corpus / "pool.spacy"}
         self.labelled = settings.corpus / "labelled.spacy"
         self.stages = Stages(self.metrics, number, watch)
@@ -207,7 +221,7 @@ class _Round:
 
     def _calibrate(self) -> None:
         def work() -> Dict[str, Any]:
-            fitted = rounds.calibrate(
+            fitted = calibrate(
                 str(self.student),
                 self.sources["dev"],
                 self.calibration,
@@ -229,7 +243,7 @@ class _Round:
 
         def work() -> Dict[str, Any]:
             with self.bar(f"Annotating {name}") as progress:
-                manifest = rounds.annotate(
+                manifest = annotate(
                     str(self.student),
                     self.calibration,
                     self.sources[name],
@@ -262,7 +276,7 @@ class _Round:
 
         def work() -> Dict[str, Any]:
             with self.bar(f"Judging {name}") as progress:
-                judged = rounds.judge(
+                judged = judge(
                     source,
                     folder,
                     self.settings.judge,
@@ -279,7 +293,7 @@ class _Round:
                 require_answers(judged["states"])
             return {key: judged[key] for key in ("states", "usage")}
 
-        _, inputs = rounds.judge_inputs(source, self.settings.judge, overrides)
+        _, inputs = judge_inputs(source, self.settings.judge, overrides)
         if at_most:
             inputs.update(at_most=at_most, asked_before=before)
         self.judged[name] = self.stages.run(f"judge-{name}", inputs, [folder], work)
@@ -290,7 +304,7 @@ class _Round:
         overrides = self.settings.of("filter")
 
         def work() -> Dict[str, Any]:
-            report = rounds.filter_candidates(
+            report = filter_candidates(
                 judged / "pool",
                 judged / "dev",
                 self.sources["dev"],
@@ -313,8 +327,6 @@ class _Round:
         self.selected = self.stages.run("filter", inputs, [self.silver, selection], work)
 
     def _retrain(self) -> None:
-        from ..training.student import train_student
-
         model = self.settings.model(self.number)
         overrides = {
             **self.settings.of("student"),
@@ -358,7 +370,7 @@ class _Round:
         pool_gold = self.settings.corpus / "pool_gold.spacy"
 
         def work() -> Dict[str, Any]:
-            summary = rounds.evaluate(
+            summary = evaluate(
                 {name: str(path) for name, path in models.items()},
                 test,
                 self.metrics,
@@ -381,11 +393,9 @@ def _score(settings: LoopSettings, stages: Stages, gold: Optional[Path]) -> Opti
     model = settings.model(stages.number)
 
     def work() -> Dict[str, Any]:
-        from ..evaluation.scores import evaluate_model, score_with_spacy
-
-        nlp = rounds.load_student(str(model), settings.gpu_id)
+        nlp = load_student(str(model), settings.gpu_id)
         docs = list(read_docs(gold, nlp.vocab))
-        found = score_with_spacy(docs, evaluate_model(nlp, docs))
+        found = score_pair(docs, evaluate_model(nlp, docs), find_target(gold))["spacy"]
         return {key: round(found[key], 6) for key in ("p", "r", "f")}
 
     return stages.run("score", {"student": model, "gold": gold}, [], work)["f"]

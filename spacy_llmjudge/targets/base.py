@@ -16,6 +16,7 @@ from typing import (
     NamedTuple,
     Optional,
     Protocol,
+    Sequence,
     Set,
     Tuple,
 )
@@ -24,7 +25,7 @@ import numpy as np
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from ..candidates import KEY
+from ..candidates import KEY, Candidate
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_docs, read_json, write_json
 from .policy import SilverPolicy
@@ -93,6 +94,10 @@ class Target(Protocol):
     def choose(self, table: Columns) -> np.ndarray:
         """RETURNS (np.ndarray): (n,) True for the candidates that win against those they compete with."""
 
+    def settle(self, listed: Sequence[Candidate]) -> Optional[List[Key]]:
+        """RETURNS (Optional[List[Key]]): Of what a judge listed for one document, what can stand together;
+        None where that is no complete annotation."""
+
     def make_silver(
         self, doc: Doc, policy: SilverPolicy = SilverPolicy(), *, key: str = KEY
     ) -> Optional[Doc]:
@@ -160,7 +165,7 @@ def target_of(docs: Iterable[Doc]) -> Target:
     docs (Iterable[Doc]): Documents.
     RETURNS (Target): Entities where no document says anything.
     """
-    from .cats import Cats, cats_of
+    from .cats import cats_of
     from .ents import Ents
     from .spans import Spans, spans_key_of
 

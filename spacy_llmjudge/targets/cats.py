@@ -98,6 +98,13 @@ class Cats:
         chosen[order[first]] = True
         return chosen
 
+    def settle(self, listed: Sequence[Candidate]) -> Optional[List[Key]]:
+        """All of them, or the one with the most support where a document has exactly one."""
+        if not self.exclusive:
+            return sorted(c.key for c in listed)
+        best = min(listed, key=lambda c: (-(c.support or 0.0), c.label), default=None)
+        return None if best is None else [best.key]
+
     def make_silver(
         self, doc: Doc, policy: SilverPolicy = SilverPolicy(), *, key: str = KEY
     ) -> Optional[Doc]:

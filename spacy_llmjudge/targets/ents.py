@@ -2,13 +2,13 @@
 may be missing."""
 
 from dataclasses import dataclass
-from typing import Any, Container, Dict, Iterable, List, Optional
+from typing import Any, Container, Dict, Iterable, List, Optional, Sequence, Set
 
 import numpy as np
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
-from ..candidates import KEY, copy_tokens
+from ..candidates import KEY, Candidate, copy_tokens
 from .base import Columns, Key
 from .missing_tokens import make_silver
 from .overlaps import resolve_overlaps
@@ -59,6 +59,17 @@ class Ents:
 
     def choose(self, table: Columns) -> np.ndarray:
         return resolve_overlaps(table)
+
+    def settle(self, listed: Sequence[Candidate]) -> Optional[List[Key]]:
+        """The longest first, of equally long ones the first."""
+        taken: Set[int] = set()
+        kept = []
+        for c in sorted(listed, key=lambda c: (c.start - c.end, c.start)):
+            tokens = range(c.start, c.end)
+            if not taken.intersection(tokens):
+                taken.update(tokens)
+                kept.append(c.key)
+        return sorted(kept)
 
     def make_silver(
         self, doc: Doc, policy: SilverPolicy = SilverPolicy(), *, key: str = KEY

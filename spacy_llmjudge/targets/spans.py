@@ -6,13 +6,21 @@ candidate is left out of the silver.
 """
 
 from dataclasses import dataclass
-from typing import Any, Container, Dict, Iterable, List, Optional
+from typing import Any, Container, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.vocab import Vocab
 
-from ..candidates import INCORRECT_KEY, KEY, copy_tokens, get_candidates, is_judged, set_status
+from ..candidates import (
+    INCORRECT_KEY,
+    KEY,
+    Candidate,
+    copy_tokens,
+    get_candidates,
+    is_judged,
+    set_status,
+)
 from .base import Columns, Key
 from .policy import SilverPolicy, is_doubtful, usable_candidates
 
@@ -89,6 +97,16 @@ class Spans:
         chosen = np.zeros(n, dtype=bool)
         chosen[order[first]] = True
         return chosen
+
+    def settle(self, listed: Sequence[Candidate]) -> Optional[List[Key]]:
+        """All of them; of several labels on the same tokens the one with the most support, where a span
+        has one at most."""
+        if not self.single_label:
+            return sorted(c.key for c in listed)
+        best: Dict[Tuple[int, int], Candidate] = {}
+        for c in sorted(listed, key=lambda c: (-(c.support or 0.0), c.label)):
+            best.setdefault((c.start, c.end), c)
+        return sorted(c.key for c in best.values())
 
     def make_silver(
         self, doc: Doc, policy: SilverPolicy = SilverPolicy(), *, key: str = KEY

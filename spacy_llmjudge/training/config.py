@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from ..errors import Errors, LLMJudgeError
-from ..targets.base import Target
+from ..targets.base import Target, find_target
+from ..targets.ents import Ents
 
 if TYPE_CHECKING:
     from thinc.api import Config
@@ -35,6 +36,15 @@ def fit_config(config: Path, target: Target, overrides: Dict[str, Any]) -> Optio
     _apply(loaded, target.component_settings(name))
     _apply(loaded, {key: value for key, value in overrides.items() if _is_about_component(key)})
     return loaded
+
+
+def target_of_config(config: Path, overrides: Dict[str, Any]) -> Target:
+    """RETURNS (Target): That of the gold which a training config names; entities where it is not there."""
+    from spacy.util import load_config
+
+    paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
+    gold = Path(paths.get("gold") or "")
+    return find_target(gold) if gold.exists() else Ents()
 
 
 def find_component(config: "Config", target: Target) -> Optional[str]:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
 from spacy.tokens import Doc
 
-from ..targets.base import Target, find_target, labels_in
-from .config import fit_config
 from ..encoders.fetch import RECORD, verify_encoder
 from ..errors import Errors, LLMJudgeError
 from ..storage import (
@@ -22,12 +20,16 @@ from ..storage import (
     sha256_path,
     write_json,
 )
+from ..targets.base import Target, find_target, labels_in
+from ..targets.ents import Ents
+from .config import fit_config
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from thinc.api import Config
 
 TRAINED = "trained.json"
+AUTO = "auto"
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -63,10 +65,11 @@ def component_name(nlp: "Language", target: Target, name: Optional[str] = None) 
 
     nlp (Language): The pipeline.
     target (Target): What is labelled.
-    name (Optional[str]): Its name, where somebody knows it.
+    name (Optional[str]): Its name, where somebody knows it; "auto" is the same as None.
     RETURNS (str): The name: of several that fit, the first.
     RAISES (LLMJudgeError): J655 where there is none.
     """
+    name = None if name == AUTO else name
     fitting = [x for x in nlp.pipe_names if nlp.get_pipe_meta(x).factory in target.factories]
     if name is None and fitting:
         return fitting[0]
@@ -154,7 +157,7 @@ def _score_of(performance: Dict[str, Any]) -> Optional[float]:
 
 
 def adopt_student(
-    model: str, output: Path, target: Target, pipe_name: Optional[str] = None
+    model: str, output: Path, target: Target = Ents(), pipe_name: Optional[str] = None
 ) -> Dict[str, Any]:
     """Take a pipeline that the user already has as the seed student.
 
@@ -252,6 +255,7 @@ def _fit(
 ) -> Optional["Config"]:
     """RETURNS (Optional[Config]): What is trained with, where it is not the config as it is."""
     if start is not None:
+        require_file(start, "It is the pipeline to continue from.")
         return go_on_from(Path(start), config, overrides)
     if gold is None or not Path(gold).exists():
         return None
@@ -278,7 +282,7 @@ def _fingerprint(
             require_file(folder, f"It is paths.{name} of {config}.")
     parts = [sha256_bytes(config.read_bytes()), overrides, contents]
     if start is not None:
-        parts.append(sha256_path(require_file(start, "It is the pipeline to go on from.")))
+        parts.append(sha256_path(start))
     elif fitted is not None:
         parts.append(sha256_bytes(fitted.to_bytes()))
     return sha256_json(parts)

@@ -19,14 +19,14 @@ from spacy_llmjudge.candidates import Candidate, get_candidates, set_candidates
 from spacy_llmjudge.denoise.uu import refine_uu
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.numeric import fold_of
+from spacy_llmjudge.selection.conformal import make_conformal
 from spacy_llmjudge.selection.decide import decide
 from spacy_llmjudge.selection.denoised import make_sidyp, make_stacking, make_uu
 from spacy_llmjudge.selection.features import CandidateFeatures, describe_words, list_rows
 from spacy_llmjudge.selection.inputs import make_tables
 from spacy_llmjudge.selection.select import select
-from spacy_llmjudge.selection.selectors import make_conformal
-from spacy_llmjudge.selection.silver import SilverPolicy
 from spacy_llmjudge.storage import process_shards, write_docs
+from spacy_llmjudge.targets.policy import SilverPolicy
 
 ROOT = registries.__file__.rsplit("/", 2)[0]
 MAKERS = [make_uu, make_sidyp, make_stacking]

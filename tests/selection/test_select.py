@@ -23,16 +23,14 @@ from selection_helpers import (
 from spacy.tokens import DocBin
 
 from spacy_llmjudge.candidates import get_candidates, get_outside
+from spacy_llmjudge.selection.certified import make_certified
 from spacy_llmjudge.selection.collaborative import make_collaborative
+from spacy_llmjudge.selection.conformal import make_conformal
 from spacy_llmjudge.selection.decide import decide
 from spacy_llmjudge.selection.select import select
-from spacy_llmjudge.selection.selectors import (
-    Selection,
-    make_certified,
-    make_conformal,
-    make_threshold,
-)
-from spacy_llmjudge.selection.silver import SilverPolicy
+from spacy_llmjudge.selection.selector import Selection
+from spacy_llmjudge.selection.threshold import make_threshold
+from spacy_llmjudge.targets.policy import SilverPolicy
 
 
 def run(selector, **kwargs):

@@ -5,12 +5,9 @@ from selection_helpers import draw_world, make_table
 from spacy_llmjudge import registries  # noqa: F401
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.numeric import fold_of
-from spacy_llmjudge.selection.selectors import (
-    make_certified,
-    make_conformal,
-    make_threshold,
-    one_per_document,
-)
+from spacy_llmjudge.selection.certified import make_certified, one_per_document
+from spacy_llmjudge.selection.conformal import make_conformal
+from spacy_llmjudge.selection.threshold import make_threshold
 
 
 def table(probability, correct=None, **kwargs):

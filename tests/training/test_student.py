@@ -4,9 +4,8 @@ import pytest
 import spacy
 
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.steps.rounds import load_student
 from spacy_llmjudge.storage import read_json, write_docs
-from spacy_llmjudge.training.student import adopt_student, train_student
+from spacy_llmjudge.training.student import adopt_student, load_student, train_student
 
 CONFIG = Path(__file__).parents[2] / "configs" / "student_cpu.cfg"
 

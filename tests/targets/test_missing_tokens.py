@@ -7,11 +7,9 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 
 from spacy_llmjudge.candidates import INCORRECT_KEY, KEY, Candidate, get_candidates, get_status
-from spacy_llmjudge.selection.silver import (
-    SilverPolicy,
-    make_silver,
-    natural_rate,
-)
+from spacy_llmjudge.selection.silver import natural_rate
+from spacy_llmjudge.targets.missing_tokens import make_silver
+from spacy_llmjudge.targets.policy import SilverPolicy
 
 TEXT = "my red spider mites came back after the rain"
 SURE = [0.99] * 9
