@@ -77,7 +77,7 @@ def test_a_pipeline_that_is_there_becomes_the_student(small_student, tmp_path):
 
 def test_a_pipeline_without_ner_is_one_line(tmp_path):
     spacy.blank("en").to_disk(tmp_path / "blank")
-    with pytest.raises(LLMJudgeError, match=r"\[J655\].*'ner'"):
+    with pytest.raises(LLMJudgeError, match=r"\[J655\].*'ner or beam_ner'"):
         adopt_student(str(tmp_path / "blank"), tmp_path / "m")
 
 
