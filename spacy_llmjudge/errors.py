@@ -35,7 +35,6 @@ class Errors(metaclass=_WithCodes):
     J103 = "The setting below of '{name}' is {found!r}. Expected is 'flag' (list weak entities) or 'drop' (remove them)."
     J104 = "The setting {setting} of '{name}' is {found}. Expected is a number between 0 and 1, both excluded."
     J105 = "The component '{name}' is a {found}, which has no probabilities that can be read. Set pipe_name to a ner, beam_ner, spancat or textcat."
-    J106 = "The component '{name}' left no scores beside doc.spans['{key}'] on the document '{text}'. Put calibrated_confidence right after it."
     J107 = "The component '{name}' looks for '{pipe_name}', which is not in this pipeline (found: {found}). Set pipe_name to the name of your NER component."
     J108 = "The component '{other}' runs between '{pipe_name}' and '{name}' and overwrites the encoding that '{pipe_name}' listens to. Add '{name}' right after '{pipe_name}': nlp.add_pipe(..., after='{pipe_name}')."
     J109 = "The component '{name}' would overwrite doc.spans['{key}'], where '{pipe_name}' keeps its own spans. Set spans_key to another key."
