@@ -3,7 +3,12 @@
 from pathlib import Path
 from typing import Optional
 
-from ._util import Arg, Opt, msg, progress_bar, splits_of, timed, user_errors
+from wasabi import msg
+
+from .arguments import Arg, Opt, splits_of
+from .progress import progress_bar
+from .timing import timed
+from .user_errors import user_errors
 
 
 @user_errors
