@@ -15,8 +15,10 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
+from srsly import msgpack_decoders, msgpack_encoders
 
 from .errors import Errors, LLMJudgeError
+from .registries import answering
 
 MANIFEST = "manifest.json"
 PathLike = Union[str, Path]
@@ -114,9 +116,11 @@ def write_docs(path: PathLike, docs: Iterable[Doc]) -> int:
     RETURNS (int): How many.
     """
     binary = DocBin(store_user_data=False)
-    for doc in docs:
-        binary.add(doc)
-    write_bytes(path, binary.to_bytes())
+    with _codecs_found_once():
+        for doc in docs:
+            binary.add(doc)
+        data = binary.to_bytes()
+    write_bytes(path, data)
     return len(binary)
 
 
@@ -131,7 +135,8 @@ def read_docs(path: PathLike, vocab: Vocab) -> Iterator[Doc]:
     files = sorted(path.glob("*.spacy")) if path.is_dir() else [path]
     for file_ in files:
         try:
-            docs = list(DocBin().from_bytes(file_.read_bytes()).get_docs(vocab))
+            with _codecs_found_once():
+                docs = list(DocBin().from_bytes(file_.read_bytes()).get_docs(vocab))
         except LLMJudgeError:
             raise
         except Exception as error:
@@ -139,6 +144,16 @@ def read_docs(path: PathLike, vocab: Vocab) -> Iterator[Doc]:
                 Errors.J002.format(path=file_, error=type(error).__name__)
             ) from error
         yield from docs
+
+
+@contextmanager
+def _codecs_found_once() -> Iterator[None]:
+    """Look for packages that extend msgpack once, and not twice for each document with a span group."""
+    with (
+        answering(msgpack_encoders, msgpack_encoders.get_all()),
+        answering(msgpack_decoders, msgpack_decoders.get_all()),
+    ):
+        yield
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -3,7 +3,12 @@
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-from ._util import Arg, Opt, msg, spinner, timed, user_errors
+from wasabi import msg
+
+from .arguments import Arg, Opt
+from .progress import spinner
+from .timing import timed
+from .user_errors import user_errors
 
 NAMES = {
     "platt": "llmjudge.Platt.v1",

@@ -4,21 +4,15 @@ from pathlib import Path
 from typing import Optional
 
 import typer
+from wasabi import msg
 
 from ..candidates import CANDIDATE_CUT
-from ._judges import paths_in
-from ._util import (
-    CONTEXT,
-    Arg,
-    Opt,
-    msg,
-    overrides_by_config,
-    overrides_of,
-    progress_bar,
-    timed,
-    user_errors,
-)
+from .arguments import CONTEXT, Arg, Opt, overrides_by_config, overrides_of
 from .calibrate import NAMES, calibrator_of, describe_figures
+from .judge_config import paths_in
+from .progress import progress_bar
+from .timing import timed
+from .user_errors import user_errors
 
 
 @user_errors

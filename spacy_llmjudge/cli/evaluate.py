@@ -3,8 +3,14 @@
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
+from wasabi import msg
+
 from ..errors import Errors, LLMJudgeError
-from ._util import Arg, Opt, msg, progress_bar, show_seconds, show_wheel, timed, user_errors
+from .arguments import Arg, Opt
+from .package import show_wheel
+from .progress import progress_bar
+from .timing import show_seconds, timed
+from .user_errors import user_errors
 
 
 @user_errors

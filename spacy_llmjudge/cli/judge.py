@@ -7,19 +7,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import typer
+from wasabi import msg
 
-from ._judges import paths_in
-from ._util import (
-    CONTEXT,
-    Arg,
-    Opt,
-    msg,
-    overrides_of,
-    show_command,
-    splits_of,
-    timed,
-    user_errors,
-)
+from .arguments import CONTEXT, Arg, Opt, overrides_of, splits_of
+from .judge_config import paths_in
+from .progress import Meter, live
+from .timing import timed
+from .user_errors import show_command, user_errors
 
 MAX_COST = "components.llm_judge.model.max_cost"
 
@@ -58,7 +52,6 @@ def judge_cli(
     from ..steps.judge import judge
     from ..steps.judge_report import make_judge_report
     from ..storage import read_json, write_json
-    from ._meter import Meter, live
 
     overrides = {**paths_in(assets), **overrides_of(ctx)}
     found: Dict[str, Dict[str, Any]] = {}

@@ -4,7 +4,12 @@ import sys
 from pathlib import Path
 from typing import Optional
 
-from ._util import Arg, Opt, msg, spinner, timed, user_errors
+from wasabi import msg
+
+from .arguments import Arg, Opt
+from .progress import spinner
+from .timing import timed
+from .user_errors import user_errors
 
 
 @user_errors

@@ -5,24 +5,15 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import typer
+from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from ._util import (
-    CONTEXT,
-    Arg,
-    Opt,
-    msg,
-    overrides_of,
-    progress_bar,
-    show_command,
-    show_seconds,
-    show_wheel,
-    spinner,
-    timed,
-    user_errors,
-)
+from .arguments import CONTEXT, Arg, Opt, overrides_of
 from .evaluate import parse_models
-from .package import build_wheel
+from .package import build_wheel, show_wheel
+from .progress import progress_bar, spinner
+from .timing import show_seconds, timed
+from .user_errors import show_command, user_errors
 
 textcat_app = typer.Typer(
     name="textcat",

@@ -68,7 +68,7 @@ class EmbeddedModel:
     def _get_verifier(self, prompt: Prompt) -> "Verifier":
         if self._last is not None and self._last[0] is prompt.demonstrations:
             return self._last[1]
-        from ..encoders.span_features import SpanEncoder
+        from ..encoders.span_vectors import SpanEncoder
         from .verifier import fit_verifier
 
         key = sha256_json([list(prompt.demonstrations), sorted(prompt.labels)])

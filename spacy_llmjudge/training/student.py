@@ -274,8 +274,7 @@ def _fingerprint(
     for name, path in paths.items():
         folder = Path(path)
         if (folder / RECORD).exists():
-            verify_encoder(folder)
-            contents[name] = read_json(folder / RECORD)["sha256"]
+            contents[name] = verify_encoder(folder)["sha256"]
         elif folder.exists():
             contents[name] = sha256_path(folder)
         elif name != "encoder" or not HUB_NAME.fullmatch(path):
