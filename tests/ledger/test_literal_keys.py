@@ -169,5 +169,5 @@ KEYS = {
 def test_the_keys_of_paid_replies_stay_as_they_were(name, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-7Hq2Zr9LmT4vXw81")
     ledger = LedgerModel(MODELS[name](), "unused.db")
-    found = {kind: ledger.question(prompt).key for kind, prompt in PROMPTS.items()}
+    found = {kind: ledger.pending(prompt).key for kind, prompt in PROMPTS.items()}
     assert found == KEYS[name]
