@@ -9,6 +9,8 @@ from typing import Any, Dict, Iterator
 
 from spacy.tokens import Doc
 
+from ..transport.sender import Metered
+
 _EVERY = 0.5
 # Ends that need nobody's attention: there was nothing to ask.
 _NOTHING = {"no_words", "no_candidates"}
@@ -60,7 +62,7 @@ class Meter:
             if reasons:
                 found = ", ".join(f"{n} {why}" for why, n in reasons.most_common())
                 parts.append(f"{state.replace('_', ' ')} {sum(reasons.values())} ({found})")
-        usage = self._model.usage() if hasattr(self._model, "usage") else None
+        usage = self._model.usage() if isinstance(self._model, Metered) else None
         if usage is not None:
             parts.append(f"tokens {usage['tokens_in']:,} in, {usage['tokens_out']:,} out")
             parts.append(describe_money(usage))

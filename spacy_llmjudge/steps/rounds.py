@@ -25,6 +25,7 @@ from ..storage import (
     write_docs,
     write_json,
 )
+from ..transport.sender import Metered
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -207,11 +208,8 @@ def judge(
     manifest = process_shards(
         docs, output, process, fingerprint=fingerprint, is_complete=is_asked, on_shard=progress
     )
-    usage = [
-        pipe.model.usage()
-        for _, pipe in nlp.pipeline
-        if hasattr(getattr(pipe, "model", None), "usage")
-    ]
+    models = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
+    usage = [model.usage() for model in models if isinstance(model, Metered)]
     return {
         **manifest,
         "states": count_statuses(read_docs(output, nlp.vocab)),
