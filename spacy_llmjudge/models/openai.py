@@ -253,10 +253,11 @@ class OpenAI:
         return {"model": self.name, "url": self._url, "request": self._fixed}
 
     def make_request(self, prompt: str) -> bytes:
-        """Write a request as it will be sent: the same question is always the same bytes.
+        """Write a request as it will be sent.
 
         prompt (str): The prompt.
-        RETURNS (bytes): Canonical JSON.
+        RETURNS (bytes): JSON, with the task's schema in its own order: servers that hold a reply to a
+            schema make the LLM write the properties in the order in which they stand there.
         """
         messages = [{"role": "user", "content": str(prompt)}]
         if self._system is not None:
@@ -271,12 +272,12 @@ class OpenAI:
             if self._top_logprobs and (prompt.options or prompt.verdicts):
                 body["logprobs"] = True
                 body["top_logprobs"] = self._top_logprobs
-        text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf8", "backslashreplace")
+        return _dump(body)
 
     def identify(self, request: bytes) -> bytes:
-        """RETURNS (bytes): What a reply depends on beside the prompt's number: address and request."""
-        return self._url.encode("utf8") + b"\n" + request
+        """RETURNS (bytes): What a reply depends on beside the prompt's number: the address, and the
+        request with all its keys sorted, so that the same question has the same key in every order."""
+        return self._url.encode("utf8") + b"\n" + _dump(json.loads(request), sort_keys=True)
 
     def bound_tokens(self, request: bytes) -> Tuple[int, int]:
         """The most tokens that a request can cost: no tokenizer makes more tokens than bytes.
@@ -389,3 +390,9 @@ class OpenAI:
         RETURNS (Reply): Abstained with a reason where it holds none that can be used.
         """
         return read_chat(load_strict(raw) if body is None else body)
+
+
+def _dump(body: Dict[str, Any], sort_keys: bool = False) -> bytes:
+    text = json.dumps(body, sort_keys=sort_keys, ensure_ascii=False, separators=(",", ":"))
+    # Half a character of UTF-16, which a text may hold, is written as JSON escapes it.
+    return text.encode("utf8", "backslashreplace")
