@@ -18,6 +18,7 @@ from ..storage import (
     sha256_json,
     sha256_path,
 )
+from ..transport.sender import Metered
 
 if TYPE_CHECKING:
     from thinc.api import Config
@@ -78,11 +79,8 @@ def judge(
     manifest = process_shards(
         docs, output, process, fingerprint=fingerprint, is_complete=is_asked, on_shard=progress
     )
-    usage = [
-        pipe.model.usage()
-        for _, pipe in nlp.pipeline
-        if hasattr(getattr(pipe, "model", None), "usage")
-    ]
+    models = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
+    usage = [model.usage() for model in models if isinstance(model, Metered)]
     return {
         **manifest,
         "states": count_statuses(read_docs(output, nlp.vocab)),
