@@ -28,6 +28,8 @@ class Errors(metaclass=_WithCodes):
     J003 = "{path} cannot be written: {error}. What was there before is untouched; free some space or choose another folder, then run the same command again."
     J004 = "{path} is not valid JSON ({error}). Delete it and run the step that makes it again."
     J005 = "The candidate lists of a document have different lengths: {lengths}. They must be parallel to the spans in doc.spans['{key}']."
+    J006 = "{path} is missing, and {manifest} names it. Put it back, or run the step that makes the folder again."
+    J007 = "A shard of {found} documents is not possible. Give --shard-size a number of 1 or more."
 
     # Confidence
     J101 = "The component '{name}' reads a shared tok2vec, but the document '{text}' has no doc.tensor, so that it would score zeros. Run the tok2vec first, and put calibrated_confidence before any component that cleans doc.tensor."

@@ -78,9 +78,9 @@ def summary_cli(
         calibration_rows,
         header,
         model_rows,
-        read_seconds,
         silver_rows,
     )
+    from ..stages import read_seconds
     from ..storage import read_json, write_json
 
     summary = read_json(metrics / "summary.json", "Run the step `evaluate` first.")

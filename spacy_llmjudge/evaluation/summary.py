@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ..storage import read_json, write_json
+from ..stages import read_seconds
+from ..storage import read_json
 
 TITLES = {
     "seed": "seed student (labelled set only)",
@@ -61,16 +62,6 @@ def _describe_more(result: Dict[str, Any]) -> Dict[str, Any]:
         values = (result["accuracy"], interval["low"], interval["high"])
         return dict(zip(("accuracy", "accuracy_low", "accuracy_high"), values))
     return {}
-
-
-def read_seconds(metrics: Path) -> Dict[str, float]:
-    """RETURNS (Dict[str, float]): How long each step took, as far as a folder of metrics knows."""
-    return _read(metrics / "seconds.json")
-
-
-def add_seconds(metrics: Path, step: str, seconds: float) -> None:
-    """Add to a folder of metrics how long a step took."""
-    write_json(metrics / "seconds.json", {**read_seconds(metrics), step: round(seconds, 2)})
 
 
 def _describe_silver(

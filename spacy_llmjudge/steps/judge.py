@@ -1,16 +1,17 @@
 """The step `judge`: ask a judge about annotated documents, shard by shard."""
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from spacy.tokens import Doc
 
 from ..candidates import count_statuses, get_status
 from ..selection.acquisition import choose_docs
 from ..selection.caveats import CHOSEN, LEARNED
+from ..shards import process_shards
 from ..storage import (
     MANIFEST,
-    process_shards,
     read_docs,
     read_json,
     require_file,
@@ -77,15 +78,33 @@ def judge(
         return [answered.get(id(doc), doc) for doc in batch]
 
     manifest = process_shards(
-        docs, output, process, fingerprint=fingerprint, is_complete=is_asked, on_shard=progress
+        docs,
+        output,
+        process,
+        fingerprint=fingerprint,
+        is_complete=is_asked,
+        describe=_describe,
+        on_shard=progress,
     )
     models = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
     usage = [model.usage() for model in models if isinstance(model, Metered)]
     return {
         **manifest,
-        "states": count_statuses(read_docs(output, nlp.vocab)),
+        "states": add_states(shard["states"] for shard in manifest["shards"]),
         "usage": usage[0] if usage else None,
     }
+
+
+def add_states(parts: Iterable[Mapping[str, int]]) -> Dict[str, int]:
+    """RETURNS (Dict[str, int]): How many documents have which state, over several parts."""
+    total: Counter = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(sorted(total.items()))
+
+
+def _describe(docs: List[Doc]) -> Dict[str, Any]:
+    return {"states": count_statuses(docs)}
 
 
 def judge_inputs(

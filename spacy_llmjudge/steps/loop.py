@@ -12,6 +12,7 @@ from typing import Any, Callable, ContextManager, Dict, List, Optional
 from ..candidates import CANDIDATE_CUT
 from ..errors import Errors, LLMJudgeError
 from ..evaluation.scores import evaluate_model, score_pair
+from ..stages import Stages
 from ..storage import read_docs, read_json, require_file, write_json
 from ..targets.base import find_target
 from ..training.student import (
@@ -27,9 +28,10 @@ from .evaluate import evaluate
 from .filter import NothingSelected, filter_candidates
 from .judge import judge, judge_inputs
 from .judge_report import left_by_reason, make_judge_report, require_answers
-from .stages import Stages, Watch
 from .stopping import Outcome, StopRules, accepted_in, best_round, jaccard, split_dev, why_stop
 
+ROUND = "round.json"
+Watch = Optional[Callable[[int, str, Optional[Dict[str, Any]]], None]]
 Bar = Callable[[str], ContextManager[Any]]
 # the evidence first: a budget that ends on the way shall leave something to select by
 SETS = ("dev", "pool")
@@ -93,7 +95,7 @@ def run_loop(
     """Run rounds until a rule ends them.
 
     settings (LoopSettings): What it works on.
-    watch (Watch): Called with round, stage and result; see `Stages`.
+    watch (Watch): Called with the round, the name of a stage and its result; see `Stages`.
     bar (Optional[Bar]): From a text to a context that gives a progress callback, for annotating and
         judging.
     RETURNS (Dict[str, Any]): `rounds` (`round`, `score`, `overlap`, `spans` of its silver), `stop` (`reason` and
@@ -114,8 +116,8 @@ def run_loop(
         settings.corpus / "loop",
         settings.stop_share,
     )
-    seed = Stages(settings.metrics / "round-0", 0, watch)
-    outcomes = [Outcome(_score(settings, seed, parts[1]))]
+    seed = _stages(settings.metrics / "round-0", 0, watch)
+    outcomes = [Outcome(_score(settings, seed, 0, parts[1]))]
     seed.finish({})
     spans: List[Optional[int]] = [None]
     stop = None
@@ -150,6 +152,16 @@ def run_loop(
     return result
 
 
+def _stages(folder: Path, number: int, watch: Watch) -> Stages:
+    """RETURNS (Stages): Those of a round, in its manifest."""
+
+    def of_round(name: str, result: Optional[Dict[str, Any]]) -> None:
+        if watch is not None:
+            watch(number, name, result)
+
+    return Stages(folder, record=ROUND, facts={"round": number}, watch=of_round)
+
+
 class _Round:
     """One round, stage by stage."""
 
@@ -174,7 +186,7 @@ class _Round:
         self.pipe_name = settings.pipe_name if number == 1 else None
         self.sources = {"dev": evidence, "pool": settings.corpus / "pool.spacy"}
         self.labelled = settings.corpus / "labelled.spacy"
-        self.stages = Stages(self.metrics, number, watch)
+        self.stages = _stages(self.metrics, number, watch)
         self.judged: Dict[str, Any] = {}
         self.report: Dict[str, Any] = {}
         self.selected: Dict[str, Any] = {}
@@ -190,7 +202,7 @@ class _Round:
         write_json(self.metrics / "judge.json", self.report)
         self._filter()
         self._retrain()
-        score = _score(self.settings, self.stages, self.stopping)
+        score = _score(self.settings, self.stages, self.number, self.stopping)
         self._evaluate()
         overlap = None
         if self.number > 1:
@@ -386,11 +398,13 @@ class _Round:
         self.stages.run("evaluate", inputs, outputs, work)
 
 
-def _score(settings: LoopSettings, stages: Stages, gold: Optional[Path]) -> Optional[float]:
+def _score(
+    settings: LoopSettings, stages: Stages, number: int, gold: Optional[Path]
+) -> Optional[float]:
     """RETURNS (Optional[float]): F1 of the student of a round on the stopping part, where there is one."""
     if gold is None:
         return None
-    model = settings.model(stages.number)
+    model = settings.model(number)
 
     def work() -> Dict[str, Any]:
         nlp = load_student(str(model), settings.gpu_id)

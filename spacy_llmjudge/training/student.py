@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 
 from ..encoders.fetch import RECORD, verify_encoder
 from ..errors import Errors, LLMJudgeError
+from ..stages import Stages
 from ..storage import (
     read_docs,
     read_json,
@@ -18,7 +19,6 @@ from ..storage import (
     sha256_bytes,
     sha256_json,
     sha256_path,
-    write_json,
 )
 from ..targets.base import Target, find_target, labels_in
 from ..targets.ents import Ents
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from thinc.api import Config
 
-TRAINED = "trained.json"
 AUTO = "auto"
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -110,11 +109,9 @@ def train_student(
     paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
     fitted = _fit(config, overrides, paths.get("gold"), start)
     fingerprint = _fingerprint(config, overrides, start, fitted)
-    record = output / TRAINED
-    if record.exists() and (output / "model-best").exists():
-        known = read_json(record)
-        if known["fingerprint"] == fingerprint:
-            return {**known, "trained": False}
+    known = Stages(output).find("train", {"fingerprint": fingerprint}, [output / "model-best"])
+    if known is not None:
+        return {**known, "trained": False}
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     begin = time.perf_counter()
@@ -134,7 +131,8 @@ def train_student(
             "seconds": round(time.perf_counter() - begin, 2),
             "score": _score_of(performance),
         }
-        write_json(partial / TRAINED, result)
+        made = [partial / "model-best"]
+        Stages(partial).keep("train", {"fingerprint": fingerprint}, made, result)
         _replace_folder(partial, output)
     except OSError as error:
         if error.errno is None:

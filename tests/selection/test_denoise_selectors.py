@@ -25,7 +25,8 @@ from spacy_llmjudge.selection.denoised import make_sidyp, make_stacking, make_uu
 from spacy_llmjudge.selection.features import CandidateFeatures, describe_words, list_rows
 from spacy_llmjudge.selection.inputs import make_tables
 from spacy_llmjudge.selection.select import select
-from spacy_llmjudge.storage import process_shards, write_docs
+from spacy_llmjudge.shards import process_shards
+from spacy_llmjudge.storage import write_docs
 from spacy_llmjudge.targets.policy import SilverPolicy
 
 ROOT = registries.__file__.rsplit("/", 2)[0]

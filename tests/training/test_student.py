@@ -43,8 +43,8 @@ def test_a_training_that_is_finished_is_not_repeated(small_corpus, tmp_path):
 def test_the_last_model_is_kept_and_nothing_else(small_corpus, tmp_path):
     train_student(CONFIG, tmp_path / "m", overrides=settings(small_corpus))
     names = sorted(path.name for path in (tmp_path / "m").iterdir())
-    assert names == ["model-best", "trained.json"]
-    assert read_json(tmp_path / "m" / "trained.json")["seconds"] > 0
+    assert names == ["model-best", "stages.json"]
+    assert read_json(tmp_path / "m" / "stages.json")["stages"]["train"]["result"]["seconds"] > 0
 
 
 def test_a_training_that_fails_keeps_the_model_before(small_corpus, tmp_path):
