@@ -207,6 +207,7 @@ class Errors(metaclass=_WithCodes):
     J825 = "The labelled set {path} has {n} documents in {found} fold(s), too few to cross-fit with {folds} folds. Label more, or give more folds."
     J826 = "The judge answered about none of {n} documents ({reasons}), so there is nothing to select by. Mend what the reasons name; a judge of recorded replies needs replies for these very documents."
     J827 = "--only {found} names no set. Expected is pool or dev; without it, both are done."
+    J840 = "There is no judge {found!r}. Give the path of a config, or the name of one in configs/judges: {known}."
 
     # Text classification
     J901 = "{where} has no column '{column}' (its columns: {columns}). Correct the row, or name the column that holds it."
