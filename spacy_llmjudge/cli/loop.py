@@ -10,6 +10,7 @@ from .arguments import CONTEXT, Arg, Opt, overrides_by_config, overrides_of
 from .calibrate import NAMES, calibrator_of
 from .judge_config import paths_in
 from .progress import progress_bar
+from .threads import restart_with_sleeping_threads
 from .user_errors import user_errors
 
 
@@ -85,6 +86,8 @@ def loop_cli(
     where it was: start it again. Settings of the configs are given by their dotted names with the
     config in front: --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.q 0.05.
     """
+    restart_with_sleeping_threads()
+
     from ..steps.loop import LoopSettings, run_loop
     from ..steps.stopping import StopRules
 

@@ -8,6 +8,7 @@ from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .threads import restart_with_sleeping_threads
 from .timing import timed
 from .user_errors import user_errors
 
@@ -39,6 +40,8 @@ def train_cli(
     Settings of the config can be given by their dotted names, as in `spacy train`. A training
     that was finished before with the same config and data is not repeated.
     """
+    restart_with_sleeping_threads()
+
     from ..training.student import adopt_student, train_student
 
     if seed_model != "none" and start is not None:
