@@ -48,8 +48,8 @@ def train_cli(
         raise LLMJudgeError(Errors.J659)
     with timed(step, metrics):
         if seed_model != "none":
-            result = adopt_student(seed_model, output, ner_name)
-            msg.good(f"Took {seed_model} as the student (labels: {result['labels']})")
+            adopted = adopt_student(seed_model, output, ner_name)
+            msg.good(f"Took {seed_model} as the student (labels: {adopted['labels']})")
             return
         result = train_student(
             config, output, start=start, overrides=overrides_of(ctx), gpu_id=gpu_id

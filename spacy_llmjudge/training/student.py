@@ -5,8 +5,9 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, TypedDict, cast
 
+from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 
 from ..encoders.fetch import RECORD, verify_encoder
@@ -28,6 +29,27 @@ if TYPE_CHECKING:
 
 TRAINED = "trained.json"
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+class Training(TypedDict):
+    """What `trained.json` says of a training: the hash of all that it depends on, how long it took, and
+    the score on the config's dev corpus at the last step."""
+
+    fingerprint: str
+    seconds: float
+    score: Optional[float]
+
+
+class TrainedStudent(Training):
+    """The same, and whether it was trained now (False where an earlier run had finished this very training)."""
+
+    trained: bool
+
+
+class AdoptedStudent(TypedDict):
+    """A pipeline that was there already: the labels that it knows."""
+
+    labels: List[str]
 
 
 def require_device(gpu_id: int) -> None:
@@ -52,17 +74,16 @@ def train_student(
     start: Optional[Path] = None,
     overrides: Optional[Dict[str, Any]] = None,
     gpu_id: int = -1,
-) -> Dict[str, Any]:
+) -> TrainedStudent:
     """Train a pipeline with `spacy train` into `output/model-best`.
 
     config (Path): A spaCy training config.
     output (Path): The folder; it appears when the training is over and not before.
-    start (Optional[Path]): A pipeline to go on from: its components take the place of those in the config.
+    start (Optional[Path]): A pipeline to continue from: its components take the place of those in the config.
         None begins with the pretrained encoder and a head that knows nothing.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
     gpu_id (int): The GPU, or -1 for the CPU.
-    RETURNS (Dict[str, Any]): `fingerprint`, `seconds`, `score` (on the config's dev corpus at the
-        last step) and `trained` (False where an earlier run had finished this very training).
+    RETURNS (TrainedStudent): What came of it.
     """
     from spacy.cli.train import train
     from spacy.util import load_config
@@ -73,7 +94,7 @@ def train_student(
     fingerprint = _fingerprint(config, overrides, start)
     record = output / TRAINED
     if record.exists() and (output / "model-best").exists():
-        known = read_json(record)
+        known: Training = read_json(record)
         if known["fingerprint"] == fingerprint:
             return {**known, "trained": False}
     partial = output.with_name(f".{output.name}.partial")
@@ -90,7 +111,7 @@ def train_student(
         shutil.rmtree(partial / "model-best")
         os.replace(partial / "model-last", partial / "model-best")
         performance = read_json(partial / "model-best" / "meta.json")["performance"]
-        result = {
+        result: Training = {
             "fingerprint": fingerprint,
             "seconds": round(time.perf_counter() - begin, 2),
             "score": performance.get("ents_f", performance.get("cats_score")),
@@ -112,13 +133,13 @@ def train_student(
     return {**result, "trained": True}
 
 
-def adopt_student(model: str, output: Path, ner_name: str = "ner") -> Dict[str, Any]:
+def adopt_student(model: str, output: Path, ner_name: str = "ner") -> AdoptedStudent:
     """Take a pipeline that the user already has as the seed student.
 
     model (str): The folder or the name of an installed package.
     output (Path): Gets `model-best`.
     ner_name (str): The name of its NER component.
-    RETURNS (Dict[str, Any]): `labels` of its NER component.
+    RETURNS (AdoptedStudent): The labels of its NER component.
     """
     import spacy
 
@@ -141,7 +162,7 @@ def adopt_student(model: str, output: Path, ner_name: str = "ner") -> Dict[str, 
         raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return {"labels": list(nlp.get_pipe(ner_name).labels), "trained": False}
+    return {"labels": _known_labels(nlp, ner_name)}
 
 
 def has_learned_from(nlp: "Language", docs: Sequence[Doc]) -> bool:
@@ -182,12 +203,16 @@ def go_on_from(start: Path, config: Path, overrides: Dict[str, Any]) -> "Config"
     if set(names) - set(nlp.pipe_names):
         reason = f"it has {nlp.pipe_names}, and the config trains {names}"
     elif "ner" in names and loaded.get("paths", {}).get("gold"):
-        new = labels_of(loaded["paths"]["gold"], nlp.vocab) - set(nlp.get_pipe("ner").labels)
+        new = labels_of(loaded["paths"]["gold"], nlp.vocab) - set(_known_labels(nlp, "ner"))
         reason = f"its NER does not know the labels {sorted(new)}" if new else None
     if reason is not None:
         raise LLMJudgeError(Errors.J658.format(path=start, reason=reason))
     loaded["components"] = {name: {"source": str(start)} for name in names}
     return loaded
+
+
+def _known_labels(nlp: "Language", name: str) -> List[str]:
+    return list(cast(TrainablePipe, nlp.get_pipe(name)).labels)
 
 
 def check_components(start: Path, overrides: Dict[str, Any]) -> None:
@@ -215,7 +240,7 @@ def _fingerprint(config: Path, overrides: Dict[str, Any], start: Optional[Path])
             require_file(folder, f"It is paths.{name} of {config}.")
     parts = [sha256_bytes(config.read_bytes()), overrides, contents]
     if start is not None:
-        parts.append(sha256_path(require_file(start, "It is the pipeline to go on from.")))
+        parts.append(sha256_path(require_file(start, "It is the pipeline to continue from.")))
     return sha256_json(parts)
 
 
