@@ -32,10 +32,13 @@ from benchmark_report import write_report
 from spacy_llmjudge.encoders.fetch import MINILM, fetch_encoder
 from spacy_llmjudge.evaluation.scores import evaluate_model, ner_counts, silver_quality
 from spacy_llmjudge.evaluation.significance import compare, micro_f1
-from spacy_llmjudge.steps import rounds
+from spacy_llmjudge.steps.annotate import annotate
 from spacy_llmjudge.steps.baselines import label_with_judge
+from spacy_llmjudge.steps.calibrate import calibrate
+from spacy_llmjudge.steps.filter import filter_candidates
+from spacy_llmjudge.steps.judge import judge
 from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_json
-from spacy_llmjudge.training.student import train_student
+from spacy_llmjudge.training.student import load_student, train_student
 
 RECORDED = ROOT / "configs" / "judges" / "recorded.cfg"
 CALLS = (300, 750, 1500)
@@ -107,9 +110,9 @@ class Cell:
         folder = self.folder / "annotated" / name
         calibration = folder / "calibration.json"
         if not calibration.exists():
-            rounds.calibrate(str(model), self.corpus / "dev.spacy", calibration)
+            calibrate(str(model), self.corpus / "dev.spacy", calibration)
         for split in ("pool", "dev"):
-            rounds.annotate(
+            annotate(
                 str(model),
                 calibration,
                 self.corpus / f"{split}.spacy",
@@ -127,7 +130,7 @@ class Cell:
         folder = annotated.with_name(f"{annotated.name}-judged-{name}")
         replies = keep_replies(self.corpus, self.replies, texts, folder / "replies.jsonl")
         for split in ("pool", "dev"):
-            rounds.judge(
+            judge(
                 annotated / split,
                 folder / split,
                 RECORDED,
@@ -143,7 +146,7 @@ class Cell:
         config = self.folder / "silver" / f"{name}.cfg"
         write_bytes(config, text.encode("utf8"))
         silver = config.with_suffix(".spacy")
-        rounds.filter_candidates(
+        filter_candidates(
             judged / "pool",
             judged / "dev",
             self.corpus / "dev.spacy",
@@ -319,7 +322,7 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
     start = time.process_time()
     model, silver = make(cell, calls)
     minutes = (time.process_time() - start) / 60
-    nlp = rounds.load_student(str(model))
+    nlp = load_student(str(model))
     gold = list(read_docs(cell.corpus / "test.spacy", nlp.vocab))
     counts = ner_counts(gold, evaluate_model(nlp, gold))
     numpy.save(counts_path(cell, method, calls), counts)

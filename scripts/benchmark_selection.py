@@ -20,16 +20,17 @@ from spacy.vocab import Vocab
 from spacy_llmjudge.candidates import is_judged
 from spacy_llmjudge.confidence.reliability import reliability
 from spacy_llmjudge.selection.caveats import NOT_RANDOM
+from spacy_llmjudge.selection.conformal import make_conformal
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
 from spacy_llmjudge.selection.files import match_gold
 from spacy_llmjudge.selection.fusion import cross_fit_fusion
 from spacy_llmjudge.selection.inputs import make_tables
-from spacy_llmjudge.selection.selectors import make_conformal
-from spacy_llmjudge.selection.silver import SilverPolicy
 from spacy_llmjudge.selection.table import CandidateTable
-from spacy_llmjudge.steps import rounds
+from spacy_llmjudge.steps.annotate import annotate
 from spacy_llmjudge.steps.crossfit import CrossfitSettings, crossfit
+from spacy_llmjudge.steps.judge import judge
 from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_docs, write_json
+from spacy_llmjudge.targets.policy import SilverPolicy
 
 CALLS = 1500
 DIALS = (0.05, 0.1, 0.2)
@@ -87,7 +88,7 @@ def crossfit_tables(cell: Cell) -> Tables:
     write_docs(
         folder / "pool.spacy", answered_docs(cell.corpus / "pool.spacy", cell.replies)[:CALLS]
     )
-    rounds.annotate(
+    annotate(
         str(cell.train("seed", None)),
         settings.calibration,
         folder / "pool.spacy",
@@ -95,7 +96,7 @@ def crossfit_tables(cell: Cell) -> Tables:
         labels=settings.labelled,
     )
     own = {"paths.replies": str(replies), "paths.labelled": str(settings.labelled)}
-    rounds.judge(folder / "annotated-pool", folder / "judged-pool", RECORDED, overrides=own)
+    judge(folder / "annotated-pool", folder / "judged-pool", RECORDED, overrides=own)
     return read_tables(
         cell, folder / "judged-pool", folder / "evidence", settings.labelled, caveat=NOT_RANDOM
     )

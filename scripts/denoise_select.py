@@ -12,9 +12,10 @@ import numpy as np
 from denoise_data import Split
 
 from spacy_llmjudge.candidates import VERDICTS
+from spacy_llmjudge.selection.conformal import make_conformal
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
 from spacy_llmjudge.selection.denoised import make_sidyp, make_stacking, make_uu
-from spacy_llmjudge.selection.selectors import Selector, make_conformal
+from spacy_llmjudge.selection.selector import Selector
 from spacy_llmjudge.selection.table import CandidateTable
 
 Q = 0.1

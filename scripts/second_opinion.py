@@ -26,22 +26,22 @@ COLUMNS = ("says", "span", "label", "confidence", "verdict", "support", "text")
 
 
 def add_second_opinion(
-    nlp: Language, config: Path, overrides: Optional[Dict[str, Any]] = None, ner_name: str = "ner"
+    nlp: Language, config: Path, overrides: Optional[Dict[str, Any]] = None, pipe_name: str = "ner"
 ) -> Language:
     """Add both components to a trained pipeline: how sure is it, and does an LLM agree?
 
     nlp (Language): The pipeline.
     config (Path): The config of a judge.
     overrides (Optional[Dict[str, Any]]): Settings of that config by their dotted names.
-    ner_name (str): The name of the NER component.
+    pipe_name (str): The name of the NER component.
     RETURNS (Language): The same pipeline.
     """
-    nlp.add_pipe("calibrated_confidence", after=ner_name, config={"ner_name": ner_name})
+    nlp.add_pipe("calibrated_confidence", after=pipe_name, config={"pipe_name": pipe_name})
     block = load_config(config, overrides=overrides or {}, interpolate=True)
     judge = {k: v for k, v in block["components"]["llm_judge"].items() if k != "factory"}
     task = judge["task"]
     if not task.get("labels") and not task.get("demonstrations"):
-        task["labels"] = list(nlp.get_pipe(ner_name).labels)
+        task["labels"] = list(nlp.get_pipe(pipe_name).labels)
     nlp.add_pipe("llm_judge", config=judge)
     return nlp
 
@@ -112,12 +112,12 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     parser.add_argument("texts", type=Path, help="A .txt or .jsonl file")
     parser.add_argument("config", type=Path, help="The config of a judge, see configs/judges")
     parser.add_argument("--output", type=Path, help="File for the rows as JSONL")
-    parser.add_argument("--ner-name", default="ner", help="Name of the NER component")
+    parser.add_argument("--pipe-name", default="ner", help="Name of the NER component")
     options, rest = parser.parse_known_args(arguments)
     overrides = parse_config_overrides(rest, env_var=None)
     try:
         nlp = spacy.load(options.model)
-        add_second_opinion(nlp, options.config, overrides, options.ner_name)
+        add_second_opinion(nlp, options.config, overrides, options.pipe_name)
         docs = list(nlp.pipe(read_texts(options.texts)))
     except LLMJudgeError as error:
         msg.fail(str(error), exits=1)

@@ -15,8 +15,9 @@ from typing import Any, Dict, List
 import numpy as np
 
 from spacy_llmjudge.candidates import VERDICTS
+from spacy_llmjudge.selection.certified import make_certified
+from spacy_llmjudge.selection.conformal import make_conformal
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
-from spacy_llmjudge.selection.selectors import make_certified, make_conformal
 from spacy_llmjudge.selection.table import CandidateTable
 
 PER_DOCUMENT = 2.5

@@ -15,6 +15,8 @@ from spacy.vocab import Vocab
 from .errors import Errors, LLMJudgeError
 
 KEY = "llmjudge"
+# spans with at least this posterior are candidates
+CANDIDATE_CUT = 0.02
 # the span group of silver documents that `ner` reads as its `incorrect_spans_key`
 INCORRECT_KEY = "incorrect_spans"
 FIELDS = (

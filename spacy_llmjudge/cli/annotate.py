@@ -5,6 +5,7 @@ from typing import Optional
 
 from wasabi import msg
 
+from ..candidates import CANDIDATE_CUT
 from .arguments import Arg, Opt, splits_of
 from .progress import progress_bar
 from .timing import timed
@@ -18,8 +19,12 @@ def annotate_cli(
     calibration: Path = Arg(..., help="File that `calibrate` wrote"),
     corpus: Path = Arg(..., help="Folder that `prepare` wrote; its pool and dev are annotated"),
     output: Path = Arg(..., help="Folder that gets pool/ and dev/ in shards"),
-    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
-    candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
+    pipe_name: str = Opt(
+        "auto", "--pipe-name", help="Component whose predictions they are; auto: the one that fits"
+    ),
+    candidate_cut: float = Opt(
+        CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"
+    ),
     shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
     only: Optional[str] = Opt(
         None, "--only", help="pool or dev: leave the other one out, for who has no dev"
@@ -34,7 +39,7 @@ def annotate_cli(
     """
     from spacy.vocab import Vocab
 
-    from ..steps.rounds import annotate
+    from ..steps.annotate import annotate
     from ..storage import read_docs
 
     with timed("annotate", metrics):
@@ -49,7 +54,7 @@ def annotate_cli(
                     output / split,
                     out_of_fold=split == "dev",
                     labels=corpus / "labelled.spacy",
-                    ner_name=ner_name,
+                    pipe_name=pipe_name,
                     candidate_cut=candidate_cut,
                     shard_size=shard_size,
                     gpu_id=gpu_id,

@@ -33,13 +33,17 @@ def calibrate_cli(
     n_folds: int = Opt(
         5, "--folds", help="Folds by document; held-out documents are scored without their fold"
     ),
-    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
+    pipe_name: str = Opt(
+        "auto",
+        "--pipe-name",
+        help="Component whose probabilities are calibrated; auto: the one that fits",
+    ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
 ) -> None:
     """Fit temperature and calibrator of a student on held-out gold, and say how well it knows itself."""
-    from ..steps.rounds import calibrate
+    from ..steps.calibrate import calibrate
 
     with timed("calibrate", metrics), spinner("Fitting temperature and calibrator..."):
         fitted = calibrate(
@@ -48,7 +52,7 @@ def calibrate_cli(
             output,
             calibrator=calibrator_of(calibrator),
             n_folds=n_folds,
-            ner_name=ner_name,
+            pipe_name=pipe_name,
             gpu_id=gpu_id,
         )
     msg.good(

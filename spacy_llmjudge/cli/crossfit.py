@@ -6,6 +6,7 @@ from typing import Optional
 import typer
 from wasabi import msg
 
+from ..candidates import CANDIDATE_CUT
 from .arguments import CONTEXT, Arg, Opt, overrides_by_config, overrides_of
 from .calibrate import NAMES, calibrator_of, describe_figures
 from .judge_config import paths_in
@@ -48,7 +49,9 @@ def crossfit_cli(
     calibrator: str = Opt(
         "auto", "--calibrator", help=f"auto, {', '.join(NAMES)}, or a registered name"
     ),
-    candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
+    candidate_cut: float = Opt(
+        CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"
+    ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on

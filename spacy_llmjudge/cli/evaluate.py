@@ -30,7 +30,7 @@ def evaluate_cli(
     # fmt: on
 ) -> None:
     """Score models with spaCy's scorer and seqeval, with 95 % bootstrap intervals and paired tests."""
-    from ..steps.rounds import evaluate
+    from ..steps.evaluate import evaluate
 
     chosen = parse_models(models, required=("seed", "judged"))
     with timed("evaluate", metrics):
@@ -78,9 +78,9 @@ def summary_cli(
         calibration_rows,
         header,
         model_rows,
-        read_seconds,
         silver_rows,
     )
+    from ..stages import read_seconds
     from ..storage import read_json, write_json
 
     summary = read_json(metrics / "summary.json", "Run the step `evaluate` first.")

@@ -37,7 +37,7 @@ def filter_cli(
 
     Settings of the config can be given by their dotted names, such as --selector.q 0.05.
     """
-    from ..steps.rounds import filter_candidates
+    from ..steps.filter import filter_candidates
 
     with timed("filter", metrics), spinner("Selecting..."):
         report = filter_candidates(

@@ -49,8 +49,8 @@ def judge_cli(
     Settings of the config can be given by their dotted names, as in `spacy train`. A run that was
     stopped goes on with the shards that are missing, and pays for no reply twice.
     """
-    from ..steps.judging import make_judge_report
-    from ..steps.rounds import judge
+    from ..steps.judge import judge
+    from ..steps.judge_report import make_judge_report
     from ..storage import read_json, write_json
 
     overrides = {**paths_in(assets), **overrides_of(ctx)}
@@ -91,7 +91,7 @@ def judge_cli(
 def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
     """End with the command that goes on, where documents are left."""
     from ..candidates import NOT_ASKED
-    from ..steps.judging import left_by_reason
+    from ..steps.judge_report import left_by_reason
 
     left = left_by_reason(states)
     n_left = sum(left.values())

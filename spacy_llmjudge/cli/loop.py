@@ -6,6 +6,7 @@ from typing import Any, Dict, Optional
 import typer
 from wasabi import msg
 
+from ..candidates import CANDIDATE_CUT
 from .arguments import CONTEXT, Arg, Opt, overrides_by_config, overrides_of
 from .calibrate import NAMES, calibrator_of
 from .judge_config import paths_in
@@ -73,8 +74,14 @@ def loop_cli(
     calibrator: str = Opt(
         "auto", "--calibrator", help=f"auto, {', '.join(NAMES)}, or a registered name"
     ),
-    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component of the seed student"),
-    candidate_cut: float = Opt(0.02, "--cut", help="Keep candidates with at least this posterior"),
+    pipe_name: str = Opt(
+        "auto",
+        "--pipe-name",
+        help="Component of the seed student that is used; auto: the one that fits",
+    ),
+    candidate_cut: float = Opt(
+        CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"
+    ),
     shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     # fmt: on
@@ -106,7 +113,7 @@ def loop_cli(
         rules=StopRules(max_rounds, stable, patience, min_gain),
         stop_share=stop_share,
         calibrator=calibrator_of(calibrator),
-        ner_name=ner_name,
+        pipe_name=pipe_name,
         candidate_cut=candidate_cut,
         shard_size=shard_size,
         gpu_id=gpu_id,

@@ -31,7 +31,11 @@ def package_cli(
     encoder: Optional[Path] = Opt(
         None, "--encoder", help="Folder that `encoder` wrote, for the name of the encoder"
     ),
-    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component"),
+    pipe_name: str = Opt(
+        "auto",
+        "--pipe-name",
+        help="Component whose confidence --calibration is about; auto: the one that fits",
+    ),
     # fmt: on
 ) -> None:
     """Make a wheel that loads with spacy.load where nobody has heard of this project or of an LLM."""
@@ -52,7 +56,7 @@ def package_cli(
         description="Named entity recognition, trained on pseudo-labels that an LLM judged",
         scores=scores,
         calibration=with_confidence,
-        ner_name=ner_name,
+        pipe_name=pipe_name,
     )
 
 

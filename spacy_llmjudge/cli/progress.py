@@ -14,6 +14,8 @@ from wasabi import msg
 if TYPE_CHECKING:
     from ..judge.component import LLMJudge
 
+from ..transport.sender import Metered
+
 _EVERY = 0.5
 # Ends that need nobody's attention: there was nothing to ask.
 _NOTHING = {"no_words", "no_candidates"}
@@ -89,7 +91,7 @@ class Meter:
             if reasons:
                 found = ", ".join(f"{n} {why}" for why, n in reasons.most_common())
                 parts.append(f"{state.replace('_', ' ')} {sum(reasons.values())} ({found})")
-        usage = self._model.usage() if hasattr(self._model, "usage") else None
+        usage = self._model.usage() if isinstance(self._model, Metered) else None
         if usage is not None:
             parts.append(f"tokens {usage['tokens_in']:,} in, {usage['tokens_out']:,} out")
             parts.append(describe_money(usage))

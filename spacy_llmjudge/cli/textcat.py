@@ -407,7 +407,7 @@ def summary_cli(
     # fmt: on
 ) -> None:
     """Print what a run came to: the LLM, the denoisers, the students, and the time it took."""
-    from ..evaluation.summary import read_seconds
+    from ..stages import read_seconds
     from ..storage import read_json
     from ..textcat.evaluate import header, table_rows
 

@@ -11,7 +11,7 @@ from wasabi import msg
 @contextmanager
 def timed(step: str, metrics: Optional[Path]) -> Iterator[None]:
     """Add the seconds that a step took to `seconds.json` in the folder of metrics."""
-    from ..evaluation.summary import add_seconds
+    from ..stages import add_seconds
 
     start = time.perf_counter()
     yield

@@ -24,7 +24,11 @@ def train_cli(
         "--seed-model",
         help="Do not train: take this pipeline (a folder or a package with NER)",
     ),
-    ner_name: str = Opt("ner", "--ner-name", help="Name of the NER component of --seed-model"),
+    pipe_name: str = Opt(
+        "auto",
+        "--pipe-name",
+        help="Component of --seed-model that is used; auto: the one that fits",
+    ),
     start: Optional[Path] = Opt(
         None,
         "--go-on-from",
@@ -42,13 +46,15 @@ def train_cli(
     """
     restart_with_sleeping_threads()
 
+    from ..training.config import target_of_config
     from ..training.student import adopt_student, train_student
 
     if seed_model != "none" and start is not None:
         raise LLMJudgeError(Errors.J659)
     with timed(step, metrics):
         if seed_model != "none":
-            adopted = adopt_student(seed_model, output, ner_name)
+            target = target_of_config(config, overrides_of(ctx))
+            adopted = adopt_student(seed_model, output, target, pipe_name)
             msg.good(f"Took {seed_model} as the student (labels: {adopted['labels']})")
             return
         result = train_student(

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import fold_of
+from ..numeric import fold_of
 from .adapters import Gold
 from .calibrators import calibrator_from_dict, make_platt
 from .posterior import SpanKey, SpanPosteriors
@@ -51,7 +51,7 @@ class Calibration:
     temperature (float): Divides the scores inside of the pass.
     calibrator (Any): From posterior to confidence.
     folds (List[Dict[str, Any]]): For each fold a temperature and a calibrator that were fitted
-        without the documents of this fold (`storage.fold_of`).
+        without the documents of this fold (`numeric.fold_of`).
     n_spans (int): Held-out candidates that gold could judge.
     reliability (Dict[str, Any]): `candidates` and `entities`, each with `before` (the raw
         posterior) and `after` (the confidence), out of fold.

@@ -10,6 +10,7 @@ from typing import Any, Dict, Sequence, Tuple
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
+from ..numeric import safe_logit, sigmoid
 from ..registries import registry
 
 EPSILON = 1e-6
@@ -35,7 +36,7 @@ class Platt:
         return self
 
     def __call__(self, scores: Sequence[float]) -> np.ndarray:
-        return _sigmoid(self.slope * _logit(scores) + self.intercept)
+        return _probability(self.slope * _logit(scores) + self.intercept)
 
     def to_dict(self) -> Dict[str, Any]:
         return {"type": self.type, "slope": self.slope, "intercept": self.intercept}
@@ -59,7 +60,7 @@ class Temperature:
         return self
 
     def __call__(self, scores: Sequence[float]) -> np.ndarray:
-        return _sigmoid(_logit(scores) / self.temperature)
+        return _probability(_logit(scores) / self.temperature)
 
     def to_dict(self) -> Dict[str, Any]:
         return {"type": self.type, "temperature": self.temperature}
@@ -250,9 +251,8 @@ def _arrays(scores: Sequence[float], correct: Sequence[bool]) -> Tuple[np.ndarra
 
 
 def _logit(p: Sequence[float]) -> np.ndarray:
-    p = np.clip(np.asarray(p, dtype=np.float64), EPSILON, 1 - EPSILON)
-    return np.log(p) - np.log1p(-p)
+    return safe_logit(np.asarray(p, dtype=np.float64), EPSILON)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.clip(np.exp(-np.logaddexp(0.0, -x)), EPSILON, 1 - EPSILON)
+def _probability(log_odds: np.ndarray) -> np.ndarray:
+    return np.clip(sigmoid(log_odds), EPSILON, 1 - EPSILON)

@@ -12,6 +12,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..candidates import (
+    CANDIDATE_CUT,
     KEY,
     Candidate,
     get_candidates,
@@ -29,9 +30,9 @@ from .pipeline import find_component, require_fresh_encoding, upstream_names
     assigns=["doc.spans"],
     requires=["doc.ents"],
     default_config={
-        "ner_name": "ner",
+        "pipe_name": "ner",
         "spans_key": KEY,
-        "candidate_cut": 0.02,
+        "candidate_cut": CANDIDATE_CUT,
         "min_confidence": None,
         "below": "flag",
         "calibrator": None,
@@ -41,7 +42,7 @@ from .pipeline import find_component, require_fresh_encoding, upstream_names
 def make_calibrated_confidence(
     nlp: Language,
     name: str,
-    ner_name: str,
+    pipe_name: str,
     spans_key: str,
     candidate_cut: float,
     min_confidence: Optional[float],
@@ -50,11 +51,11 @@ def make_calibrated_confidence(
 ) -> "CalibratedConfidence":
     """Add the posterior and confidence of every candidate entity to `doc.spans`.
 
-    ner_name (str): The component whose confidence it is: a `ner`, `beam_ner`, `spancat` or
+    pipe_name (str): The component whose confidence it is: a `ner`, `beam_ner`, `spancat` or
         `textcat` of any name.
     spans_key (str): Where the candidates go.
-    candidate_cut (float): Spans with at least this posterior become candidates; predicted entities
-        always do.
+    candidate_cut (float): Spans with at least this posterior become candidates; predicted ones always
+        do, and so do all labels of a document.
     min_confidence (Optional[float]): Entities with less confidence are flagged or dropped. None
         leaves all as they are.
     below (str): "flag" lists them in `doc.spans[spans_key + "_weak"]`; "drop" removes them from
@@ -64,7 +65,7 @@ def make_calibrated_confidence(
     return CalibratedConfidence(
         nlp,
         name,
-        ner_name=ner_name,
+        pipe_name=pipe_name,
         spans_key=spans_key,
         candidate_cut=candidate_cut,
         min_confidence=min_confidence,
@@ -86,9 +87,9 @@ class CalibratedConfidence(Pipe):
         nlp: Language,
         name: str = "calibrated_confidence",
         *,
-        ner_name: str = "ner",
+        pipe_name: str = "ner",
         spans_key: str = KEY,
-        candidate_cut: float = 0.02,
+        candidate_cut: float = CANDIDATE_CUT,
         min_confidence: Optional[float] = None,
         below: str = "flag",
         calibrator: Optional[Callable] = None,
@@ -102,7 +103,7 @@ class CalibratedConfidence(Pipe):
             if value is not None and not 0.0 < value < 1.0:
                 raise LLMJudgeError(Errors.J104.format(name=name, setting=setting, found=value))
         self.name = name
-        self.ner_name = ner_name
+        self.pipe_name = pipe_name
         self.spans_key = spans_key
         self.candidate_cut = candidate_cut
         self.min_confidence = min_confidence
@@ -127,7 +128,7 @@ class CalibratedConfidence(Pipe):
     def __call__(self, doc: Doc) -> Doc:
         """Score one document.
 
-        doc (Doc): The document, after the component that `ner_name` names.
+        doc (Doc): The document, after the component that `pipe_name` names.
         RETURNS (Doc): The same document.
         """
         self._process([doc])
@@ -186,7 +187,7 @@ class CalibratedConfidence(Pipe):
         for batch in util.minibatch(examples, size=128):
             batch = list(batch)
             docs = [unset_copy(eg.predicted) for eg in batch]
-            names = upstream_names(self._nlp, self.name, self.ner_name)
+            names = upstream_names(self._nlp, self.name, self.pipe_name)
             with self._nlp.select_pipes(enable=names):
                 pairs = list(self._nlp.pipe(zip(docs, batch), as_tuples=True))
             docs = [doc for doc, _ in pairs]
@@ -292,7 +293,7 @@ class CalibratedConfidence(Pipe):
             for i, result in zip(rows, found):
                 results[i] = (result, calibrator)
         for doc, (predicted, forced), (result, calibrator) in zip(docs, parts, results):
-            self._write(doc, predicted, forced, result, calibrator)
+            self._write(doc, predicted, forced, result, calibrator, adapter.keeps_all)
 
     def _by_fold(self, docs: Sequence[Doc]) -> Dict[Optional[int], List[int]]:
         if not (self.is_fitted and self.out_of_fold):
@@ -309,10 +310,12 @@ class CalibratedConfidence(Pipe):
         forced: Sequence[Tuple[int, int, str]],
         result: Any,
         calibrator: Optional[Callable],
+        keeps_all: bool,
     ) -> None:
         old = {c.key: c for c in get_candidates(doc, self.spans_key)}
         kept = {key for key, c in old.items() if c.source == "judge"}
-        over = {key for key, p in result.spans.items() if p >= self.candidate_cut}
+        cut = 0.0 if keeps_all else self.candidate_cut
+        over = {key for key, p in result.spans.items() if p >= cut}
         keys = sorted(over | kept | set(predicted))
         posterior = {key: result.spans.get(key, 0.0) for key in keys}
         confidence: Dict[Any, Optional[float]] = dict.fromkeys(keys)
@@ -348,13 +351,13 @@ class CalibratedConfidence(Pipe):
     def _get_adapter(self, docs: Sequence[Doc]) -> Any:
         from .adapters import make_adapter
 
-        pipe = find_component(self._nlp, self.name, self.ner_name)
+        pipe = find_component(self._nlp, self.name, self.pipe_name)
         if self._adapter is None or self._adapter.component is not pipe:
-            require_fresh_encoding(self._nlp, self.name, self.ner_name)
+            require_fresh_encoding(self._nlp, self.name, self.pipe_name)
             adapter = make_adapter(pipe, docs)
             if getattr(adapter, "key", None) == self.spans_key:
                 raise LLMJudgeError(
-                    Errors.J109.format(name=self.name, key=self.spans_key, ner_name=self.ner_name)
+                    Errors.J109.format(name=self.name, key=self.spans_key, pipe_name=self.pipe_name)
                 )
             self._check_labels(adapter)
             if not any(len(doc) for doc in docs):

@@ -22,6 +22,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 import numpy as np
 from spacy.tokens import Doc, Span
 
+from ..numeric import sigmoid
 from .states import StateScores, join_scores, open_log_odds, score_states
 
 CUT = 1e-6
@@ -190,8 +191,8 @@ def _run_pass(
             next_token = token[owner]
             odds = open_log_odds(joined, next_token, begun) / temperature
             odds[~may_extend[next_token]] = np.inf
-            done = weight * _sigmoid(odds)
-            weight = weight * _sigmoid(-odds)
+            done = weight * sigmoid(odds)
+            weight = weight * sigmoid(-odds)
             ended += np.bincount(owner, done.sum(axis=1), minlength=active)
             _record(found, done, begun, next_token, cut)
         units = now[:, None] * closed[token[:, None], moves.unit]
@@ -295,8 +296,3 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     top = scores.max(axis=1, keepdims=True, initial=-np.inf)
     weights = np.exp(scores - np.where(np.isfinite(top), top, 0.0))
     return weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
-
-
-def _sigmoid(values: np.ndarray) -> np.ndarray:
-    """exp(-log(1 + exp(-x))), which neither overflows nor loses the small tail."""
-    return np.exp(-np.logaddexp(0.0, -values))

@@ -8,6 +8,8 @@ from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 
+from ..numeric import log_loss
+
 # Log-loss treats a probability of 0 or 1 as if it were this close to it.
 EPSILON = 1e-6
 
@@ -36,13 +38,12 @@ def reliability(
         return {"n": 0, **empty, "bins": []}
     bins = _bins(p, y, n_bins)
     gaps = [b["count"] * abs(b["probability"] - b["correct"]) for b in bins]
-    safe = np.clip(p, EPSILON, 1 - EPSILON)
     return {
         "n": len(p),
         "ece": float(sum(gaps) / len(p)),
         "brier": float(np.mean((p - y) ** 2)),
         "auroc": auroc(p, y),
-        "log_loss": float(-np.mean(y * np.log(safe) + (1 - y) * np.log(1 - safe))),
+        "log_loss": log_loss(p, y, EPSILON),
         "bins": bins,
     }
 

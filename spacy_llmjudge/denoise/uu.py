@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError, Warnings
+from ..numeric import sigmoid
 from .arrays import (
     MISSING,
     Denoised,
@@ -277,7 +278,7 @@ def fit_slope(pools: List[Tuple[np.ndarray, np.ndarray]], rates: List[Rates]) ->
 
 def _probabilities(scores: np.ndarray, slope: float) -> np.ndarray:
     """From scores, shape (problems, n), to P(class | item), shape (n, C)."""
-    p = 1.0 / (1.0 + np.exp(-np.clip(slope * scores, -30, 30)))
+    p = sigmoid(np.clip(slope * scores, -30, 30))
     if len(p) == 1:
         return np.stack([1 - p[0], p[0]], axis=1)
     return (p / p.sum(axis=0)).T

@@ -1,29 +1,28 @@
-"""Scores of entities: spaCy's Scorer and seqeval side by side, counts by document, silver quality.
+"""Scores: counts by document and label, held against spaCy's Scorer and seqeval; silver quality.
 
-Gold tokens whose annotation is missing count neither for nor against a prediction that touches
-them, as in spaCy's scorer.
+What the gold does not say counts neither for nor against a prediction, as in spaCy's scorer.
 """
 
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
 
 import numpy
 from spacy.language import Language
-from spacy.scorer import get_ner_prf
+from spacy.scorer import Scorer, get_ner_prf
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..candidates import copy_tokens, get_candidates
+from ..candidates import copy_tokens
 from ..errors import Errors, LLMJudgeError
+from ..targets.base import Key, Target
+from ..targets.ents import Ents
 
 TOLERANCE = 1e-9
 
-Key = Tuple[int, int, str]
-
 
 def evaluate_model(nlp: Language, gold: Iterable[Doc], batch_size: int = 64) -> List[Doc]:
-    """Predict the entities of documents, on the tokens of the gold, which stays as it is.
+    """Predict on the tokens of gold documents, which stay as they are.
 
-    nlp (Language): A pipeline that sets `doc.ents`.
+    nlp (Language): A pipeline.
     gold (Iterable[Doc]): The gold documents.
     batch_size (int): How many documents at a time.
     RETURNS (List[Doc]): The predicted documents, in the same order.
@@ -38,38 +37,148 @@ def evaluate_model(nlp: Language, gold: Iterable[Doc], batch_size: int = 64) -> 
     return predicted
 
 
-def score_pair(gold: Sequence[Doc], predicted: Sequence[Doc]) -> Dict[str, Any]:
-    """Score predictions with spaCy's scorer and with seqeval (strict IOB2), which must agree.
+def score_pair(
+    gold: Sequence[Doc], predicted: Sequence[Doc], target: Target = Ents()
+) -> Dict[str, Any]:
+    """Score predictions with our own counts and with spaCy's scorer, which must agree; entities with
+    seqeval (strict IOB2), too.
 
     gold (Sequence[Doc]): The gold documents.
     predicted (Sequence[Doc]): The predictions on the same tokens, in the same order.
-    RETURNS (Dict[str, Any]): `spacy` and `seqeval`, each with `p`, `r`, `f` (0 to 1) and
-        `per_type` (label to the same three); `documents`; `entities` (of the gold).
+    target (Target): What is labelled.
+    RETURNS (Dict[str, Any]): `spacy`, and for entities `seqeval`, each with `p`, `r`, `f` (0 to 1,
+        averaged over labels as the target does) and `per_type` (label to the same three);
+        `accuracy` (documents that are right in all) where labels of documents are scored; `documents`;
+        `entities` (of the gold, whatever they are).
+    RAISES (LLMJudgeError): J701 where two scorers disagree.
     """
-    _require_pairs(gold, predicted)
-    report = {
-        "spacy": score_with_spacy(gold, predicted),
-        "seqeval": score_with_seqeval(gold, predicted),
+    labels = labels_of(gold, predicted, target=target)
+    counts = count_matches(gold, predicted, labels, target)
+    ours = summarise(counts, labels, target.averages)
+    report: Dict[str, Any] = {
+        "spacy": ours,
         "documents": len(gold),
-        "entities": sum(len(doc.ents) for doc in gold),
+        "entities": sum(len(target.keys(doc)) for doc in gold),
     }
-    for name in ("p", "r", "f"):
-        ours, theirs = report["spacy"][name], report["seqeval"][name]
-        if abs(ours - theirs) > TOLERANCE:
-            raise LLMJudgeError(Errors.J701.format(name=name, spacy=ours, seqeval=theirs))
+    for name, value in score_with_spacy(gold, predicted, target).items():
+        _require_equal(f"micro {name}", summarise(counts, labels, "micro")[name], value, "spaCy")
+    if target.name == "ents":
+        report["seqeval"] = score_with_seqeval(gold, predicted)
+        for name in ("p", "r", "f"):
+            _require_equal(name, ours[name], report["seqeval"][name], "seqeval")
+    if target.name == "cats":
+        report["accuracy"] = float(right_documents(gold, predicted, target).mean())
     return report
 
 
-def score_with_spacy(gold: Sequence[Doc], predicted: Sequence[Doc]) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): `p`, `r`, `f` and `per_type`, as `spacy evaluate` has them."""
-    scores = get_ner_prf([Example(p, g) for g, p in zip(gold, predicted)])
-    per_type = scores["ents_per_type"] or {}
-    return {
-        "p": scores["ents_p"] or 0.0,
-        "r": scores["ents_r"] or 0.0,
-        "f": scores["ents_f"] or 0.0,
-        "per_type": {label: per_type[label] for label in sorted(per_type)},
+def _require_equal(name: str, ours: float, theirs: float, other: str) -> None:
+    if abs(ours - theirs) > TOLERANCE:
+        raise LLMJudgeError(Errors.J701.format(name=name, ours=ours, theirs=theirs, other=other))
+
+
+def labels_of(*sets: Sequence[Doc], target: Target) -> List[str]:
+    """RETURNS (List[str]): All labels that occur in several sets of documents, sorted."""
+    return sorted({key[2] for docs in sets for doc in docs for key in target.keys(doc)})
+
+
+def count_matches(
+    gold: Sequence[Doc], predicted: Sequence[Doc], labels: Sequence[str], target: Target = Ents()
+) -> numpy.ndarray:
+    """Count for every document and label what is right, wrong and missed. Predictions of which the gold
+    does not say whether they are right do not count.
+
+    gold (Sequence[Doc]): The gold documents.
+    predicted (Sequence[Doc]): The predictions on the same tokens, in the same order.
+    labels (Sequence[str]): The labels that are counted.
+    target (Target): What is labelled.
+    RETURNS (numpy.ndarray): Shape (documents, labels, 3), integers: true positives, false positives,
+        false negatives.
+    """
+    require_pairs(gold, predicted, target)
+    index = {label: k for k, label in enumerate(labels)}
+    counts = numpy.zeros((len(gold), len(labels), 3), dtype=numpy.int64)
+    for i, (g, p) in enumerate(zip(gold, predicted)):
+        truth, said = comparable_keys(g, p, target)
+        for kind, keys in enumerate((truth & said, said - truth, truth - said)):
+            for key in keys:
+                if key[2] in index:
+                    counts[i, index[key[2]], kind] += 1
+    return counts
+
+
+def right_documents(gold: Sequence[Doc], predicted: Sequence[Doc], target: Target) -> numpy.ndarray:
+    """RETURNS (numpy.ndarray): Shape (documents,), bool: where everything that the gold says is right
+    and nothing else was said; a document about which nothing was said is not right."""
+    rows = []
+    for g, p in zip(gold, predicted):
+        truth, said = comparable_keys(g, p, target)
+        rows.append(truth == said and target.is_annotated(p))
+    return numpy.array(rows, dtype=bool)
+
+
+def summarise(counts: numpy.ndarray, labels: Sequence[str], averages: str) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): `p`, `r`, `f` and `per_type` of counts, shape (documents, labels, 3)."""
+    totals = counts.sum(axis=0)
+    per_type = {label: _prf(row) for label, row in zip(labels, totals)}
+    if averages == "micro":
+        return {**_prf(totals.sum(axis=0)), "per_type": per_type}
+    seen = [per_type[label] for label, row in zip(labels, totals) if row.any()]
+    means = {
+        k: float(numpy.mean([row[k] for row in seen])) if seen else 0.0 for k in ("p", "r", "f")
     }
+    return {**means, "per_type": per_type}
+
+
+def _prf(row: numpy.ndarray) -> Dict[str, float]:
+    tp, fp, fn = (int(n) for n in row)
+    p, r = tp / (tp + fp) if tp + fp else 0.0, tp / (tp + fn) if tp + fn else 0.0
+    return {"p": p, "r": r, "f": 2 * tp / (2 * tp + fp + fn) if tp else 0.0}
+
+
+def score_with_spacy(
+    gold: Sequence[Doc], predicted: Sequence[Doc], target: Target = Ents()
+) -> Dict[str, float]:
+    """RETURNS (Dict[str, float]): Micro `p`, `r` and `f`, as `spacy evaluate` has them."""
+    examples = [Example(p, g) for g, p in zip(gold, predicted)]
+    if target.name == "ents":
+        scores, prefix = get_ner_prf(examples), "ents"
+    elif target.name == "spans":
+        key = target.to_dict()["spans_key"]
+        kept = [eg for eg in examples if key in eg.reference.spans]
+        attr = f"spans_{key}"
+        scores = Scorer.score_spans(
+            kept,
+            attr,
+            getter=lambda doc, attr: doc.spans.get(attr[len("spans_") :], ()),
+            has_annotation=lambda doc: key in doc.spans,
+            allow_overlap=True,
+            labeled=True,
+        )
+        prefix = attr
+    else:
+        return _score_cats_with_spacy(examples, target)
+    return {name: scores.get(f"{prefix}_{name}") or 0.0 for name in ("p", "r", "f")}
+
+
+def _score_cats_with_spacy(examples: Sequence[Example], target: Target) -> Dict[str, float]:
+    settings = target.to_dict()
+    labels = settings["labels"]
+
+    def values(doc: Doc, attr: str) -> Dict[str, float]:
+        chosen = {key[2] for key in target.keys(doc)}
+        known = {key[2] for key in ((0, len(doc), x) for x in labels) if target.knows(doc, key)}
+        return {label: float(label in chosen) for label in labels if label in known}
+
+    scores = Scorer.score_cats(
+        [eg for eg in examples if target.is_annotated(eg.reference)],
+        "cats",
+        getter=values,
+        labels=labels,
+        multi_label=True,
+        positive_label=None,
+        threshold=0.5,
+    )
+    return {name: scores[f"cats_micro_{name}"] or 0.0 for name in ("p", "r", "f")}
 
 
 def score_with_seqeval(gold: Sequence[Doc], predicted: Sequence[Doc]) -> Dict[str, Any]:
@@ -77,7 +186,7 @@ def score_with_seqeval(gold: Sequence[Doc], predicted: Sequence[Doc]) -> Dict[st
     from seqeval.metrics import classification_report
     from seqeval.scheme import IOB2
 
-    pairs = [_comparable_keys(g, p) for g, p in zip(gold, predicted)]
+    pairs = [comparable_keys(g, p, Ents()) for g, p in zip(gold, predicted)]
     labels = sorted({key[2] for pair in pairs for keys in pair for key in keys})
     if not labels:
         return {"p": 0.0, "r": 0.0, "f": 0.0, "per_type": {}}
@@ -100,48 +209,28 @@ def score_with_seqeval(gold: Sequence[Doc], predicted: Sequence[Doc]) -> Dict[st
     return {**_read_row(report["micro avg"]), "per_type": rows}
 
 
-def ner_counts(gold: Sequence[Doc], predicted: Sequence[Doc]) -> numpy.ndarray:
-    """Count for every document the entities that are right, wrong and missed.
-
-    gold (Sequence[Doc]): The gold documents.
-    predicted (Sequence[Doc]): The predictions on the same tokens, in the same order.
-    RETURNS (numpy.ndarray): Shape (documents, 3), integers: true positives, false positives, false
-        negatives.
-    """
-    _require_pairs(gold, predicted)
-    rows = []
-    for g, p in zip(gold, predicted):
-        gold_keys, keys = _comparable_keys(g, p)
-        right = len(gold_keys & keys)
-        rows.append((right, len(keys) - right, len(gold_keys) - right))
-    return numpy.array(rows, dtype=numpy.int64).reshape(len(rows), 3)
-
-
 def silver_quality(
-    silver: Iterable[Doc],
-    gold: Iterable[Doc],
-    get_spans: Optional[Callable[[Doc], Iterable[Key]]] = None,
+    silver: Iterable[Doc], gold: Iterable[Doc], target: Target = Ents()
 ) -> Dict[str, Any]:
-    """Measure accepted spans against the hidden gold of the pool, also by label.
+    """Measure what silver documents say against the hidden gold of the pool, also by label.
 
     Documents are found by their text. Recall is over all gold that there is, also that of documents
     of which nothing was kept.
 
-    silver (Iterable[Doc]): Documents with the spans in question.
+    silver (Iterable[Doc]): Silver documents.
     gold (Iterable[Doc]): The documents of the pool with gold; those without annotation are left out.
-    get_spans (Optional[Callable]): From a document to (start token, end token, label): `doc.ents` by
-        default; `accepted_spans` for the accepted candidates.
+    target (Target): What is labelled.
     RETURNS (Dict[str, Any]): `documents` (silver ones with gold), `without_gold`, `spans`, `correct`,
         `gold_spans`, `precision`, `recall`, `f`, `wrong_share` and `per_type`. A share of nothing is
         None.
     """
-    get_spans = entity_spans if get_spans is None else get_spans
     gold_keys: Dict[str, List[Set[Key]]] = {}
     gold_labels: List[str] = []
     for doc in gold:
-        if doc.has_annotation("ENT_IOB"):
-            gold_keys.setdefault(doc.text, []).append(_in_characters(doc, entity_spans(doc)))
-            gold_labels += [ent.label_ for ent in doc.ents]
+        if target.is_annotated(doc):
+            keys = target.keys(doc)
+            gold_keys.setdefault(doc.text, []).append(_in_characters(doc, keys))
+            gold_labels += [key[2] for key in keys]
     found: List[Tuple[str, bool]] = []
     n_docs = without_gold = 0
     for doc in silver:
@@ -150,7 +239,7 @@ def silver_quality(
             continue
         n_docs += 1
         truth = gold_keys[doc.text].pop(0)
-        found += [(key[2], key in truth) for key in _in_characters(doc, get_spans(doc))]
+        found += [(key[2], key in truth) for key in _in_characters(doc, target.keys(doc))]
     labels = sorted({label for label, _ in found} | set(gold_labels))
     per_type = {
         label: _quality([right for name, right in found if name == label], gold_labels.count(label))
@@ -165,37 +254,25 @@ def silver_quality(
     }
 
 
-def entity_spans(doc: Doc) -> List[Key]:
-    """RETURNS (List[Key]): The entities of a document as (start, end, label), in tokens."""
-    return [(ent.start, ent.end, ent.label_) for ent in doc.ents]
-
-
-def accepted_spans(doc: Doc) -> List[Key]:
-    """RETURNS (List[Key]): The accepted candidates of a document as (start, end, label)."""
-    return [c.key for c in get_candidates(doc) if c.decision == "accepted"]
-
-
-def _require_pairs(gold: Sequence[Doc], predicted: Sequence[Doc]) -> None:
+def require_pairs(gold: Sequence[Doc], predicted: Sequence[Doc], target: Target) -> None:
+    """RAISES (LLMJudgeError): J700, J702 or J703 where documents are not pairs, or nobody said anything."""
     if len(gold) != len(predicted):
         lengths = {"n_gold": len(gold), "n_predicted": len(predicted)}
         raise LLMJudgeError(Errors.J702.format(**lengths))
     for n, (g, p) in enumerate(zip(gold, predicted), start=1):
         if len(g) != len(p) or any(a.text != b.text for a, b in zip(g, p)):
             raise LLMJudgeError(Errors.J703.format(n=n, text=repr(g.text[:60])))
-    if gold and not any(doc.has_annotation("ENT_IOB") for doc in gold):
-        raise LLMJudgeError(Errors.J700.format(n=len(gold)))
+    if gold and not any(target.is_annotated(doc) for doc in gold):
+        raise LLMJudgeError(Errors.J700.format(n=len(gold), units=target.units))
 
 
-def _comparable_keys(gold: Doc, predicted: Doc) -> Tuple[Set[Key], Set[Key]]:
-    """The entities of both sides, without predictions on tokens whose gold is missing."""
-    if not gold.has_annotation("ENT_IOB"):
+def comparable_keys(gold: Doc, predicted: Doc, target: Target) -> Tuple[Set[Key], Set[Key]]:
+    """What both sides say, without predictions of which the gold does not say whether they are right."""
+    if not target.is_annotated(gold):
         return set(), set()
-    keys = {
-        (start, end, label)
-        for start, end, label in entity_spans(predicted)
-        if all(token.ent_iob != 0 for token in gold[start:end])
-    }
-    return set(entity_spans(gold)), keys
+    truth = set(target.keys(gold))
+    said = set(target.keys(predicted))
+    return truth, {key for key in said if key in truth or target.knows(gold, key)}
 
 
 def _iob2_tags(length: int, keys: Iterable[Key], numbers: Dict[str, str]) -> List[str]:

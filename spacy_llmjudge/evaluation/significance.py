@@ -1,11 +1,13 @@
-"""How sure a micro F1 and a difference of two are: bootstrap and randomisation over documents.
+"""How sure F1 and a difference of two are: bootstrap and randomisation over documents.
 
-All functions take the counts of documents, shape (documents, 3): true positives, false positives
-and false negatives (`scores.ner_counts`). The document is the unit that is drawn, because the
-entities of one document are not independent.
+All functions take the counts of documents, shape (documents, 3) or (documents, labels, 3): true
+positives, false positives and false negatives (`scores.count_matches`). The document is the unit that
+is drawn, because the entities of one document are not independent. `averages` says how F1 is averaged
+over labels: "micro", or "macro" over the labels that occur. The share of documents that are right is
+the micro F1 of counts that are (1, 0, 0) or (0, 1, 1) (`count_documents`).
 """
 
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Tuple
 
 import numpy
 
@@ -30,16 +32,45 @@ def micro_f1(totals: numpy.ndarray) -> numpy.ndarray:
     return 2 * totals[..., 0] / numpy.maximum(found, 1.0)
 
 
+def macro_f1(totals: numpy.ndarray) -> numpy.ndarray:
+    """Compute the mean F1 of the labels that occur.
+
+    totals (numpy.ndarray): Shape (..., labels, 3): true positives, false positives, false negatives.
+    RETURNS (numpy.ndarray): Shape (...), 0 to 1.
+
+    >>> float(macro_f1(numpy.array([[1, 0, 0], [0, 1, 0], [0, 0, 0]])))
+    0.5
+    """
+    totals = numpy.asarray(totals, dtype=float)
+    seen = totals.sum(axis=-1) > 0
+    return micro_f1(totals).sum(axis=-1) / numpy.maximum(seen.sum(axis=-1), 1)
+
+
+def average_f1(totals: numpy.ndarray, averages: str) -> numpy.ndarray:
+    """RETURNS (numpy.ndarray): From counts, shape (..., labels, 3), to F1 of shape (...)."""
+    if averages == "macro":
+        return macro_f1(totals)
+    return micro_f1(numpy.asarray(totals).sum(axis=-2))
+
+
+def count_documents(right: numpy.ndarray) -> numpy.ndarray:
+    """RETURNS (numpy.ndarray): Counts, shape (documents, 3), whose micro F1 is the share of True."""
+    wrong = ~numpy.asarray(right, dtype=bool)
+    return numpy.stack([~wrong, wrong, wrong], axis=1).astype(numpy.int64)
+
+
 def bootstrap_f1(
     counts: numpy.ndarray,
     *,
+    averages: str = "micro",
     n_resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
 ) -> Dict[str, float]:
-    """Compute the percentile bootstrap interval of micro F1 (Efron and Tibshirani 1993, ch. 13).
+    """Compute the percentile bootstrap interval of F1 (Efron and Tibshirani 1993, ch. 13).
 
-    counts (numpy.ndarray): Shape (documents, 3).
+    counts (numpy.ndarray): Shape (documents, 3) or (documents, labels, 3).
+    averages (str): "micro" or "macro".
     n_resamples (int): How many resamples of the documents.
     level (float): The nominal coverage.
     seed (int): The same seed gives the same interval.
@@ -51,10 +82,13 @@ def bootstrap_f1(
     """
     counts = _check(counts)
     resampled = numpy.concatenate(
-        [micro_f1(draw @ counts) for draw in _draws(len(counts), n_resamples, seed)]
+        [
+            average_f1(_draw(draw, counts), averages)
+            for draw in _draws(len(counts), n_resamples, seed)
+        ]
     )
     low, high = numpy.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-    f = float(micro_f1(counts.sum(axis=0)))
+    f = float(average_f1(counts.sum(axis=0), averages))
     return {"f": f, "f_low": float(low), "f_high": float(high)}
 
 
@@ -62,6 +96,7 @@ def paired_bootstrap(
     counts_a: numpy.ndarray,
     counts_b: numpy.ndarray,
     *,
+    averages: str = "micro",
     n_resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
@@ -72,8 +107,9 @@ def paired_bootstrap(
     (Efron and Tibshirani 1993, ch. 16): the share of resamples, the observed one among them, that
     lie as far from the observed difference as this lies from 0.
 
-    counts_a (numpy.ndarray): Shape (documents, 3).
-    counts_b (numpy.ndarray): Shape (documents, 3), the same documents in the same order.
+    counts_a (numpy.ndarray): Shape (documents, 3) or (documents, labels, 3).
+    counts_b (numpy.ndarray): The same shape, the same documents in the same order.
+    averages (str): "micro" or "macro".
     n_resamples (int): How many resamples of the documents.
     level (float): The nominal coverage.
     seed (int): The same seed gives the same result.
@@ -86,11 +122,12 @@ def paired_bootstrap(
     counts_a, counts_b = _check_pair(counts_a, counts_b)
     resampled = numpy.concatenate(
         [
-            micro_f1(draw @ counts_a) - micro_f1(draw @ counts_b)
+            average_f1(_draw(draw, counts_a), averages)
+            - average_f1(_draw(draw, counts_b), averages)
             for draw in _draws(len(counts_a), n_resamples, seed)
         ]
     )
-    difference = _difference(counts_a, counts_b)
+    difference = _difference(counts_a, counts_b, averages)
     low, high = numpy.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     extreme = numpy.abs(resampled - difference) >= abs(difference) - _TIE
     p_value = (1 + int(extreme.sum())) / (n_resamples + 1)
@@ -106,6 +143,7 @@ def approximate_randomization(
     counts_a: numpy.ndarray,
     counts_b: numpy.ndarray,
     *,
+    averages: str = "micro",
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> Dict[str, float]:
@@ -114,8 +152,9 @@ def approximate_randomization(
     Two-sided and paired (Noreen 1989; Yeh 2000): under the null hypothesis it does not matter which
     of the two systems gave which output for a document.
 
-    counts_a (numpy.ndarray): Shape (documents, 3).
-    counts_b (numpy.ndarray): Shape (documents, 3), the same documents in the same order.
+    counts_a (numpy.ndarray): Shape (documents, 3) or (documents, labels, 3).
+    counts_b (numpy.ndarray): The same shape, the same documents in the same order.
+    averages (str): "micro" or "macro".
     n_resamples (int): How many random assignments.
     seed (int): The same seed gives the same result.
     RETURNS (Dict[str, float]): `difference` (-1 to 1) and `p_value`.
@@ -126,15 +165,17 @@ def approximate_randomization(
     True
     """
     counts_a, counts_b = _check_pair(counts_a, counts_b)
-    difference = _difference(counts_a, counts_b)
+    difference = _difference(counts_a, counts_b, averages)
     change = counts_b - counts_a
-    change = change[change.any(axis=1)]
+    change = change[change.any(axis=(1, 2))]
     total_a, total_b = counts_a.sum(axis=0), counts_b.sum(axis=0)
     rng = numpy.random.default_rng(seed)
     extreme = 0
     for size in _blocks(len(change), n_resamples):
-        swapped = rng.integers(0, 2, size=(size, len(change))) @ change
-        differences = micro_f1(total_a + swapped) - micro_f1(total_b - swapped)
+        swapped = _draw(rng.integers(0, 2, size=(size, len(change))), change)
+        differences = average_f1(total_a + swapped, averages) - average_f1(
+            total_b - swapped, averages
+        )
         extreme += int((numpy.abs(differences) >= abs(difference) - _TIE).sum())
     return {"difference": difference, "p_value": (1 + extreme) / (n_resamples + 1)}
 
@@ -143,18 +184,20 @@ def compare(
     counts_a: numpy.ndarray,
     counts_b: numpy.ndarray,
     *,
+    averages: str = "micro",
     n_resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
 ) -> Dict[str, Any]:
     """Compare two systems with both tests.
 
-    counts_a (numpy.ndarray): Shape (documents, 3).
-    counts_b (numpy.ndarray): Shape (documents, 3), the same documents in the same order.
+    counts_a (numpy.ndarray): Shape (documents, 3) or (documents, labels, 3).
+    counts_b (numpy.ndarray): The same shape, the same documents in the same order.
+    averages (str): "micro" or "macro".
     RETURNS (Dict[str, Any]): `difference`, `low`, `high`, `p_bootstrap`, `p_randomization`, and
         `documents`.
     """
-    settings = {"n_resamples": n_resamples, "seed": seed}
+    settings: Dict[str, Any] = {"averages": averages, "n_resamples": n_resamples, "seed": seed}
     bootstrap = paired_bootstrap(counts_a, counts_b, level=level, **settings)
     randomization = approximate_randomization(counts_a, counts_b, **settings)
     return {
@@ -167,8 +210,15 @@ def compare(
     }
 
 
-def _difference(counts_a: numpy.ndarray, counts_b: numpy.ndarray) -> float:
-    return float(micro_f1(counts_a.sum(axis=0)) - micro_f1(counts_b.sum(axis=0)))
+def _difference(counts_a: numpy.ndarray, counts_b: numpy.ndarray, averages: str) -> float:
+    first, second = (average_f1(c.sum(axis=0), averages) for c in (counts_a, counts_b))
+    return float(first - second)
+
+
+def _draw(draw: numpy.ndarray, counts: numpy.ndarray) -> numpy.ndarray:
+    """The sums of drawn documents, shape (resamples, labels, 3)."""
+    summed = draw @ counts.reshape(len(counts), counts.shape[1] * 3)
+    return summed.reshape(len(draw), *counts.shape[1:])
 
 
 def _draws(n_docs: int, n_resamples: int, seed: int) -> Iterator[numpy.ndarray]:
@@ -187,15 +237,18 @@ def _blocks(n_docs: int, n_resamples: int) -> Iterator[int]:
 
 
 def _check(counts: numpy.ndarray) -> numpy.ndarray:
+    """RETURNS (numpy.ndarray): Counts of shape (documents, labels, 3)."""
     counts = numpy.asarray(counts)
-    if counts.ndim != 2 or counts.shape[1] != 3 or not len(counts):
+    if counts.ndim not in (2, 3) or counts.shape[-1] != 3 or not len(counts):
         raise LLMJudgeError(Errors.J704.format(shape=counts.shape))
-    return counts
+    return counts if counts.ndim == 3 else counts[:, None, :]
 
 
-def _check_pair(counts_a: numpy.ndarray, counts_b: numpy.ndarray):
+def _check_pair(
+    counts_a: numpy.ndarray, counts_b: numpy.ndarray
+) -> Tuple[numpy.ndarray, numpy.ndarray]:
     counts_a, counts_b = _check(counts_a), _check(counts_b)
-    gold_a, gold_b = (c[:, 0] + c[:, 2] for c in (counts_a, counts_b))
+    gold_a, gold_b = ((c[..., 0] + c[..., 2]).sum(axis=1) for c in (counts_a, counts_b))
     if len(counts_a) != len(counts_b) or (gold_a != gold_b).any():
         raise LLMJudgeError(Errors.J705)
     return counts_a, counts_b

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ..storage import read_json, write_json
+from ..stages import read_seconds
+from ..storage import read_json
 
 TITLES = {
     "seed": "seed student (labelled set only)",
@@ -18,6 +19,7 @@ def make_summary(
     results: Dict[str, Dict[str, Any]],
     comparisons: Dict[str, Dict[str, Any]],
     quality: Optional[Dict[str, Any]],
+    target: str = "ents",
 ) -> Dict[str, Any]:
     """Gather the scores and what the other steps left in the folder of metrics.
 
@@ -26,6 +28,7 @@ def make_summary(
     results (Dict[str, Dict[str, Any]]): Of each model: `spacy`, `seqeval` and `interval`.
     comparisons (Dict[str, Dict[str, Any]]): The judged student against each other model.
     quality (Optional[Dict[str, Any]]): The silver against the pool's hidden gold.
+    target (str): The name of what is labelled.
     RETURNS (Dict[str, Any]): The summary.
     """
     selection = _read(metrics / "selection.json")
@@ -34,10 +37,11 @@ def make_summary(
             **{key: result["spacy"][key] for key in ("p", "r", "f")},
             "f_low": result["interval"]["f_low"],
             "f_high": result["interval"]["f_high"],
-            "f_seqeval": result["seqeval"]["f"],
+            **_describe_more(result),
         }
         for name, result in results.items()
     }
+    summary["target"] = target
     summary["comparisons"] = comparisons
     summary["silver"] = _describe_silver(selection, quality)
     summary["calibration"] = {
@@ -49,14 +53,15 @@ def make_summary(
     return summary
 
 
-def read_seconds(metrics: Path) -> Dict[str, float]:
-    """RETURNS (Dict[str, float]): How long each step took, as far as a folder of metrics knows."""
-    return _read(metrics / "seconds.json")
-
-
-def add_seconds(metrics: Path, step: str, seconds: float) -> None:
-    """Add to a folder of metrics how long a step took."""
-    write_json(metrics / "seconds.json", {**read_seconds(metrics), step: round(seconds, 2)})
+def _describe_more(result: Dict[str, Any]) -> Dict[str, Any]:
+    """What only one target has: F1 by seqeval, or the share of documents that are right."""
+    if "seqeval" in result:
+        return {"f_seqeval": result["seqeval"]["f"]}
+    if "accuracy" in result:
+        interval = result["accuracy_interval"]
+        values = (result["accuracy"], interval["low"], interval["high"])
+        return dict(zip(("accuracy", "accuracy_low", "accuracy_high"), values))
+    return {}
 
 
 def _describe_silver(

@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 
 from ..ledger.model import LedgerModel
 from ..ledger.plan import plan_requests
-from ..ledger.store import NANO
+from ..ledger.prices import NANO
 from .component import LLMJudge
 
 # A place where no ledger is: a model without one is planned as if its ledger were still to be made.

@@ -1,10 +1,11 @@
 """From the characters of a reply to what it lists: strict about meaning, tolerant about wrapping."""
 
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence
+
+from ..transport.strict_json import StrictJSONError, make_decoder
 
 MAX_CHARS = 1_000_000
 MAX_OBJECTS = 64
@@ -117,7 +118,7 @@ def read_object(reply: str, required: str) -> Dict[str, Any]:
         raise ReplyError("empty_reply")
     if len(reply) > MAX_CHARS:
         raise ReplyError("oversized")
-    decoder = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+    decoder = make_decoder()
     answers: List[Dict[str, Any]] = []
     others = 0
     position = reply.find("{")
@@ -126,8 +127,8 @@ def read_object(reply: str, required: str) -> Dict[str, Any]:
             break
         try:
             data, end = decoder.raw_decode(reply, position)
-        except ReplyError:
-            raise
+        except StrictJSONError as error:
+            raise ReplyError(str(error)) from None
         except (ValueError, RecursionError):
             end = position + 1
         else:
@@ -142,17 +143,6 @@ def read_object(reply: str, required: str) -> Dict[str, Any]:
     if _is_cut_off(reply):
         raise ReplyError("truncated")
     raise ReplyError("wrong_shape" if others else "not_json")
-
-
-def _unique_keys(pairs: Sequence[Any]) -> Dict[str, Any]:
-    data = dict(pairs)
-    if len(data) != len(pairs):
-        raise ReplyError("duplicate_keys")
-    return data
-
-
-def _refuse_constant(name: str) -> None:
-    raise ReplyError("not_a_number")
 
 
 def _is_cut_off(reply: str) -> bool:

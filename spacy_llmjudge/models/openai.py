@@ -10,21 +10,21 @@ import threading
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
-from ..transport.chat import ChatReplyError, error_of, load_strict, read_chat, read_usage
-from ..transport.credentials import (
-    check_address,
-    check_variable,
-    known_secrets,
-    read_key,
-    redact,
-    refuse_keys,
-)
-from ..transport.http import UNPROVED, Answer, Connections
-from ..transport.limits import Breaker, Limits
+from ..transport.addresses import check_address
+from ..transport.breaker import Breaker
+from ..transport.chat import read_chat
+from ..transport.credentials import known_secrets, read_key, redact
+from ..transport.http import UNPROVED, Connections, HttpResponse
+from ..transport.key_literals import check_variable, refuse_key_literals
+from ..transport.limits import Limits
 from ..transport.messages import Prompt, Reply
-from ..transport.retry import Attempt, RetryPolicy, as_reply, persist, read_hint
+from ..transport.retry import Attempt, RetryPolicy, persist, without_reply
+from ..transport.retry_after import read_retry_after
+from ..transport.server_errors import read_error
+from ..transport.strict_json import StrictJSONError, load_strict
 from ..transport.tally import Tally
-from ..transport.workers import answer_in_order
+from ..transport.usage import read_usage
+from ..transport.workers import reply_in_order
 
 # 409 and 425 are what servers answer that are not ready yet; 529 is an overload without a standard.
 _TRANSIENT = (408, 409, 425, 429)
@@ -92,7 +92,7 @@ def make_openai_model(
     host = check_address(base_url, allow_insecure)
     check_variable(api_key_env)
     settings = {"base_url": base_url, "model": model, "system": system, "extra": extra or {}}
-    refuse_keys(settings, "llmjudge.OpenAI.v1")
+    refuse_key_literals(settings, "llmjudge.OpenAI.v1")
     for name, value, least in (
         ("max_tokens", max_tokens, 1),
         ("concurrency", concurrency, 1),
@@ -205,7 +205,7 @@ class OpenAI:
         return self._context_length
 
     def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
-        """Answer prompts, many at once.
+        """Reply to prompts, many at once.
 
         prompts (Iterable[Iterable[str]]): The prompts of each document.
         YIELDS (Iterable[str]): The replies of each document. A prompt that fails has an empty one with
@@ -213,7 +213,7 @@ class OpenAI:
         """
         self._wake()
         self._breaker.try_again()
-        yield from answer_in_order(prompts, self._ask, workers=self.concurrency)
+        yield from reply_in_order(prompts, self._ask, workers=self.concurrency)
         self._breaker.warn(self.host)
 
     def _ask(self, prompt: str, stop: threading.Event) -> Reply:
@@ -229,7 +229,8 @@ class OpenAI:
         )
         if outcome.asked:
             self._breaker.count(outcome.reason if outcome.state == "failed" else None)
-        return self._tally.reply(as_reply(outcome, self.parse))
+        reply = self.parse(outcome.raw, outcome.body) if outcome.state == "replied" else None
+        return self._tally.reply(without_reply(outcome) if reply is None else reply)
 
     def _count_and_send(self, prompt: str) -> Attempt:
         self._tally.request()
@@ -252,10 +253,11 @@ class OpenAI:
         return {"model": self.name, "url": self._url, "request": self._fixed}
 
     def make_request(self, prompt: str) -> bytes:
-        """Write a request as it will be sent: the same question is always the same bytes.
+        """Write a request as it will be sent.
 
         prompt (str): The prompt.
-        RETURNS (bytes): Canonical JSON.
+        RETURNS (bytes): JSON, with the task's schema in its own order: servers that hold a reply to a
+            schema make the LLM write the properties in the order in which they stand there.
         """
         messages = [{"role": "user", "content": str(prompt)}]
         if self._system is not None:
@@ -270,12 +272,12 @@ class OpenAI:
             if self._top_logprobs and (prompt.options or prompt.verdicts):
                 body["logprobs"] = True
                 body["top_logprobs"] = self._top_logprobs
-        text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf8", "backslashreplace")
+        return _dump(body)
 
     def identify(self, request: bytes) -> bytes:
-        """RETURNS (bytes): What a reply depends on beside the prompt's number: address and request."""
-        return self._url.encode("utf8") + b"\n" + request
+        """RETURNS (bytes): What a reply depends on beside the prompt's number: the address, and the
+        request with all its keys sorted, so that the same question has the same key in every order."""
+        return self._url.encode("utf8") + b"\n" + _dump(json.loads(request), sort_keys=True)
 
     def bound_tokens(self, request: bytes) -> Tuple[int, int]:
         """The most tokens that a request can cost: no tokenizer makes more tokens than bytes.
@@ -301,9 +303,9 @@ class OpenAI:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        answer = self._connect().post(request, headers)
-        raw = redact(answer.body.decode("utf8", "replace"), self._secrets() if key else [])
-        return self._judge(answer, raw)
+        response = self._connect().post(request, headers)
+        raw = redact(response.body.decode("utf8", "replace"), self._secrets() if key else [])
+        return self._judge(response, raw)
 
     def _connect(self) -> Connections:
         with self._lock:
@@ -311,39 +313,51 @@ class OpenAI:
                 self._connections = Connections(self._url, **self._transport)
             return self._connections
 
-    def _judge(self, answer: Answer, raw: str) -> Attempt:
-        if answer.failure == "tls" and UNPROVED in answer.detail:
+    def _judge(self, response: HttpResponse, raw: str) -> Attempt:
+        if response.failure == "tls" and UNPROVED in response.detail:
             error = LLMJudgeError(Errors.J318.format(host=self.host, error="its certificate"))
             return Attempt("failed", reason="tls", billed=False, error=error)
-        if answer.failure is not None:
-            return Attempt("failed", reason=answer.failure, billed=answer.sent)
-        status = answer.status or 0
+        if response.failure is not None:
+            return Attempt("failed", reason=response.failure, billed=response.sent)
+        status = response.status or 0
+        body, problem = None, ""
+        try:
+            body = load_strict(raw)
+        except StrictJSONError as error:
+            problem = str(error)
         if status == 200:
-            try:
-                error_of(raw)
-            except ChatReplyError as problem:
-                return Attempt("failed", raw, str(problem), status)
-            self._accepted = True
-            return Attempt("replied", raw, status=status)
+            return self._read_success(body, problem, raw)
         outcome = Attempt("failed", raw, f"http_{status}", status, billed=False)
-        code, message = error_of(raw, strict=False)
+        found = read_error(body, raw)
         if 300 <= status < 400:
-            target = redact(answer.headers.get("Location", "nowhere"), self._secrets())[:100]
+            target = redact(response.headers.get("Location", "nowhere"), self._secrets())[:100]
             text = Errors.J316.format(host=self.host, status=status, target=target)
             outcome.error = LLMJudgeError(text)
         elif status in _TRANSIENT or status >= 500:
-            outcome.wait = read_hint(answer.headers)
+            outcome.wait = read_retry_after(response.headers)
             # A 503 without a hint may be about this one prompt: it does not hold up the others.
             outcome.pause_all = status in _PAUSING or outcome.wait is not None
-            if code in _EXHAUSTED:
-                outcome.error = self._permanent(status, message)
-        elif any(sign in f"{code} {message}" for sign in _TOO_LONG) or status == 413:
+            if any(code in found.codes for code in _EXHAUSTED):
+                outcome.error = self._permanent(status, found.message)
+        elif any(sign in found.text for sign in _TOO_LONG) or status == 413:
             outcome.state, outcome.reason = "rejected", "prompt_too_long"
         elif status in _PROMPT_STATUS and self._accepted:
             outcome.state = "rejected"
         else:
-            outcome.error = self._permanent(status, message)
+            outcome.error = self._permanent(status, found.message)
         return outcome
+
+    def _read_success(self, body: Any, problem: str, raw: str) -> Attempt:
+        """Look at a body with status 200, which may be no reply all the same."""
+        if not problem:
+            if not isinstance(body, dict):
+                problem = "not_an_object"
+            elif body.get("error"):
+                problem = "error_in_body"
+        if problem:
+            return Attempt("failed", raw, problem, 200)
+        self._accepted = True
+        return Attempt("replied", raw, status=200, body=body, usage=read_usage(body))
 
     def _permanent(self, status: int, message: str) -> LLMJudgeError:
         variable = self._api_key_env
@@ -368,15 +382,17 @@ class OpenAI:
     def _secrets(self) -> List[str]:
         return known_secrets(self._api_key_env)
 
-    def count_tokens(self, raw: str) -> Tuple[Optional[int], Optional[int]]:
-        """RETURNS (Tuple[Optional[int], Optional[int]]): Tokens in and out, None where unknown."""
-        usage = read_usage(load_strict(raw))
-        return usage.get("tokens_in"), usage.get("tokens_out")
-
-    def parse(self, raw: str) -> Reply:
+    def parse(self, raw: str, body: Any = None) -> Reply:
         """Read a reply from what the server sent.
 
         raw (str): The body.
+        body (Any): What it was decoded to, where it was.
         RETURNS (Reply): Abstained with a reason where it holds none that can be used.
         """
-        return read_chat(raw)
+        return read_chat(load_strict(raw) if body is None else body)
+
+
+def _dump(body: Dict[str, Any], sort_keys: bool = False) -> bytes:
+    text = json.dumps(body, sort_keys=sort_keys, ensure_ascii=False, separators=(",", ":"))
+    # Half a character of UTF-16, which a text may hold, is written as JSON escapes it.
+    return text.encode("utf8", "backslashreplace")

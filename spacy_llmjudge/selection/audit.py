@@ -14,10 +14,13 @@ from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import require_file, sha256_json, write_bytes
+from ..targets.base import Target
+from ..targets.ents import Ents
+from ..targets.policy import SilverPolicy
 from .decide import decide
 from .files import read_selection
-from .inputs import Selector, make_tables
-from .silver import SilverPolicy
+from .inputs import make_tables
+from .selector import Selector
 from .table import CandidateTable
 
 # Characters on either side of the span that a person reads first; the whole text is in the row too.
@@ -34,6 +37,7 @@ def draw_audit(
     selector: Selector,
     n: int,
     *,
+    target: Target = Ents(),
     policy: SilverPolicy = SilverPolicy(),
     seed: int = 0,
     frame: str = "",
@@ -42,10 +46,11 @@ def draw_audit(
 
     pool_docs (Sequence[Doc]): Documents with candidates.
     evidence_docs (Sequence[Doc]): Held-out documents with candidates, to fit the fusion; may be empty.
-    evidence_gold (Sequence[Doc]): The same documents with gold entities.
+    evidence_gold (Sequence[Doc]): The same documents with gold.
     selector (Selector): What is under its floor is never accepted, so nobody need look at it.
     n (int): How many; all where there are fewer. Where the judge read a part of the pool only, which is
         decided on apart, half of them are from this part.
+    target (Target): What is labelled.
     policy (SilverPolicy): As in the selection.
     seed (int): Another seed, another draw.
     frame (str): What they are drawn from; it must be the same when they are read back.
@@ -53,12 +58,13 @@ def draw_audit(
         `span`, `label`, `context` (the span between brackets, with what is around it); and `answer`,
         empty until a person writes "yes" or "no" there: is exactly this span an entity with this label?
     """
-    tables = make_tables(pool_docs, evidence_docs, evidence_gold, selector, policy)
-    decisions = decide(tables.pool, tables.evidence, selector)
-    floor = getattr(selector, "settings", {}).get("floor", 0.0)
+    tables = make_tables(pool_docs, evidence_docs, evidence_gold, selector, policy, target)
+    decisions = decide(tables.pool, tables.evidence, selector, target=target)
     found = []
     for part in decisions.parts.values():
-        rows = np.flatnonzero(part & decisions.pool_chosen & (decisions.probability >= floor))
+        rows = np.flatnonzero(
+            part & decisions.pool_chosen & (decisions.probability >= selector.floor)
+        )
         described = [_describe(pool_docs, tables.pool, row) for row in rows.tolist()]
         found.append(sorted(described, key=lambda row: sha256_json([seed, row])))
     sizes = _share(n, [len(rows) for rows in found])
@@ -102,6 +108,7 @@ def export_audit(
         inputs.gold,
         inputs.selector,
         n,
+        target=inputs.target,
         policy=inputs.policy,
         seed=seed,
         frame=inputs.frame,

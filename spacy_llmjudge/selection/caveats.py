@@ -34,3 +34,17 @@ def word_caveats(keys: Sequence[str]) -> str:
     """RETURNS (str): The reasons after "because", with what can be done; empty where there are none."""
     reasons = ", and ".join(CAVEATS[key] for key in keys)
     return f"{reasons} ({REMEDY})" if set(keys) - {CROSSFIT} else reasons
+
+
+def too_few_unjudged(n: int) -> str:
+    """RETURNS (str): Why the part of the pool without an answer of the judge has no promise."""
+    found = f"only {n} candidates" if n else "no candidate"
+    return (
+        f"the judge left {found} of the held-out documents unanswered, too few to say how documents "
+        "without an answer differ"
+    )
+
+
+def join_reasons(*reasons: str) -> str:
+    """RETURNS (str): Reasons as one; empty ones do not count."""
+    return ", and ".join(reason for reason in reasons if reason)

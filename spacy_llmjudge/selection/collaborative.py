@@ -8,24 +8,55 @@ predicted, and it promises nothing.
 """
 
 from dataclasses import dataclass
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable, ClassVar, Dict, Optional, Tuple
 
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
-from .fusion import clip_student, fit_fusion, logit, safe_logit, sigmoid
-from .selectors import (
-    Selection,
-    Selector,
-    check_share,
-    count,
-    describe,
-    make_promise,
-    observe,
-)
+from ..numeric import logit, safe_logit, sigmoid
+from .fusion import LEAST_SUPPORT, clip_student, fit_fusion
+from .selector import Scores, Selection, Selector, check_share
+from .statements import count, make_promise, say_hand_set
 from .table import CandidateTable
 
 Smoothing = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Collaborative(Selector):
+    """See `make_collaborative`."""
+
+    tau: float = 0.9
+    smoothing: str = "temperature"
+    unit: str = "span"
+    weight: Optional[float] = None
+
+    name: ClassVar[str] = "llmjudge.Collaborative.v1"
+    uses_proposals: ClassVar[bool] = False
+
+    def score(self, pool: CandidateTable, evidence: CandidateTable, n_folds: int = 5) -> Scores:
+        combine = fit_combination(evidence, SMOOTHINGS[self.smoothing], self.weight)
+        return Scores(_of_predicted(combine, pool), _of_predicted(combine, evidence))
+
+    def score_unjudged(self, hidden: CandidateTable, evidence: CandidateTable) -> np.ndarray:
+        return _of_predicted(
+            fit_combination(evidence, SMOOTHINGS[self.smoothing], self.weight), hidden
+        )
+
+    def select(self, pool: CandidateTable, evidence: CandidateTable) -> Selection:
+        accepted = pool.probability >= self.tau
+        documents = None
+        if self.unit == "sentence":
+            failing = pool.document[pool.predicted & ~accepted]
+            documents = ~np.isin(np.arange(len(pool.texts)), failing)
+            accepted = accepted & documents[pool.document]
+        seen = count(evidence, self.tau)
+        statement = say_hand_set(accepted, self.tau, seen)
+        return Selection(accepted, self.tau, statement, make_promise(None, seen, pool), documents)
+
+
+def _of_predicted(combine: "Combination", table: CandidateTable) -> np.ndarray:
+    return np.where(table.predicted, np.round(combine(table), 6), 0.0)
 
 
 def make_collaborative(
@@ -48,33 +79,7 @@ def make_collaborative(
         check_share("weight", weight)
     _check_choice("smoothing", smoothing, sorted(SMOOTHINGS))
     _check_choice("unit", unit, ["sentence", "span"])
-
-    def score(table: CandidateTable, evidence: CandidateTable) -> np.ndarray:
-        combine = fit_combination(evidence, SMOOTHINGS[smoothing], weight)
-        return np.where(table.predicted, np.round(combine(table), 6), 0.0)
-
-    def select(pool: CandidateTable, evidence: CandidateTable) -> Selection:
-        accepted = pool.probability >= tau
-        documents = None
-        if unit == "sentence":
-            failing = pool.document[pool.predicted & ~accepted]
-            documents = ~np.isin(np.arange(len(pool.texts)), failing)
-            accepted = accepted & documents[pool.document]
-        seen = count(evidence, tau)
-        statement = (
-            f"No promise, because the cut was set by hand: the rule accepts {describe(accepted, tau)}. "
-            f"{observe(seen)}"
-        )
-        promise = make_promise(None, seen, pool)
-        return Selection(accepted, tau, statement, promise, documents)
-
-    return Selector(
-        name="llmjudge.Collaborative.v1",
-        select=select,
-        settings={"tau": tau, "smoothing": smoothing, "unit": unit, "weight": weight},
-        uses_proposals=False,
-        score=score,
-    )
+    return Collaborative(tau, smoothing, unit, weight)
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ def smooth_by_temperature(probability: np.ndarray, correct: np.ndarray) -> Smoot
         return (found, abs(np.log(temperature)))
 
     best = min(temperatures, key=error)
-    return lambda p: sigmoid(safe_logit(p) / best)
+    return lambda p: sigmoid(safe_logit(p, LEAST_SUPPORT) / best)
 
 
 def smooth_by_base_rate(probability: np.ndarray, correct: np.ndarray) -> Smoothing:

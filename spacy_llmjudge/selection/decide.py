@@ -1,18 +1,22 @@
 """Decide on candidates: fuse, resolve overlaps, accept. Arrays in, decisions out."""
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Dict, Optional
 
 import numpy as np
 
 from ..candidates import DECISIONS, VERDICTS
-from .fusion import Fusion, cross_fit_fusion, fit_fusion
-from .overlaps import resolve_overlaps
-from .selectors import Selection
-from .silver import REJECTION_CUT
+from ..targets.base import Target
+from ..targets.ents import Ents
+from ..targets.policy import REJECTION_CUT
+from .caveats import join_reasons, too_few_unjudged
+from .fusion import Fusion, fit_fusion
+from .selector import Selection, Selector
 from .table import CandidateTable
 
 ACCEPTED, REJECTED, UNDECIDED = range(len(DECISIONS))
+# held-out candidates of documents without an answer that carry a statement about others of this kind
+MIN_UNJUDGED = 30
 REFUSED = [VERDICTS.index(v) for v in ("wrong_label", "wrong_boundary", "not_entity")]
 
 
@@ -50,49 +54,37 @@ class Decisions:
 def decide(
     pool: CandidateTable,
     evidence: CandidateTable,
-    selector: Callable[[CandidateTable, CandidateTable], Selection],
+    selector: Selector,
     n_folds: int = 5,
     truth: Optional[np.ndarray] = None,
+    target: Target = Ents(),
 ) -> Decisions:
     """Decide on every candidate of the pool. Held-out candidates pass through the same steps, and
     their probabilities come from fusions that have not seen their document.
 
-    Documents that the judge did not answer for are selected apart, with evidence from which the
-    judge is hidden: a candidate that only the student vouches for is not like one that was judged.
+    Documents that the judge did not answer for are selected apart: their evidence are held-out documents
+    that it left unanswered as well. Where these are too few, the others stand in with the judge hidden,
+    and nothing is promised: what a judge leaves unanswered may be what is hard.
 
     pool (CandidateTable): m candidates.
     evidence (CandidateTable): n candidates with `correct`; it may be empty.
-    selector (Callable): A selector.
+    selector (Selector): A selector.
     n_folds (int): For the cross-fitted fusion.
     truth (Optional[np.ndarray]): (m,) what a person said about pool candidates that were drawn at
         random: 1 right, 0 wrong, nan not asked. It then is the selector's evidence, instead of the
         held-out candidates, and these candidates are decided by it.
+    target (Target): Says which candidates compete.
     RETURNS (Decisions): For the rows of `pool`, in their order.
     """
     labels = sorted({*pool.labels, *evidence.labels})
     pool, evidence = pool.relabel(labels), evidence.relabel(labels)
     fusion = fit_fusion(evidence)
-    score = getattr(selector, "score", None)
-
-    def scored(table: CandidateTable, is_held_out: bool) -> CandidateTable:
-        if score is not None:
-            return table.replace(probability=score(table, evidence))
-        fit = cross_fit_fusion(table, n_folds) if is_held_out else fusion.predict(table)
-        return table.replace(probability=fit)
-
-    learned, score_both = None, getattr(selector, "score_both", None)
-    if score_both is not None:
-        both = score_both(pool, evidence, n_folds)
-        pool, evidence = (
-            pool.replace(probability=both.pool),
-            evidence.replace(probability=both.evidence),
-        )
-        learned = both.report
-    else:
-        pool, evidence = scored(pool, False), scored(evidence, True)
-    pool_chosen, evidence_chosen = resolve_overlaps(pool), resolve_overlaps(evidence)
+    scores = selector.score(pool, evidence, n_folds)
+    pool = pool.replace(probability=scores.pool)
+    evidence = evidence.replace(probability=scores.evidence)
+    pool_chosen, evidence_chosen = target.choose(pool.columns), target.choose(evidence.columns)
     decision = np.full(len(pool), UNDECIDED)
-    refused = np.isin(pool.verdict, REFUSED) & (pool.probability <= REJECTION_CUT)
+    refused = np.isin(pool.verdict, REFUSED) & (scores.pool <= REJECTION_CUT)
     decision[refused] = REJECTED
     selections = {}
     asked = np.zeros(len(pool), dtype=bool) if truth is None else ~np.isnan(truth)
@@ -100,30 +92,28 @@ def decide(
     for name, rows in parts.items():
         if truth is not None:
             audited = pool_chosen & rows & asked
-            held_out = pool.take(audited)
-            held_out = held_out.replace(correct=truth[audited] == 1)
+            held_out = pool.take(audited).replace(correct=truth[audited] == 1)
         elif name == "unjudged":
-            held_out = scored(evidence.hide_judge(), True)
-            held_out = held_out.take(resolve_overlaps(held_out))
+            held_out = _unjudged_evidence(evidence, evidence_chosen, selector, target)
         else:
             held_out = evidence.take(evidence_chosen)
             if name == "judged":
                 held_out = held_out.take(held_out.answered)
         part = np.flatnonzero(pool_chosen & rows & ~asked)
-        selections[name] = selector(pool.take(part), held_out)
+        selections[name] = selector.select(pool.take(part), held_out)
         decision[part[selections[name].accepted]] = ACCEPTED
     if truth is not None:
         decision[pool_chosen & (truth == 1)] = ACCEPTED
     return Decisions(
-        probability=pool.probability,
+        probability=scores.pool,
         decision=decision,
         selections=selections,
         fusion=fusion,
-        evidence_probability=evidence.probability,
+        evidence_probability=scores.evidence,
         evidence_chosen=evidence_chosen,
         pool_chosen=pool_chosen,
         parts=parts,
-        learned=learned,
+        learned=scores.report,
     )
 
 
@@ -133,3 +123,15 @@ def _parts(pool: CandidateTable, evidence: CandidateTable) -> Dict[str, np.ndarr
     answered = pool.answered
     parts = {"judged": answered, "unjudged": ~answered}
     return {k: v for k, v in parts.items() if v.any()} or {"judged": answered}
+
+
+def _unjudged_evidence(
+    evidence: CandidateTable, chosen: np.ndarray, selector: Selector, target: Target
+) -> CandidateTable:
+    alike = evidence.take(chosen & ~evidence.answered)
+    if len(alike) >= MIN_UNJUDGED:
+        return alike
+    hidden = evidence.hide_judge()
+    hidden = hidden.replace(probability=selector.score_unjudged(hidden, evidence))
+    hidden = hidden.take(target.choose(hidden.columns))
+    return hidden.replace(caveat=join_reasons(evidence.caveat, too_few_unjudged(len(alike))))

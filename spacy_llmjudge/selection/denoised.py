@@ -8,69 +8,177 @@ every candidate a second probability. It goes into
 beside the fused probability of student and judge, fitted on held-out candidates with a Gaussian prior
 around (0, 1, 0), so that a denoiser has to earn its weight, and with weights that are never negative.
 What is accepted is then up to conformal selection, with its promise.
-
-Every candidate, in the pool and held out, is scored by what has not seen the gold of its fold; folds
-are of documents, by their text. For this a denoiser that reads gold is fitted without each pair of
-folds (f, g): the weights of fold f come from candidates of every g under the denoiser that saw neither
-f nor g, and its own candidates get the mean over g of the same denoisers. Only whether the evidence
-carries a denoiser at all is one question to all of it.
 """
 
-import warnings
-from dataclasses import replace
-from itertools import combinations
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, List, Optional, Sequence, Tuple
 
 import numpy as np
+from spacy.tokens import Doc
 
 from ..denoise.arrays import Denoised
-from ..denoise.pools import PoolStats, estimate_pools
 from ..errors import Errors, LLMJudgeError, Warnings
+from .conformal import select_conformal
 from .features import CandidateFeatures, Vectors
-from .fusion import (
-    DECIMALS,
-    MIN_CLASS,
-    MIN_FIT,
-    PRECISION_INTERCEPT,
-    PRECISION_WEIGHT,
-    cross_fit_fusion,
-    fit_fusion,
-    maximise,
-    safe_logit,
-    sigmoid,
-)
-from .selectors import Scores, Selector, make_conformal
-from .table import CORRECT, CandidateTable
-
-Bits = List[Optional[bool]]
-Denoise = Callable[[np.ndarray, Bits, Bits, List[str]], Denoised]
+from .learned import Bits, estimate_verdicts, score_denoised
+from .selector import FLOOR, Q, Scores, Selection, Selector, check_share
+from .table import CandidateTable
 
 # A denoiser is asked about items of other folds only, so it needs few folds of its own.
 INNER_FOLDS = 2
-START = np.array([1.0, 0.0, 0.0])
-PRECISION = np.array([PRECISION_WEIGHT, PRECISION_WEIGHT, PRECISION_INTERCEPT])
 
 
-class Items(NamedTuple):
-    """The candidates of the pool, then the held-out ones.
+@dataclass(frozen=True)
+class DenoisedSelector(Selector):
+    """Conformal selection on what a denoiser makes of the verdicts.
 
-    features (np.ndarray): (n, d).
-    verdicts (List[Optional[bool]]): (n,) None where no judge answered.
-    gold (List[Optional[bool]]): (n,) None in the pool.
-    texts (List[str]): (n,) the document of each.
-    folds (np.ndarray): (n,) the fold of the document.
+    reads_gold (bool): False: it is fitted once, and on everything.
     """
 
-    features: np.ndarray
-    verdicts: Bits
-    gold: Bits
-    texts: List[str]
-    folds: np.ndarray
+    q: float = Q
+    floor: float = FLOOR
+    vectors: Optional[Vectors] = None
+    seed: int = 0
+
+    reads_gold: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_share("q", self.q)
+        check_share("floor", self.floor)
+
+    @cached_property
+    def describe(self) -> CandidateFeatures:
+        """What candidates look like, computed once for all that this selector does."""
+        return CandidateFeatures(self.vectors)
+
+    @property
+    def hidden_settings(self) -> Tuple[str, ...]:
+        return ("vectors",)
+
+    def denoise(self, x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:
+        """RETURNS (Denoised): From features, verdicts, gold and documents, with two classes."""
+        raise NotImplementedError
+
+    def check(self, evidence: CandidateTable) -> None:
+        """RAISES (LLMJudgeError): Where the evidence does not carry the denoiser."""
+
+    def evidence(
+        self,
+        pool_docs: Sequence[Doc],
+        pool: CandidateTable,
+        evidence_docs: Sequence[Doc],
+        evidence: CandidateTable,
+    ) -> Tuple[CandidateTable, CandidateTable]:
+        return self.describe(pool_docs, pool, evidence_docs, evidence)
+
+    def score(self, pool: CandidateTable, evidence: CandidateTable, n_folds: int = 5) -> Scores:
+        return score_denoised(
+            self.name, self.denoise, pool, evidence, n_folds, self.reads_gold, self.check
+        )
+
+    def select(self, pool: CandidateTable, evidence: CandidateTable) -> Selection:
+        return select_conformal(pool, evidence, self.q, self.floor)
+
+
+@dataclass(frozen=True)
+class UU(DenoisedSelector):
+    """See `make_uu`."""
+
+    rounds: int = 1
+    min_gap: float = 0.1
+
+    name: ClassVar[str] = "llmjudge.UU.v1"
+
+    def denoise(self, x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:
+        from ..denoise.uu import refine_uu
+
+        return refine_uu(
+            x,
+            verdicts,
+            gold,
+            rounds=self.rounds,
+            min_gap=self.min_gap,
+            level=0.0,
+            groups=groups,
+            n_folds=INNER_FOLDS,
+            seed=self.seed,
+        )
+
+    def check(self, evidence: CandidateTable) -> None:
+        stats = estimate_verdicts(evidence)
+        gap, pos, neg = stats.gap, stats.theta_pos.value, stats.theta_neg.value
+        least = self.min_gap
+        if gap.value < least:
+            raise LLMJudgeError(Errors.J511.format(pos=pos, neg=neg, gap=least, n=int(gap.n)))
+        if gap.low < least:
+            found = {"gap": gap.value, "low": gap.low, "n": int(gap.n), "least": least}
+            raise LLMJudgeError(Warnings.JW500.format(label="the verdicts", **found))
+
+
+@dataclass(frozen=True)
+class SiDyP(DenoisedSelector):
+    """See `make_sidyp`."""
+
+    noise_rate: Optional[float] = None
+    branches: int = 3
+    epochs: int = 10
+    neighbours: int = 10
+
+    name: ClassVar[str] = "llmjudge.SiDyP.v1"
+    reads_gold: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        from ..denoise.arrays import check_counts
+        from ..denoise.sidyp import check_rate
+
+        super().__post_init__()
+        # here, not where it learns: it would take the blame for verdicts that carry nothing
+        check_counts(branches=self.branches, epochs=self.epochs, neighbours=self.neighbours)
+        check_rate(self.noise_rate, 2)
+
+    def denoise(self, x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:
+        from ..denoise.sidyp import refine_sidyp
+
+        return refine_sidyp(
+            x,
+            verdicts,
+            noise_rate=self.noise_rate,
+            branches=self.branches,
+            epochs=self.epochs,
+            neighbours=self.neighbours,
+            groups=groups,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class Stacking(DenoisedSelector):
+    """See `make_stacking`."""
+
+    regularisation: float = 10.0
+    trust: float = 2.0
+
+    name: ClassVar[str] = "llmjudge.Stacking.v1"
+
+    def denoise(self, x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:
+        from ..denoise.stacking import stack
+
+        return stack(
+            x,
+            verdicts,
+            gold,
+            regularisation=self.regularisation,
+            trust=self.trust,
+            groups=groups,
+            n_folds=INNER_FOLDS,
+            seed=self.seed,
+        )
 
 
 def make_uu(
-    q: float = 0.1,
-    floor: float = 0.5,
+    q: float = Q,
+    floor: float = FLOOR,
     rounds: int = 1,
     min_gap: float = 0.1,
     vectors: Optional[Vectors] = None,
@@ -87,38 +195,12 @@ def make_uu(
     seed (int): For folds, weights and batches.
     RETURNS (Selector): Promises what `llmjudge.Conformal.v1` does.
     """
-
-    def denoise(x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:
-        from ..denoise.uu import refine_uu
-
-        return refine_uu(
-            x,
-            verdicts,
-            gold,
-            rounds=rounds,
-            min_gap=min_gap,
-            level=0.0,
-            groups=groups,
-            n_folds=INNER_FOLDS,
-            seed=seed,
-        )
-
-    def check(evidence: CandidateTable) -> None:
-        stats = estimate_verdicts(evidence)
-        gap, pos, neg = stats.gap, stats.theta_pos.value, stats.theta_neg.value
-        if gap.value < min_gap:
-            raise LLMJudgeError(Errors.J511.format(pos=pos, neg=neg, gap=min_gap, n=int(gap.n)))
-        if gap.low < min_gap:
-            found = {"gap": gap.value, "low": gap.low, "n": int(gap.n), "least": min_gap}
-            raise LLMJudgeError(Warnings.JW500.format(label="the verdicts", **found))
-
-    settings = {"rounds": rounds, "min_gap": min_gap, "seed": seed}
-    return _make("llmjudge.UU.v1", denoise, q, floor, vectors, settings, check=check)
+    return UU(q, floor, vectors, seed, rounds, min_gap)
 
 
 def make_sidyp(
-    q: float = 0.1,
-    floor: float = 0.5,
+    q: float = Q,
+    floor: float = FLOOR,
     noise_rate: Optional[float] = None,
     branches: int = 3,
     epochs: int = 10,
@@ -142,47 +224,12 @@ def make_sidyp(
     seed (int): For weights, batches and noise.
     RETURNS (Selector): Promises what `llmjudge.Conformal.v1` does.
     """
-    from ..denoise.arrays import check_counts
-    from ..denoise.sidyp import check_rate
-
-    # here, not where it learns: it would take the blame for verdicts that carry nothing
-    check_counts(branches=branches, epochs=epochs, neighbours=neighbours)
-    check_rate(noise_rate, 2)
-
-    def denoise(x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:
-        from ..denoise.sidyp import refine_sidyp
-
-        return refine_sidyp(
-            x,
-            verdicts,
-            noise_rate=noise_rate,
-            branches=branches,
-            epochs=epochs,
-            neighbours=neighbours,
-            groups=groups,
-            seed=seed,
-        )
-
-    settings = {
-        "noise_rate": noise_rate,
-        "branches": branches,
-        "epochs": epochs,
-        "neighbours": neighbours,
-    }
-    return _make(
-        "llmjudge.SiDyP.v1",
-        denoise,
-        q,
-        floor,
-        vectors,
-        {**settings, "seed": seed},
-        reads_gold=False,
-    )
+    return SiDyP(q, floor, vectors, seed, noise_rate, branches, epochs, neighbours)
 
 
 def make_stacking(
-    q: float = 0.1,
-    floor: float = 0.5,
+    q: float = Q,
+    floor: float = FLOOR,
     regularisation: float = 10.0,
     trust: float = 2.0,
     vectors: Optional[Vectors] = None,
@@ -199,219 +246,4 @@ def make_stacking(
     seed (int): For the folds.
     RETURNS (Selector): Promises what `llmjudge.Conformal.v1` does.
     """
-
-    def denoise(x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:
-        from ..denoise.stacking import stack
-
-        return stack(
-            x,
-            verdicts,
-            gold,
-            regularisation=regularisation,
-            trust=trust,
-            groups=groups,
-            n_folds=INNER_FOLDS,
-            seed=seed,
-        )
-
-    settings = {"regularisation": regularisation, "trust": trust, "seed": seed}
-    return _make("llmjudge.Stacking.v1", denoise, q, floor, vectors, settings)
-
-
-def _make(
-    name: str,
-    denoise: Denoise,
-    q: float,
-    floor: float,
-    vectors: Optional[Vectors],
-    settings: Dict[str, Any],
-    reads_gold: bool = True,
-    check: Optional[Callable[[CandidateTable], None]] = None,
-) -> Selector:
-    conformal = make_conformal(q, floor=floor)
-
-    def score_both(pool: CandidateTable, evidence: CandidateTable, n_folds: int) -> Scores:
-        return score_denoised(name, denoise, pool, evidence, n_folds, reads_gold, check)
-
-    return replace(
-        conformal,
-        name=name,
-        settings={"q": q, "floor": floor, **settings},
-        score_both=score_both,
-        features=CandidateFeatures(vectors),
-    )
-
-
-def score_denoised(
-    name: str,
-    denoise: Denoise,
-    pool: CandidateTable,
-    evidence: CandidateTable,
-    n_folds: int = 5,
-    reads_gold: bool = True,
-    check: Optional[Callable[[CandidateTable], None]] = None,
-) -> Scores:
-    """Score both tables with what a denoiser learned from the verdicts. Where it cannot learn, both
-    get the fused probability, with a warning that says why.
-
-    name (str): For messages.
-    denoise (Callable): From features, verdicts, gold and documents to a Denoised with two classes.
-    pool (CandidateTable): m candidates with features.
-    evidence (CandidateTable): n candidates with features and `correct`.
-    n_folds (int): Folds of documents.
-    reads_gold (bool): False: it is fitted once, and on everything.
-    check (Optional[Callable]): Raises where the evidence does not carry the denoiser.
-    RETURNS (Scores): Where no judge answered, the student's confidence.
-    RAISES (LLMJudgeError): J514 where a table has no features.
-    """
-    if pool.features is None or evidence.features is None:
-        raise LLMJudgeError(Errors.J514.format(name=name))
-    try:
-        _check_evidence(evidence)
-        if check is not None:
-            check(evidence)
-        items = join_tables(pool, evidence, n_folds)
-        learned = learn(denoise, items, n_folds, reads_gold)
-        scores, weights = combine(pool, evidence, items, learned, n_folds)
-        report = {
-            "fallback": None,
-            "weights": weights,
-            "fits": len(_pairs(n_folds)) if reads_gold else 1,
-        }
-        pools = estimate_verdicts(evidence).to_dict()
-        report["pools"] = {key: value for key, value in pools.items() if key != "by_label"}
-        return Scores(scores[: len(pool)], scores[len(pool) :], report)
-    except LLMJudgeError as error:
-        warnings.warn(Warnings.JW503.format(name=name, why=error), stacklevel=2)
-        fused = fit_fusion(evidence).predict(pool)
-        return Scores(fused, cross_fit_fusion(evidence, n_folds), {"fallback": str(error)})
-
-
-def estimate_verdicts(evidence: CandidateTable) -> PoolStats:
-    """RETURNS (PoolStats): The judge's two pools among the held-out candidates, at 90 %."""
-    judged = evidence.take(evidence.judged)
-    accepted = [bool(v) for v in judged.verdict == CORRECT]
-    return estimate_pools(accepted, [bool(c) for c in judged.correct], level=0.9)
-
-
-def join_tables(pool: CandidateTable, evidence: CandidateTable, n_folds: int) -> Items:
-    """RETURNS (Items): What a denoiser may see of both."""
-    tables = (pool, evidence)
-    return Items(
-        features=np.concatenate([table.features for table in tables]),
-        verdicts=[
-            bool(v == CORRECT) if j else None for t in tables for v, j in zip(t.verdict, t.judged)
-        ],
-        gold=[None] * len(pool) + [bool(c) for c in evidence.correct],
-        texts=[table.texts[i] for table in tables for i in table.document],
-        folds=np.concatenate([table.folds(n_folds) for table in tables]),
-    )
-
-
-def learn(denoise: Denoise, items: Items, n_folds: int, reads_gold: bool) -> np.ndarray:
-    """What a denoiser makes of every candidate without the gold of its fold, nor that of another one.
-
-    denoise (Callable): See `score_denoised`.
-    items (Items): n candidates.
-    n_folds (int): K.
-    reads_gold (bool): See `score_denoised`.
-    RETURNS (np.ndarray): (K, n) logits; row g holds, for a candidate of fold f, what a denoiser says that
-        has seen nothing of f and g; nan where f = g.
-    """
-    logits = np.full((n_folds, len(items.folds)), np.nan)
-    if not reads_gold:
-        done = _run(denoise, items, np.ones(len(items.folds), dtype=bool))
-        logits[:] = _logits(done.probabilities)
-        return logits
-    for f, g in _pairs(n_folds):
-        outside = (items.folds != f) & (items.folds != g)
-        done = None
-        for held, other in ((f, g), (g, f)):
-            rows = items.folds == held
-            if rows.any():
-                done = done or _run(denoise, items, outside)
-                logits[other, rows] = _logits(done.predict(items.features[rows]))
-    return logits
-
-
-def combine(
-    pool: CandidateTable,
-    evidence: CandidateTable,
-    items: Items,
-    learned: np.ndarray,
-    n_folds: int,
-) -> Tuple[np.ndarray, Dict[str, float]]:
-    """Put what was learned beside the fused probability, fold by fold.
-
-    pool (CandidateTable): m candidates.
-    evidence (CandidateTable): n candidates with `correct`.
-    items (Items): Both.
-    learned (np.ndarray): (K, m + n) of `learn`.
-    n_folds (int): K.
-    RETURNS (Tuple[np.ndarray, Dict[str, float]]): (m + n,) probabilities, and the mean weights.
-    """
-    m, folds = len(pool), items.folds
-    held_out = folds[m:]
-    judged = np.concatenate([pool.judged, evidence.judged])
-    out, found = np.zeros(len(folds)), []
-    for f in range(n_folds):
-        rows = folds == f
-        if not rows.any():
-            continue
-        seen = evidence.judged & (held_out != f)
-        fused = np.zeros(len(evidence))
-        for g in range(n_folds):
-            inside = held_out == g
-            if g != f and inside.any():
-                fusion = fit_fusion(evidence.take(~inside & (held_out != f)))
-                fused[inside] = fusion.predict(evidence.take(inside))
-        design = _design(fused[seen], learned[f, m:][seen])
-        weights = maximise(design, evidence.correct[seen].astype("float64"), START, PRECISION)
-        found.append(weights)
-        fusion = fit_fusion(evidence.take(held_out != f))
-        own = np.concatenate(
-            [fusion.predict(pool.take(rows[:m])), fusion.predict(evidence.take(rows[m:]))]
-        )
-        others = np.arange(n_folds) != f
-        both = sigmoid(_design(own, learned[others][:, rows].mean(axis=0)) @ weights)
-        out[rows] = np.where(judged[rows], both, own)
-    names = ("fused", "learned", "intercept")
-    means = np.mean(found, axis=0).round(DECIMALS).tolist()
-    return np.round(out, DECIMALS), dict(zip(names, means))
-
-
-def _design(fused: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    return np.column_stack([safe_logit(fused), learned, np.ones(len(fused))])
-
-
-def _run(denoise: Denoise, items: Items, rows: np.ndarray) -> Denoised:
-    """Fit on some rows. What the denoiser warned of is an error here, where it kept the verdicts."""
-    index = np.flatnonzero(rows)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        done = denoise(
-            items.features[index],
-            [items.verdicts[i] for i in index],
-            [items.gold[i] for i in index],
-            [items.texts[i] for i in index],
-        )
-    if not done.report.get("carried", True):
-        raise LLMJudgeError(str(next(w.message for w in caught if "JW500" in str(w.message))))
-    return done
-
-
-def _logits(probabilities: np.ndarray) -> np.ndarray:
-    """RETURNS (np.ndarray): (n,) of the second class, which is True."""
-    return safe_logit(probabilities[:, 1])
-
-
-def _pairs(n_folds: int) -> List[Tuple[int, int]]:
-    return list(combinations(range(n_folds), 2))
-
-
-def _check_evidence(evidence: CandidateTable) -> None:
-    right = evidence.correct[evidence.judged]
-    n, n_right = len(right), int(right.sum())
-    if n < MIN_FIT or min(n_right, n - n_right) < MIN_CLASS:
-        found = {"n": n, "right": n_right, "least": MIN_FIT, "least_class": MIN_CLASS}
-        raise LLMJudgeError(Errors.J515.format(**found))
+    return Stacking(q, floor, vectors, seed, regularisation, trust)

@@ -8,9 +8,10 @@ from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import MANIFEST, read_docs, read_json, require_file, sha256_json, sha256_path
+from ..targets.base import Target, find_target
+from ..targets.policy import SilverPolicy
 from .caveats import CHOSEN, LEARNED, find_caveats
-from .inputs import Selector
-from .silver import SilverPolicy
+from .selector import Selector
 
 if TYPE_CHECKING:
     from thinc.api import Config
@@ -22,9 +23,10 @@ class SelectionInputs:
 
     pool (List[Doc]): The judged documents of the pool.
     evidence (List[Doc]): The judged held-out documents.
-    gold (List[Doc]): The same documents with gold entities, in the same order.
+    gold (List[Doc]): The same documents with gold, in the same order.
     selector (Selector): The selector of the config.
     policy (SilverPolicy): How decisions become training documents.
+    target (Target): What is labelled.
     caveats (List[str]): Why nothing can be promised: keys of `CAVEATS`.
     frame (str): What an audit is a sample of: a hash of the documents and of what decides which of
         their candidates can be drawn.
@@ -35,6 +37,7 @@ class SelectionInputs:
     gold: List[Doc]
     selector: Selector
     policy: SilverPolicy
+    target: Target
     caveats: List[str]
     frame: str
 
@@ -71,14 +74,13 @@ def read_selection(
     vocab = Vocab()
     held_out = list(read_docs(evidence, vocab))
     gold = match_gold(held_out, list(read_docs(evidence_gold, vocab)), evidence_gold)
-    floor = getattr(selector, "settings", {}).get("floor")
     shards = [[s["sha256"] for s in found["shards"]] for found in manifests]
     frame = sha256_json(
         [
             shards,
             sha256_path(evidence_gold),
             loaded["selector"]["@llmjudge_selectors"],
-            floor,
+            selector.settings.get("floor"),
             vars(policy),
         ]
     )
@@ -88,6 +90,7 @@ def read_selection(
         gold=gold,
         selector=selector,
         policy=policy,
+        target=find_target(evidence_gold),
         caveats=caveats,
         frame=frame[:16],
     )

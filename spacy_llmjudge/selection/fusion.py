@@ -13,10 +13,11 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from ..candidates import VERDICTS
+from ..candidates import CANDIDATE_CUT, VERDICTS
+from ..numeric import log_loss, logit, sigmoid
 from .table import CORRECT, CandidateTable
 
-FLOOR = 0.02  # the cut under which the student's candidates are not kept
+FLOOR = CANDIDATE_CUT  # what only the judge saw lies there
 CEILING = 0.98
 LEAST_SUPPORT = 0.005
 # Precisions of the prior: how many quarters of an observation each parameter is worth.
@@ -171,25 +172,6 @@ def clip_student(table: CandidateTable) -> np.ndarray:
     return np.clip(student, FLOOR, CEILING)
 
 
-def log_loss(probability: np.ndarray, correct: np.ndarray) -> float:
-    """RETURNS (float): The mean negative log-likelihood."""
-    p = np.clip(probability, LEAST_SUPPORT, 1 - LEAST_SUPPORT)
-    return float(-np.mean(np.sort(np.log(np.where(correct, p, 1 - p)))))
-
-
-def logit(p: np.ndarray) -> np.ndarray:
-    return np.log(p) - np.log1p(-p)
-
-
-def safe_logit(p: np.ndarray) -> np.ndarray:
-    """RETURNS (np.ndarray): The logit, of what is too near to 0 or 1 as of LEAST_SUPPORT from there."""
-    return logit(np.clip(p, LEAST_SUPPORT, 1 - LEAST_SUPPORT))
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * x))
-
-
 def _verdict_rates(table: CandidateTable) -> Dict[str, float]:
     """How often a candidate is right whose verdict came without a number. Verdicts against a
     candidate are pooled where there are few of each."""
@@ -210,7 +192,7 @@ def _verdict_rates(table: CandidateTable) -> Dict[str, float]:
 def _fall_back(table: CandidateTable, fusion: Fusion) -> Fusion:
     def loss(mode: str) -> float:
         candidate = Fusion(mode=mode, rates=fusion.rates)
-        return round(log_loss(candidate.predict(table), table.correct), DECIMALS)
+        return round(log_loss(candidate.predict(table), table.correct, LEAST_SUPPORT), DECIMALS)
 
     mode = min(("equal", "judge", "student"), key=loss)
     return Fusion(mode=mode, n=fusion.n, n_correct=fusion.n_correct, rates=fusion.rates)

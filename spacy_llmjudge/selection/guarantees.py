@@ -81,6 +81,26 @@ def conformal_needed(pool: np.ndarray, wrong: np.ndarray, n: int, q: float) -> O
     return int(math.ceil(needed.min() - 1e-9))
 
 
+def label_shift_weights(pool: np.ndarray, held_out: np.ndarray, n_labels: int) -> np.ndarray:
+    """Weights by label that make held-out candidates as frequent as those of the pool.
+
+    The share of a label in the pool over its share among the held-out candidates, where labels that the
+    evidence lacks do not count (label shift; Lipton, Wang and Smola 2018).
+
+    pool (np.ndarray): (m,) labels of the pool candidates, numbers from 0.
+    held_out (np.ndarray): (n,) labels of the held-out candidates.
+    n_labels (int): How many labels there are.
+    RETURNS (np.ndarray): (n_labels,) weights; 0 where the evidence lacks the label.
+
+    EXAMPLE:
+        >>> label_shift_weights(np.array([0, 0, 0, 1]), np.array([0, 1]), 2).tolist()
+        [1.5, 0.5]
+    """
+    of_held_out = np.bincount(held_out, minlength=n_labels)
+    in_pool = np.bincount(pool, minlength=n_labels) * (of_held_out > 0)
+    return in_pool / np.maximum(of_held_out, 1) * len(held_out) / max(in_pool.sum(), 1)
+
+
 def weighted_conformal(
     pool: np.ndarray,
     pool_weights: np.ndarray,

@@ -1,16 +1,16 @@
 """What a selector may see, from the pool and the held-out documents alike."""
 
 from dataclasses import dataclass, replace
-from typing import Callable, List, Sequence
+from typing import List, Sequence
 
 from spacy.tokens import Doc
 
 from ..candidates import Candidate, get_candidates
-from .selectors import Selection
-from .silver import SilverPolicy, usable_candidates
+from ..targets.base import Target
+from ..targets.ents import Ents
+from ..targets.policy import SilverPolicy, usable_candidates
+from .selector import Selector
 from .table import CandidateTable, table_from_docs
-
-Selector = Callable[[CandidateTable, CandidateTable], Selection]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def make_tables(
     evidence_gold: Sequence[Doc],
     selector: Selector,
     policy: SilverPolicy,
+    target: Target = Ents(),
     caveat: str = "",
 ) -> Tables:
     """Read candidates into tables, without what the selector or the policy does not use, from the
@@ -42,14 +43,15 @@ def make_tables(
 
     pool_docs (Sequence[Doc]): Documents with candidates.
     evidence_docs (Sequence[Doc]): Held-out documents with candidates.
-    evidence_gold (Sequence[Doc]): The same documents with gold entities.
+    evidence_gold (Sequence[Doc]): The same documents with gold.
     selector (Selector): The selector.
     policy (SilverPolicy): How decisions become training documents.
+    target (Target): What is labelled.
     caveat (str): Why the held-out documents carry no promise; empty where they do.
     RETURNS (Tables): The tables.
     """
-    uses_judge = getattr(selector, "uses_judge", True)
-    if not getattr(selector, "uses_proposals", True):
+    uses_judge = selector.uses_judge
+    if not selector.uses_proposals:
         policy = replace(policy, proposals=False, corrections=False)
     if not uses_judge:
         policy = replace(policy, judged_outside=False)
@@ -62,13 +64,12 @@ def make_tables(
     evidence = table_from_docs(
         evidence_docs,
         evidence_gold,
+        target=target,
         found=[visible(doc) for doc in evidence_docs],
         caveat=caveat,
     )
-    pool = table_from_docs(pool_docs, found=found)
-    describe = getattr(selector, "features", None)
-    if describe is not None:
-        pool, evidence = describe(pool_docs, pool, evidence_docs, evidence)
+    pool = table_from_docs(pool_docs, target=target, found=found)
+    pool, evidence = selector.evidence(pool_docs, pool, evidence_docs, evidence)
     return Tables(found, pool, evidence, policy)
 
 

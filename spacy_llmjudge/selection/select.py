@@ -6,12 +6,16 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..candidates import DECISIONS, get_candidates, is_judged, set_candidates
+from ..targets.base import Target
+from ..targets.ents import Ents
+from ..targets.policy import SilverPolicy
 from .audit import truth_of
 from .caveats import CROSSFIT, word_caveats
 from .decide import ACCEPTED, Decisions, decide
-from .inputs import Selector, make_tables
+from .inputs import make_tables
 from .report import Reliability, make_report
-from .silver import SilverPolicy, make_silver, natural_rate
+from .selector import Selector
+from .silver import natural_rate
 from .table import CandidateTable, document_order
 
 
@@ -21,6 +25,7 @@ def select(
     evidence_gold: Sequence[Doc],
     selector: Selector,
     *,
+    target: Target = Ents(),
     policy: SilverPolicy = SilverPolicy(),
     reliability: Optional[Reliability] = None,
     caveats: Sequence[str] = (),
@@ -32,8 +37,9 @@ def select(
     pool_docs (Sequence[Doc]): Documents with candidates; probability and decision are written into
         them.
     evidence_docs (Sequence[Doc]): Held-out documents whose candidates were made as the pool's were.
-    evidence_gold (Sequence[Doc]): The same documents with gold entities, in the same order.
-    selector (Callable): A selector of the registry `llmjudge_selectors`.
+    evidence_gold (Sequence[Doc]): The same documents with gold, in the same order.
+    selector (Selector): A selector of the registry `llmjudge_selectors`.
+    target (Target): What is labelled.
     policy (SilverPolicy): How decisions become training documents.
     reliability (Optional[Reliability]): From probabilities and truth to figures for the report.
     caveats (Sequence[str]): Keys of `CAVEATS`: why nothing can be promised. With "crossfit" the held-out
@@ -46,11 +52,17 @@ def select(
         list has it.
     """
     tables = make_tables(
-        pool_docs, evidence_docs, evidence_gold, selector, policy, word_caveats(caveats)
+        pool_docs,
+        evidence_docs,
+        evidence_gold,
+        selector,
+        policy,
+        target,
+        word_caveats(caveats),
     )
     pool, evidence, policy = tables.pool, tables.evidence, tables.policy
     truth = truth_of(audit, pool_docs, pool) if audit is not None else None
-    decisions = decide(pool, evidence, selector, n_folds, truth)
+    decisions = decide(pool, evidence, selector, n_folds, truth, target)
     _write_decisions(pool_docs, pool, decisions)
     masks = [selection.documents for selection in decisions.selections.values()]
     silver, dropped = [], 0
@@ -61,20 +73,20 @@ def select(
     for i in document_order(pool_docs, tables.found):
         made = None
         if i not in refused and all(mask is None or mask[i] for mask in masks):
-            made = make_silver(pool_docs[i], policy)
+            made = target.make_silver(pool_docs[i], policy)
         if made is None:
             dropped += 1
         else:
             silver.append(made)
     # a few-shot set that was balanced by label says nothing about how many documents are empty
-    kept = natural_rate(silver, [] if CROSSFIT in caveats else evidence_gold)
+    kept = natural_rate(silver, [] if CROSSFIT in caveats else evidence_gold, target)
     report = make_report(pool, evidence, decisions, n_folds, reliability)
     report["settings"] = {
-        "selector": getattr(selector, "name", getattr(selector, "__name__", "")),
-        **getattr(selector, "settings", {}),
+        "selector": selector.name,
+        **selector.settings,
         "silver": vars(policy),
     }
-    report["spans"] = sum(len(doc.ents) for doc in kept)
+    report["spans"] = sum(len(target.keys(doc)) for doc in kept)
     report["documents"] = {
         "pool": len(pool_docs),
         "evidence": len(evidence_docs),

@@ -8,7 +8,10 @@ from spacy.tokens import Doc
 
 from ..candidates import KEY, VERDICTS, Candidate, get_candidates
 from ..errors import Errors, LLMJudgeError
-from ..storage import fold_of, sha256_bytes, sha256_json
+from ..numeric import fold_of
+from ..storage import sha256_bytes, sha256_json
+from ..targets.base import Columns, Target
+from ..targets.ents import Ents
 
 ABSTAINED = VERDICTS.index("abstained")
 CORRECT = VERDICTS.index("correct")
@@ -30,12 +33,13 @@ class CandidateTable:
     verdict (np.ndarray): (n,) index into VERDICTS, -1 where no judge was asked.
     support (np.ndarray): (n,) the judge's probability, nan where it named none.
     proposed (np.ndarray): (n,) True where the judge proposed it, False for the student's own.
-    predicted (np.ndarray): (n,) True where it is an entity of the document as it came.
+    predicted (np.ndarray): (n,) True where the document said so as it came.
     correct (Optional[np.ndarray]): (n,) True where gold has exactly this span with this label.
     probability (Optional[np.ndarray]): (n,) confidence and support, fused.
     caveat (str): Why these documents, as evidence, carry no promise about the pool; empty where they do.
     features (Optional[np.ndarray]): (n, d) what the candidates look like, float32, for selectors that
         learn from it.
+    unit (str): What a candidate is called in sentences.
     """
 
     texts: Tuple[str, ...]
@@ -54,6 +58,7 @@ class CandidateTable:
     probability: Optional[np.ndarray] = None
     caveat: str = ""
     features: Optional[np.ndarray] = None
+    unit: str = "spans"
 
     def __len__(self) -> int:
         return len(self.document)
@@ -82,6 +87,12 @@ class CandidateTable:
     def student(self) -> np.ndarray:
         """(n,) the confidence, or the posterior where calibration is missing; nan for neither."""
         return np.where(np.isnan(self.confidence), self.posterior, self.confidence)
+
+    @property
+    def columns(self) -> Columns:
+        """What competition is about."""
+        assert self.probability is not None
+        return Columns(self.document, self.start, self.end, self.label, self.probability)
 
     def hide_judge(self) -> "CandidateTable":
         """RETURNS (CandidateTable): What would be there had nobody asked the judge."""
@@ -117,38 +128,38 @@ def table_from_docs(
     docs: Sequence[Doc],
     gold: Optional[Sequence[Doc]] = None,
     *,
+    target: Target = Ents(),
     found: Optional[Sequence[Sequence[Candidate]]] = None,
     caveat: str = "",
 ) -> CandidateTable:
     """Read the candidates of documents into columns.
 
     docs (Sequence[Doc]): Documents with candidates.
-    gold (Optional[Sequence[Doc]]): The same documents with gold entities, in the same order.
-        Candidates that touch a token whose gold is missing are left out: nobody knows their truth.
+    gold (Optional[Sequence[Doc]]): The same documents with gold, in the same order. Candidates of
+        which the gold does not say whether they are right are left out.
+    target (Target): What is labelled.
     found (Optional[Sequence[Sequence[Candidate]]]): The candidates of every document, where they are
         not simply those that it holds.
     caveat (str): Why these documents, as evidence, carry no promise about the pool.
     RETURNS (CandidateTable): `document` counts as `docs` does.
     """
     if gold is not None:
-        _check_gold(docs, gold)
+        _check_gold(docs, gold, target)
     if found is None:
         found = [get_candidates(doc) for doc in docs]
     rows: List[Tuple[int, Candidate]] = []
     correct: List[bool] = []
     predicted: List[bool] = []
     for i in document_order(docs, found):
-        known = None if gold is None else _gold_spans(gold[i])
-        entities = {(ent.start, ent.end, ent.label_) for ent in docs[i].ents}
+        known = None if gold is None else set(target.keys(gold[i]))
+        said = set(target.keys(docs[i]))
         for candidate in found[i]:
-            if known is not None:
-                if candidate.key not in known[0] and any(
-                    token in known[1] for token in range(candidate.start, candidate.end)
-                ):
+            if gold is not None and known is not None:
+                if candidate.key not in known and not target.knows(gold[i], candidate.key):
                     continue
-                correct.append(candidate.key in known[0])
+                correct.append(candidate.key in known)
             rows.append((i, candidate))
-            predicted.append(candidate.key in entities)
+            predicted.append(candidate.key in said)
     labels = tuple(sorted({candidate.label for _, candidate in rows}))
     codes = {label: code for code, label in enumerate(labels)}
     cells = [candidate for _, candidate in rows]
@@ -167,6 +178,7 @@ def table_from_docs(
         predicted=np.array(predicted, dtype=bool),
         correct=None if gold is None else np.array(correct, dtype=bool),
         caveat=caveat,
+        unit="labels" if target.name == "cats" else "spans",
     )
 
 
@@ -193,7 +205,7 @@ def document_order(docs: Sequence[Doc], found: Sequence[Sequence[Candidate]]) ->
     return sorted(range(len(docs)), key=identity)
 
 
-def _check_gold(docs: Sequence[Doc], gold: Sequence[Doc]) -> None:
+def _check_gold(docs: Sequence[Doc], gold: Sequence[Doc], target: Target) -> None:
     if len(docs) != len(gold):
         raise LLMJudgeError(Errors.J400.format(n_docs=len(docs), n_gold=len(gold)))
     for i, (doc, reference) in enumerate(zip(docs, gold)):
@@ -201,13 +213,9 @@ def _check_gold(docs: Sequence[Doc], gold: Sequence[Doc]) -> None:
             raise LLMJudgeError(
                 Errors.J401.format(i=i, text=doc.text[:60], gold=reference.text[:60])
             )
-        if len(reference) and not reference.has_annotation("ENT_IOB"):
-            raise LLMJudgeError(Errors.J402.format(i=i, text=reference.text[:60]))
-
-
-def _gold_spans(doc: Doc) -> Tuple[set, set]:
-    entities = {(ent.start, ent.end, ent.label_) for ent in doc.ents}
-    return entities, {token.i for token in doc if token.ent_iob == 0}
+        if len(reference) and not target.is_annotated(reference):
+            found = {"i": i, "text": reference.text[:60], "units": target.units}
+            raise LLMJudgeError(Errors.J402.format(**found))
 
 
 def _verdict(candidate: Candidate) -> int:

@@ -3,36 +3,35 @@
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
-from spacy.tokens import Span
+from spacy.vocab import Vocab
 
 from ..candidates import copy_tokens, get_candidates, is_judged
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_docs, write_docs, write_json
-from .rounds import NothingSelected, filter_candidates
+from ..targets.base import find_target
+from .filter import NothingSelected, filter_candidates
 
 
 def label_with_judge(judged: Path, silver: Path) -> Dict[str, Any]:
-    """Take what the judge listed as it is: entities, and everything else outside. A baseline.
+    """Take what the judge listed as it is, and nothing else. A baseline.
 
     judged (Path): The folder of the judged pool.
     silver (Path): Gets a document for each that was judged.
     RETURNS (Dict[str, Any]): `docs` and `spans`.
     """
-    from spacy.util import filter_spans
-    from spacy.vocab import Vocab
-
+    target = find_target(judged)
     docs = []
     for doc in read_docs(judged, Vocab()):
         if is_judged(doc):
             listed = [c for c in get_candidates(doc) if c.verdict == "correct"]
-            plain = copy_tokens(doc)
-            spans = [Span(plain, c.start, c.end, label=c.label) for c in listed]
-            plain.set_ents(filter_spans(spans), default="outside")
-            docs.append(plain)
+            keys = target.settle(listed)
+            if keys is not None:
+                docs.append(copy_tokens(doc))
+                target.annotate(docs[-1], keys)
     if not docs:
         raise LLMJudgeError(Errors.J804.format(path=judged))
     write_docs(silver, docs)
-    return {"docs": len(docs), "spans": sum(len(doc.ents) for doc in docs)}
+    return {"docs": len(docs), "spans": sum(len(target.keys(doc)) for doc in docs)}
 
 
 def train_unjudged(
@@ -88,7 +87,8 @@ def train_unjudged(
     if not scores:
         raise LLMJudgeError(Errors.J811.format(cuts=", ".join(f"{c:g}" for c in cuts)))
     best = max(scores, key=lambda cut: scores[cut])
-    adopt_student(str(output / f"cut-{best}" / "model-best"), output / "best")
+    target = find_target(corpus / "labelled.spacy")
+    adopt_student(str(output / f"cut-{best}" / "model-best"), output / "best", target)
     result = {"dev_f": scores, "best": best}
     write_json(metrics / "unjudged-selection.json", {**result, "reports": reports})
     return result

@@ -14,19 +14,26 @@ from typing import Any, Callable, ContextManager, Dict, List, Optional, Tuple
 
 from spacy.vocab import Vocab
 
+from ..candidates import CANDIDATE_CUT
+from ..confidence.calibrate import fit_crossfit
 from ..errors import Errors, LLMJudgeError
+from ..numeric import fold_of
+from ..shards import process_shards
 from ..storage import (
-    fold_of,
-    labels_of,
-    process_shards,
     read_docs,
     require_file,
     sha256_path,
     write_docs,
     write_json,
 )
-from . import rounds
-from .judging import left_by_reason, make_judge_report, require_answers
+from ..targets.base import find_target, labels_in
+from ..training.readers import make_example
+from ..training.student import component_name, load_student, train_student
+from .annotate import annotate
+from .calibrate import make_calibrator
+from .filter import CROSSFIT_NOTE
+from .judge import judge
+from .judge_report import left_by_reason, make_judge_report, require_answers
 
 Bar = Callable[[str], ContextManager[Any]]
 _TASK = "components.llm_judge.task"
@@ -59,7 +66,7 @@ class CrossfitSettings:
     overrides: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     n_folds: int = 5
     calibrator: Optional[str] = None
-    candidate_cut: float = 0.02
+    candidate_cut: float = CANDIDATE_CUT
     gpu_id: int = -1
 
     def of(self, name: str) -> Dict[str, Any]:
@@ -88,14 +95,14 @@ def crossfit(settings: CrossfitSettings, *, bar: Optional[Bar] = None) -> Dict[s
     bar = bar or (lambda text: nullcontext())
     folds = split_folds(settings)
     _require_blind_judge(settings, folds[0])
-    labels = sorted(labels_of(settings.labelled, Vocab()))
+    labels = sorted(labels_in(settings.labelled))
     for fold in folds:
         _train(settings, fold)
     calibration = _calibrate(settings, folds)
     judged: Dict[str, Any] = {}
     for fold in folds:
         annotated = settings.output / "annotated" / f"fold-{fold.number}"
-        rounds.annotate(
+        annotate(
             str(fold.student),
             settings.calibration,
             fold.held_out,
@@ -106,7 +113,7 @@ def crossfit(settings: CrossfitSettings, *, bar: Optional[Bar] = None) -> Dict[s
             gpu_id=settings.gpu_id,
         )
         with bar(f"Judging fold {fold.number}") as progress:
-            judged[f"fold-{fold.number}"] = rounds.judge(
+            judged[f"fold-{fold.number}"] = judge(
                 annotated,
                 settings.output / "judged" / f"fold-{fold.number}",
                 settings.judge,
@@ -121,7 +128,7 @@ def crossfit(settings: CrossfitSettings, *, bar: Optional[Bar] = None) -> Dict[s
     report = make_judge_report(judged)
     documents = _gather(settings, judged, report)
     result = {
-        "note": rounds.CROSSFIT_NOTE,
+        "note": CROSSFIT_NOTE,
         "folds": len(folds),
         "documents": documents,
         "temperature": calibration["temperature"],
@@ -143,6 +150,7 @@ def split_folds(settings: CrossfitSettings) -> List[Fold]:
     n_folds = settings.n_folds
     if n_folds < 2:
         raise LLMJudgeError(Errors.J112.format(n_folds=n_folds))
+    target = find_target(settings.labelled)
     docs = [doc for doc in read_docs(settings.labelled, Vocab()) if len(doc)]
     numbers = [fold_of(doc.text, n_folds) for doc in docs]
     used = sorted(set(numbers))
@@ -151,7 +159,7 @@ def split_folds(settings: CrossfitSettings) -> List[Fold]:
         held_out = [doc for doc, n in zip(docs, numbers) if n == number]
         rest = [doc for doc, n in zip(docs, numbers) if n != number]
         parts.append((number, held_out, rest))
-    if len(used) < 2 or not all(any(doc.ents for doc in rest) for _, _, rest in parts):
+    if len(used) < 2 or not all(any(target.keys(doc) for doc in rest) for _, _, rest in parts):
         found = {"n": len(docs), "found": len(used), "folds": n_folds}
         raise LLMJudgeError(Errors.J825.format(path=settings.labelled, **found))
     folds = []
@@ -179,8 +187,6 @@ def _require_blind_judge(settings: CrossfitSettings, fold: Fold) -> None:
 
 
 def _train(settings: CrossfitSettings, fold: Fold) -> None:
-    from ..training.student import train_student
-
     train_student(
         settings.config,
         fold.student.parent,
@@ -195,17 +201,16 @@ def _train(settings: CrossfitSettings, fold: Fold) -> None:
 
 
 def _calibrate(settings: CrossfitSettings, folds: List[Fold]) -> Dict[str, Any]:
-    from ..confidence.calibrate import fit_crossfit
-    from ..training.readers import make_example
-
     calibrator = None
     if settings.calibrator is not None:
-        calibrator = rounds.make_calibrator(settings.calibrator)
+        calibrator = make_calibrator(settings.calibrator)
     parts = []
     for fold in folds:
-        nlp = rounds.load_student(str(fold.student), settings.gpu_id)
+        nlp = load_student(str(fold.student), settings.gpu_id)
+        name = component_name(nlp, find_target(settings.labelled))
         component = nlp.add_pipe(
-            "calibrated_confidence", config={"candidate_cut": settings.candidate_cut}
+            "calibrated_confidence",
+            config={"pipe_name": name, "candidate_cut": settings.candidate_cut},
         )
         docs = list(read_docs(fold.held_out, nlp.vocab))
         parts.append((component, [make_example(nlp, doc) for doc in docs]))

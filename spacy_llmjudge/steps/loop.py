@@ -9,13 +9,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Optional
 
+from ..candidates import CANDIDATE_CUT
 from ..errors import Errors, LLMJudgeError
+from ..evaluation.scores import evaluate_model, score_pair
+from ..stages import Stages
 from ..storage import read_docs, read_json, require_file, write_json
-from . import rounds
-from .judging import left_by_reason, make_judge_report, require_answers
-from .stages import Stages, Watch
+from ..targets.base import find_target
+from ..training.student import (
+    adopt_student,
+    check_components,
+    go_on_from,
+    load_student,
+    train_student,
+)
+from .annotate import annotate
+from .calibrate import calibrate
+from .evaluate import evaluate
+from .filter import NothingSelected, filter_candidates
+from .judge import judge, judge_inputs
+from .judge_report import left_by_reason, make_judge_report, require_answers
 from .stopping import Outcome, StopRules, accepted_in, best_round, jaccard, split_dev, why_stop
 
+ROUND = "round.json"
+Watch = Optional[Callable[[int, str, Optional[Dict[str, Any]]], None]]
 Bar = Callable[[str], ContextManager[Any]]
 # the evidence first: a budget that ends on the way shall leave something to select by
 SETS = ("dev", "pool")
@@ -42,7 +58,8 @@ class LoopSettings:
     stop_share (float): Share of dev that is kept apart from the evidence, to see whether students get
         better; 0 to under 1.
     calibrator (Optional[str]): A name in the registry `llmjudge_calibrators`; None takes the default.
-    ner_name (str): The NER component of the seed student.
+    pipe_name (Optional[str]): The component of the seed student that predicts; None takes the one that
+        fits the target.
     candidate_cut (float): The least posterior of a candidate.
     shard_size (int): Documents in a shard.
     gpu_id (int): The GPU, or -1 for the CPU.
@@ -60,8 +77,8 @@ class LoopSettings:
     goes_on: int = 0
     stop_share: float = 0.3
     calibrator: Optional[str] = None
-    ner_name: str = "ner"
-    candidate_cut: float = 0.02
+    pipe_name: Optional[str] = None
+    candidate_cut: float = CANDIDATE_CUT
     shard_size: int = 256
     gpu_id: int = -1
 
@@ -78,15 +95,13 @@ def run_loop(
     """Run rounds until a rule ends them.
 
     settings (LoopSettings): What it works on.
-    watch (Watch): Called with round, stage and result; see `Stages`.
+    watch (Watch): Called with the round, the name of a stage and its result; see `Stages`.
     bar (Optional[Bar]): From a text to a context that gives a progress callback, for annotating and
         judging.
     RETURNS (Dict[str, Any]): `rounds` (`round`, `score`, `overlap`, `spans` of its silver), `stop` (`reason` and
         `text`), `best` (the round whose student is in `training/loop/model-best`) and `chosen_by`. The
         same is in `loop.json` in the folder of metrics.
     """
-    from ..training.student import adopt_student, check_components, go_on_from
-
     settings.rules.check()
     seed_model = require_file(settings.model(0), "Run the step `train` first.")
     if settings.goes_on:
@@ -101,8 +116,8 @@ def run_loop(
         settings.corpus / "loop",
         settings.stop_share,
     )
-    seed = Stages(settings.metrics / "round-0", 0, watch)
-    outcomes = [Outcome(_score(settings, seed, parts[1]))]
+    seed = _stages(settings.metrics / "round-0", 0, watch)
+    outcomes = [Outcome(_score(settings, seed, 0, parts[1]))]
     seed.finish({})
     spans: List[Optional[int]] = [None]
     stop = None
@@ -111,7 +126,7 @@ def run_loop(
         loop_round = _Round(settings, number, *parts, watch, bar or (lambda text: nullcontext()))
         try:
             outcome = loop_round.run()
-        except rounds.NothingSelected as error:
+        except NothingSelected as error:
             if number == 1:
                 raise
             stop = {"reason": "nothing_selected", "text": str(error)}
@@ -121,8 +136,9 @@ def run_loop(
         stop = why_stop(outcomes, settings.rules)
         spans.append(loop_round.finish(outcome, stop))
     best = best_round(outcomes)
-    ner_name = settings.ner_name if best == 0 else "ner"
-    adopt_student(str(settings.model(best)), settings.training / "loop", ner_name)
+    pipe_name = settings.pipe_name if best == 0 else None
+    target = find_target(settings.corpus / "labelled.spacy")
+    adopt_student(str(settings.model(best)), settings.training / "loop", target, pipe_name)
     result = {
         "rounds": [
             {"round": i, "score": o.score, "overlap": o.overlap, "spans": n}
@@ -134,6 +150,16 @@ def run_loop(
     }
     write_json(settings.metrics / "loop.json", result)
     return result
+
+
+def _stages(folder: Path, number: int, watch: Watch) -> Stages:
+    """RETURNS (Stages): Those of a round, in its manifest."""
+
+    def of_round(name: str, result: Optional[Dict[str, Any]]) -> None:
+        if watch is not None:
+            watch(number, name, result)
+
+    return Stages(folder, record=ROUND, facts={"round": number}, watch=of_round)
 
 
 class _Round:
@@ -157,10 +183,10 @@ class _Round:
         self.silver = self.corpus / "silver.spacy"
         self.student = settings.model(number - 1)
         self.calibration = self.student.parent / "calibration.json"
-        self.ner_name = settings.ner_name if number == 1 else "ner"
+        self.pipe_name = settings.pipe_name if number == 1 else None
         self.sources = {"dev": evidence, "pool": settings.corpus / "pool.spacy"}
         self.labelled = settings.corpus / "labelled.spacy"
-        self.stages = Stages(self.metrics, number, watch)
+        self.stages = _stages(self.metrics, number, watch)
         self.judged: Dict[str, Any] = {}
         self.report: Dict[str, Any] = {}
         self.selected: Dict[str, Any] = {}
@@ -176,7 +202,7 @@ class _Round:
         write_json(self.metrics / "judge.json", self.report)
         self._filter()
         self._retrain()
-        score = _score(self.settings, self.stages, self.stopping)
+        score = _score(self.settings, self.stages, self.number, self.stopping)
         self._evaluate()
         overlap = None
         if self.number > 1:
@@ -207,12 +233,12 @@ class _Round:
 
     def _calibrate(self) -> None:
         def work() -> Dict[str, Any]:
-            fitted = rounds.calibrate(
+            fitted = calibrate(
                 str(self.student),
                 self.sources["dev"],
                 self.calibration,
                 calibrator=self.settings.calibrator,
-                ner_name=self.ner_name,
+                pipe_name=self.pipe_name,
                 gpu_id=self.settings.gpu_id,
             )
             return {key: fitted[key] for key in ("temperature", "n_spans")}
@@ -220,7 +246,7 @@ class _Round:
         inputs = {
             "student": self.student,
             "gold": self.sources["dev"],
-            "settings": [self.settings.calibrator, self.ner_name],
+            "settings": [self.settings.calibrator, self.pipe_name],
         }
         self.stages.run("calibrate", inputs, [self.calibration], work)
 
@@ -229,14 +255,14 @@ class _Round:
 
         def work() -> Dict[str, Any]:
             with self.bar(f"Annotating {name}") as progress:
-                manifest = rounds.annotate(
+                manifest = annotate(
                     str(self.student),
                     self.calibration,
                     self.sources[name],
                     folder,
                     out_of_fold=name == "dev",
                     labels=self.labelled,
-                    ner_name=self.ner_name,
+                    pipe_name=self.pipe_name,
                     candidate_cut=self.settings.candidate_cut,
                     shard_size=self.settings.shard_size,
                     gpu_id=self.settings.gpu_id,
@@ -249,7 +275,7 @@ class _Round:
             "calibration": self.calibration,
             "source": self.sources[name],
             "labelled": self.labelled,
-            "settings": [self.ner_name, self.settings.candidate_cut, self.settings.shard_size],
+            "settings": [self.pipe_name, self.settings.candidate_cut, self.settings.shard_size],
         }
         self.stages.run(f"annotate-{name}", inputs, [folder], work)
 
@@ -262,7 +288,7 @@ class _Round:
 
         def work() -> Dict[str, Any]:
             with self.bar(f"Judging {name}") as progress:
-                judged = rounds.judge(
+                judged = judge(
                     source,
                     folder,
                     self.settings.judge,
@@ -279,7 +305,7 @@ class _Round:
                 require_answers(judged["states"])
             return {key: judged[key] for key in ("states", "usage")}
 
-        _, inputs = rounds.judge_inputs(source, self.settings.judge, overrides)
+        _, inputs = judge_inputs(source, self.settings.judge, overrides)
         if at_most:
             inputs.update(at_most=at_most, asked_before=before)
         self.judged[name] = self.stages.run(f"judge-{name}", inputs, [folder], work)
@@ -290,7 +316,7 @@ class _Round:
         overrides = self.settings.of("filter")
 
         def work() -> Dict[str, Any]:
-            report = rounds.filter_candidates(
+            report = filter_candidates(
                 judged / "pool",
                 judged / "dev",
                 self.sources["dev"],
@@ -313,8 +339,6 @@ class _Round:
         self.selected = self.stages.run("filter", inputs, [self.silver, selection], work)
 
     def _retrain(self) -> None:
-        from ..training.student import train_student
-
         model = self.settings.model(self.number)
         overrides = {
             **self.settings.of("student"),
@@ -358,7 +382,7 @@ class _Round:
         pool_gold = self.settings.corpus / "pool_gold.spacy"
 
         def work() -> Dict[str, Any]:
-            summary = rounds.evaluate(
+            summary = evaluate(
                 {name: str(path) for name, path in models.items()},
                 test,
                 self.metrics,
@@ -374,18 +398,18 @@ class _Round:
         self.stages.run("evaluate", inputs, outputs, work)
 
 
-def _score(settings: LoopSettings, stages: Stages, gold: Optional[Path]) -> Optional[float]:
+def _score(
+    settings: LoopSettings, stages: Stages, number: int, gold: Optional[Path]
+) -> Optional[float]:
     """RETURNS (Optional[float]): F1 of the student of a round on the stopping part, where there is one."""
     if gold is None:
         return None
-    model = settings.model(stages.number)
+    model = settings.model(number)
 
     def work() -> Dict[str, Any]:
-        from ..evaluation.scores import evaluate_model, score_with_spacy
-
-        nlp = rounds.load_student(str(model), settings.gpu_id)
+        nlp = load_student(str(model), settings.gpu_id)
         docs = list(read_docs(gold, nlp.vocab))
-        found = score_with_spacy(docs, evaluate_model(nlp, docs))
+        found = score_pair(docs, evaluate_model(nlp, docs), find_target(gold))["spacy"]
         return {key: round(found[key], 6) for key in ("p", "r", "f")}
 
     return stages.run("score", {"student": model, "gold": gold}, [], work)["f"]

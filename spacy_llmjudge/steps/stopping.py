@@ -12,7 +12,9 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 from spacy.vocab import Vocab
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import fold_of, read_docs, write_docs
+from ..numeric import fold_of
+from ..storage import read_docs, write_docs
+from ..targets.base import find_target
 
 _PARTS = 1000
 Accepted = Set[Tuple[str, int, int, str]]
@@ -134,12 +136,9 @@ def split_dev(dev: Path, folder: Path, share: float) -> Tuple[Path, Optional[Pat
 
 
 def accepted_in(silver: Path) -> Accepted:
-    """RETURNS (Accepted): The entities of silver documents: text, start, end (tokens) and label."""
-    return {
-        (doc.text, ent.start, ent.end, ent.label_)
-        for doc in read_docs(silver, Vocab())
-        for ent in doc.ents
-    }
+    """RETURNS (Accepted): What silver documents say: text, start, end (tokens) and label."""
+    target = find_target(silver)
+    return {(doc.text, *key) for doc in read_docs(silver, Vocab()) for key in target.keys(doc)}
 
 
 def jaccard(first: Accepted, second: Accepted) -> float:

@@ -14,7 +14,7 @@ from ..denoise.sidyp import refine_sidyp
 from ..denoise.stacking import NOISY_REGULARISATION, stack
 from ..denoise.uu import refine_uu
 from ..errors import Errors, LLMJudgeError, Warnings
-from ..selection.fusion import logit
+from ..numeric import safe_logit
 from .data import Choice, Task, to_matrix
 
 # the penalty that stacking has on gold as well
@@ -295,4 +295,4 @@ def make_scores(support: Optional[np.ndarray], cats: Optional[np.ndarray]) -> Op
 
 
 def _log_odds(p: np.ndarray) -> np.ndarray:
-    return logit(np.clip(p, 0.01, 0.99))
+    return safe_logit(p, 0.01)

@@ -8,8 +8,8 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..errors import Errors, LLMJudgeError
-from ..steps.rounds import load_student
 from ..storage import PathLike, read_docs, read_json, require_file, write_json
+from ..training.student import load_student
 from .data import HINT, Choice, Task, get_choice, read_parallel, read_task, to_matrix
 from .scores import METRICS, UNANSWERED, bootstrap_scores, score_matrices
 from .steps import REPORT, identify_gold

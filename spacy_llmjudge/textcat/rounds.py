@@ -10,9 +10,10 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..errors import Errors, LLMJudgeError
+from ..numeric import fold_of
 from ..selection.guarantees import conformal_cut, conformal_needed
-from ..steps.rounds import load_student
-from ..storage import PathLike, fold_of, read_docs, require_file, write_docs, write_json
+from ..storage import PathLike, read_docs, require_file, write_docs, write_json
+from ..training.student import load_student
 from .data import (
     HINT,
     Task,

@@ -30,7 +30,7 @@ def export_package(
     scores: Optional[Dict[str, Any]] = None,
     calibration: Optional[Path] = None,
     encoder: Optional[Path] = None,
-    ner_name: str = "ner",
+    pipe_name: str = "ner",
 ) -> Path:
     """Package a pipeline as a wheel with its standard components only.
 
@@ -53,10 +53,9 @@ def export_package(
         from ..confidence.calibrate import Calibration
         from ..confidence.component import CalibratedConfidence
 
-        component = nlp.add_pipe("calibrated_confidence", config={"ner_name": ner_name})
-        cast(CalibratedConfidence, component).calibration = Calibration.from_dict(
-            read_json(calibration)
-        )
+        component = nlp.add_pipe("calibrated_confidence", config={"pipe_name": pipe_name})
+        fitted = Calibration.from_dict(read_json(calibration))
+        cast(CalibratedConfidence, component).calibration = fitted
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as temporary:

@@ -12,6 +12,7 @@ from spacy.training import Example
 from ..candidates import INCORRECT_KEY, is_judged
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_docs
+from ..targets.base import Target, find_target
 
 Reader = Callable[[Language], Iterable[Example]]
 
@@ -82,11 +83,13 @@ def make_mixed_corpus(
         if not gold_docs:
             raise LLMJudgeError(Errors.J650.format(path=gold))
         silver_docs = list(read_docs(silver, nlp.vocab)) if silver else []
-        for doc in [*gold_docs, *silver_docs]:
-            # the parser looks the key up in every reference document
-            doc.spans.setdefault(INCORRECT_KEY, [])
+        target = find_target(Path(gold))
+        if target.name == "ents":
+            for doc in [*gold_docs, *silver_docs]:
+                # the parser looks the key up in every reference document
+                doc.spans.setdefault(INCORRECT_KEY, [])
         # spaCy learns the labels from the first examples of a stream
-        cover = [_ExampleMaker(doc) for doc in _cover_labels(gold_docs)]
+        cover = [_ExampleMaker(doc) for doc in _cover_labels(gold_docs, target)]
         golds = _cycle([_ExampleMaker(doc) for doc in gold_docs], random.Random(seed))
         yield from (make(nlp) for make in cover)
         if not silver_docs:
@@ -156,12 +159,12 @@ def _cycle(items: List[_ExampleMaker], rng: random.Random) -> Iterator[_ExampleM
         yield from order
 
 
-def _cover_labels(docs: List[Doc]) -> List[Doc]:
+def _cover_labels(docs: List[Doc], target: Target) -> List[Doc]:
     """The first documents that bring labels which those before them lack."""
     seen: Set[str] = set()
     cover = []
     for doc in docs:
-        labels = {ent.label_ for ent in doc.ents}
+        labels = {key[2] for key in target.keys(doc)}
         if labels - seen:
             cover.append(doc)
             seen |= labels

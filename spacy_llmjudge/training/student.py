@@ -12,37 +12,34 @@ from spacy.tokens import Doc
 
 from ..encoders.fetch import RECORD, verify_encoder
 from ..errors import Errors, LLMJudgeError
+from ..stages import Stages
 from ..storage import (
-    labels_of,
     read_docs,
     read_json,
     require_file,
     sha256_bytes,
     sha256_json,
     sha256_path,
-    write_json,
 )
+from ..targets.base import Target, find_target, labels_in
+from ..targets.ents import Ents
+from .config import fit_config
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from thinc.api import Config
 
-TRAINED = "trained.json"
+AUTO = "auto"
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
-class Training(TypedDict):
-    """What `trained.json` says of a training: the hash of all that it depends on, how long it took, and
-    the score on the config's dev corpus at the last step."""
+class TrainedStudent(TypedDict):
+    """A training: the hash of all that it depends on, how long it took, the score on the config's dev
+    corpus at the last step, and whether it was done now (False where an earlier run had finished it)."""
 
     fingerprint: str
     seconds: float
     score: Optional[float]
-
-
-class TrainedStudent(Training):
-    """The same, and whether it was trained now (False where an earlier run had finished this very training)."""
-
     trained: bool
 
 
@@ -65,6 +62,40 @@ def require_device(gpu_id: int) -> None:
             require_gpu(gpu_id)
         except (ValueError, RuntimeError) as error:
             raise LLMJudgeError(Errors.J660.format(gpu_id=gpu_id, error=error)) from error
+
+
+def load_student(model: str, gpu_id: int = -1) -> "Language":
+    """Load a pipeline, on a GPU where one is asked for."""
+    import spacy
+
+    require_device(gpu_id)
+    try:
+        return spacy.load(model)
+    except OSError as error:
+        hint = "Give the folder or the package of a spaCy pipeline."
+        raise LLMJudgeError(Errors.J001.format(path=model, hint=hint)) from error
+
+
+def component_name(nlp: "Language", target: Target, name: Optional[str] = None) -> str:
+    """Find the component that predicts a target.
+
+    nlp (Language): The pipeline.
+    target (Target): What is labelled.
+    name (Optional[str]): Its name, where somebody knows it; "auto" is the same as None.
+    RETURNS (str): The name: of several that fit, the first.
+    RAISES (LLMJudgeError): J655 where there is none.
+    """
+    name = None if name == AUTO else name
+    fitting = [x for x in nlp.pipe_names if nlp.get_pipe_meta(x).factory in target.factories]
+    if name is None and fitting:
+        return fitting[0]
+    if name is None or name not in nlp.pipe_names:
+        expected = name or " or ".join(target.factories)
+        found = ", ".join(nlp.pipe_names) or "nothing"
+        raise LLMJudgeError(
+            Errors.J655.format(path=nlp.path or "This", expected=expected, found=found)
+        )
+    return name
 
 
 def train_student(
@@ -91,32 +122,33 @@ def train_student(
     require_device(gpu_id)
     config, output = require_file(config, "Run `init` to get the configs."), Path(output)
     overrides = dict(overrides or {})
-    fingerprint = _fingerprint(config, overrides, start)
-    record = output / TRAINED
-    if record.exists() and (output / "model-best").exists():
-        known: Training = read_json(record)
-        if known["fingerprint"] == fingerprint:
-            return {**known, "trained": False}
+    paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
+    fitted = _fit(config, overrides, paths.get("gold"), start)
+    fingerprint = _fingerprint(config, overrides, start, fitted)
+    known = Stages(output).find("train", {"fingerprint": fingerprint}, [output / "model-best"])
+    if known is not None:
+        return cast(TrainedStudent, {**known, "trained": False})
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     begin = time.perf_counter()
     written = partial.with_suffix(".cfg")
     try:
-        if start is not None:
+        if fitted is not None:
             written.parent.mkdir(parents=True, exist_ok=True)
-            go_on_from(Path(start), config, overrides).to_disk(written)
-            config = written
+            fitted.to_disk(written)
+            config, overrides = written, {}
         train(config, partial, use_gpu=gpu_id, overrides=overrides)
         # the number of steps is fixed: the last model is the one that was asked for
         shutil.rmtree(partial / "model-best")
         os.replace(partial / "model-last", partial / "model-best")
         performance = read_json(partial / "model-best" / "meta.json")["performance"]
-        result: Training = {
+        result = {
             "fingerprint": fingerprint,
             "seconds": round(time.perf_counter() - begin, 2),
-            "score": performance.get("ents_f", performance.get("cats_score")),
+            "score": _score_of(performance),
         }
-        write_json(partial / TRAINED, result)
+        made = [partial / "model-best"]
+        Stages(partial).keep("train", {"fingerprint": fingerprint}, made, result)
         _replace_folder(partial, output)
     except OSError as error:
         if error.errno is None:
@@ -130,27 +162,35 @@ def train_student(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         written.unlink(missing_ok=True)
-    return {**result, "trained": True}
+    return cast(TrainedStudent, {**result, "trained": True})
 
 
-def adopt_student(model: str, output: Path, ner_name: str = "ner") -> AdoptedStudent:
+def _score_of(performance: Dict[str, Any]) -> Optional[float]:
+    names = ("ents_f", "cats_score", *(x for x in performance if x.startswith("spans_")))
+    return next((performance[x] for x in names if x in performance and x[-2:] != "_p"), None)
+
+
+def adopt_student(
+    model: str, output: Path, target: Target = Ents(), pipe_name: Optional[str] = None
+) -> AdoptedStudent:
     """Take a pipeline that the user already has as the seed student.
 
     model (str): The folder or the name of an installed package.
     output (Path): Gets `model-best`.
-    ner_name (str): The name of its NER component.
-    RETURNS (AdoptedStudent): The labels of its NER component.
+    target (Target): What is labelled.
+    pipe_name (Optional[str]): The component that predicts it; None takes the one that fits.
+    RETURNS (AdoptedStudent): The labels of that component.
     """
     import spacy
 
     try:
         nlp = spacy.load(model)
     except OSError as error:
+        expected = pipe_name or " or ".join(target.factories)
         raise LLMJudgeError(
-            Errors.J655.format(path=model, ner_name=ner_name, found="nothing to load")
+            Errors.J655.format(path=model, expected=expected, found="nothing to load")
         ) from error
-    if ner_name not in nlp.pipe_names:
-        raise LLMJudgeError(Errors.J655.format(path=model, ner_name=ner_name, found=nlp.pipe_names))
+    pipe_name = component_name(nlp, target, pipe_name)
     output = Path(output)
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -162,7 +202,7 @@ def adopt_student(model: str, output: Path, ner_name: str = "ner") -> AdoptedStu
         raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return {"labels": _known_labels(nlp, ner_name)}
+    return {"labels": _known_labels(nlp, pipe_name)}
 
 
 def has_learned_from(nlp: "Language", docs: Sequence[Doc]) -> bool:
@@ -184,7 +224,7 @@ def go_on_from(start: Path, config: Path, overrides: Dict[str, Any]) -> "Config"
     config (Path): A spaCy training config.
     overrides (Dict[str, Any]): Settings of the config by their dotted names.
     RETURNS (Config): The config, not interpolated.
-    RAISES (LLMJudgeError): J658 where the pipeline lacks a component, or its NER a label of the gold, or
+    RAISES (LLMJudgeError): J658 where the pipeline lacks a component, or that a label of the gold, or
         where an override is about a component.
     """
     import spacy
@@ -196,15 +236,20 @@ def go_on_from(start: Path, config: Path, overrides: Dict[str, Any]) -> "Config"
         raise LLMJudgeError(
             Errors.J658.format(path=start, reason="it is no spaCy pipeline")
         ) from error
+    check_components(start, overrides)
     loaded = load_config(config, overrides=overrides, interpolate=False)
+    gold = loaded.get("paths", {}).get("gold")
+    target = None if gold is None else find_target(Path(gold))
+    if target is not None:
+        loaded = fit_config(config, target, overrides) or loaded
     names = loaded["nlp"]["pipeline"]
     reason = None
-    check_components(start, overrides)
     if set(names) - set(nlp.pipe_names):
         reason = f"it has {nlp.pipe_names}, and the config trains {names}"
-    elif "ner" in names and loaded.get("paths", {}).get("gold"):
-        new = labels_of(loaded["paths"]["gold"], nlp.vocab) - set(_known_labels(nlp, "ner"))
-        reason = f"its NER does not know the labels {sorted(new)}" if new else None
+    elif target is not None:
+        name = component_name(nlp, target)
+        new = labels_in(Path(gold), target) - set(_known_labels(nlp, name))
+        reason = f"its component '{name}' does not know the labels {sorted(new)}" if new else None
     if reason is not None:
         raise LLMJudgeError(Errors.J658.format(path=start, reason=reason))
     loaded["components"] = {name: {"source": str(start)} for name in names}
@@ -223,7 +268,21 @@ def check_components(start: Path, overrides: Dict[str, Any]) -> None:
         raise LLMJudgeError(Errors.J658.format(path=start, reason=reason))
 
 
-def _fingerprint(config: Path, overrides: Dict[str, Any], start: Optional[Path]) -> str:
+def _fit(
+    config: Path, overrides: Dict[str, Any], gold: Optional[str], start: Optional[Path]
+) -> Optional["Config"]:
+    """RETURNS (Optional[Config]): What is trained with, where it is not the config as it is."""
+    if start is not None:
+        require_file(start, "It is the pipeline to continue from.")
+        return go_on_from(Path(start), config, overrides)
+    if gold is None or not Path(gold).exists():
+        return None
+    return fit_config(config, find_target(Path(gold)), overrides)
+
+
+def _fingerprint(
+    config: Path, overrides: Dict[str, Any], start: Optional[Path], fitted: Optional["Config"]
+) -> str:
     """Hash what a training depends on: the config, its overrides, and the files that they name."""
     from spacy.util import load_config
 
@@ -240,7 +299,9 @@ def _fingerprint(config: Path, overrides: Dict[str, Any], start: Optional[Path])
             require_file(folder, f"It is paths.{name} of {config}.")
     parts = [sha256_bytes(config.read_bytes()), overrides, contents]
     if start is not None:
-        parts.append(sha256_path(require_file(start, "It is the pipeline to continue from.")))
+        parts.append(sha256_path(start))
+    elif fitted is not None:
+        parts.append(sha256_bytes(fitted.to_bytes()))
     return sha256_json(parts)
 
 

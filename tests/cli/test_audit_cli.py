@@ -7,7 +7,9 @@ import pytest
 from cli_helpers import error_line, run
 from spacy.vocab import Vocab
 
-from spacy_llmjudge.steps import rounds
+from spacy_llmjudge.steps.annotate import annotate
+from spacy_llmjudge.steps.calibrate import calibrate
+from spacy_llmjudge.steps.judge import judge
 from spacy_llmjudge.storage import read_docs, read_json
 
 pytestmark = pytest.mark.slow
@@ -19,18 +21,18 @@ CONFIGS = ROOT / "configs"
 @pytest.fixture(scope="module")
 def judged(small_student, small_corpus, small_dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("audit")
-    rounds.calibrate(str(small_student), small_corpus / "dev.spacy", folder / "c.json")
+    calibrate(str(small_student), small_corpus / "dev.spacy", folder / "c.json")
     paths = {
         "paths.labelled": str(small_corpus / "labelled.spacy"),
         "paths.replies": str(small_dataset / "responses.jsonl"),
     }
     for split in ("pool", "dev"):
         source, annotated = small_corpus / f"{split}.spacy", folder / "annotated" / split
-        rounds.annotate(
+        annotate(
             str(small_student), folder / "c.json", source, annotated, out_of_fold=split == "dev"
         )
         config = CONFIGS / "judges" / "recorded.cfg"
-        rounds.judge(annotated, folder / "judged" / split, config, overrides=paths)
+        judge(annotated, folder / "judged" / split, config, overrides=paths)
     return folder / "judged"
 
 

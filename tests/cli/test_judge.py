@@ -19,7 +19,8 @@ from spacy.cli._util import parse_config_overrides
 
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.cli.judge import raise_budget, set_option
-from spacy_llmjudge.storage import process_shards, read_docs
+from spacy_llmjudge.shards import process_shards
+from spacy_llmjudge.storage import read_docs
 
 ROOT = Path(__file__).parents[2]
 

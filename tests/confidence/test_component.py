@@ -177,7 +177,7 @@ def test_two_ner_pipes(plain_nlp):
         plain_nlp.add_pipe(
             "calibrated_confidence",
             name=f"{name}_confidence",
-            config={"ner_name": name, "spans_key": name},
+            config={"pipe_name": name, "spans_key": name},
         )
     from spacy_llmjudge.confidence.posterior import span_posteriors
 
@@ -193,8 +193,8 @@ def test_two_ner_pipes(plain_nlp):
     }
 
 
-def test_missing_ner_names_what_is_there(plain_nlp):
-    plain_nlp.add_pipe("calibrated_confidence", config={"ner_name": "entities"})
+def test_missing_pipe_names_what_is_there(plain_nlp):
+    plain_nlp.add_pipe("calibrated_confidence", config={"pipe_name": "entities"})
     with pytest.raises(LLMJudgeError, match=r"\[J107\].*'entities'.*found: ner, calib"):
         plain_nlp("I met Bo")
 

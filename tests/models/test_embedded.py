@@ -10,8 +10,8 @@ from spacy.util import load_config, load_model_from_config
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.encoders.span_vectors import SpanEncoder, span_features
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.models.answers import Finding
 from spacy_llmjudge.models.embedded import find_verdict, make_embedded_model, make_reply
+from spacy_llmjudge.models.verdict_lines import Finding
 from spacy_llmjudge.models.verifier import NONE, training_spans
 from spacy_llmjudge.transport.messages import Prompt
 

@@ -5,8 +5,9 @@ from selection_helpers import draw_documents, make_doc, wrong_share
 from spacy_llmjudge.candidates import get_candidates, set_candidates, set_status
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.selection.audit import draw_audit
+from spacy_llmjudge.selection.certified import make_certified
+from spacy_llmjudge.selection.conformal import make_conformal
 from spacy_llmjudge.selection.select import select
-from spacy_llmjudge.selection.selectors import make_certified, make_conformal
 
 POOL, GOLD = draw_documents(1, 300)
 TRUTH = {(doc.text, doc[e.start].idx, e.end_char, e.label_) for doc in GOLD for e in doc.ents}

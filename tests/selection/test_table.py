@@ -5,8 +5,8 @@ from spacy.tokens import Doc, Span
 
 from spacy_llmjudge.candidates import Candidate
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.numeric import fold_of
 from spacy_llmjudge.selection.table import table_from_docs
-from spacy_llmjudge.storage import fold_of
 
 
 def gold_of(text, ents=()):

@@ -10,8 +10,10 @@ from spacy_llm.registry import registry as llm_registry
 
 from spacy_llmjudge.candidates import get_candidates, get_status
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.steps import rounds
+from spacy_llmjudge.steps.annotate import annotate
 from spacy_llmjudge.steps.crossfit import CrossfitSettings, crossfit, split_folds
+from spacy_llmjudge.steps.filter import filter_candidates
+from spacy_llmjudge.steps.judge import judge
 from spacy_llmjudge.storage import read_docs, read_json, sha256_path, write_docs
 
 pytestmark = pytest.mark.slow
@@ -135,7 +137,7 @@ def test_every_fold_is_asked_about_all_labels(fitted):
 def test_the_calibration_is_for_the_student_of_all(fitted, small_student, small_corpus, tmp_path):
     settings, result, _ = fitted
     assert result["n_spans"] > 100 and len(read_json(settings.calibration)["folds"]) == 3
-    manifest = rounds.annotate(
+    manifest = annotate(
         str(small_student), settings.calibration, small_corpus / "pool.spacy", tmp_path / "pool"
     )
     assert sum(shard["docs"] for shard in manifest["shards"]) == 90
@@ -146,14 +148,14 @@ def test_the_calibration_is_for_the_student_of_all(fitted, small_student, small_
 @pytest.fixture(scope="module")
 def judged_pool(fitted, small_student, small_corpus, small_dataset, tmp_path_factory):
     settings, folder = fitted[0], tmp_path_factory.mktemp("pool")
-    rounds.annotate(
+    annotate(
         str(small_student), settings.calibration, small_corpus / "pool.spacy", folder / "annotated"
     )
     paths = {
         "paths.labelled": str(small_corpus / "labelled.spacy"),
         "paths.replies": str(small_dataset / "responses.jsonl"),
     }
-    rounds.judge(folder / "annotated", folder / "judged", RECORDED, overrides=paths)
+    judge(folder / "annotated", folder / "judged", RECORDED, overrides=paths)
     return folder / "judged"
 
 
@@ -161,7 +163,7 @@ def judged_pool(fitted, small_student, small_corpus, small_dataset, tmp_path_fac
 def test_filter_takes_it_for_dev_and_promises_nothing(
     fitted, judged_pool, small_corpus, tmp_path, name
 ):
-    report = rounds.filter_candidates(
+    report = filter_candidates(
         judged_pool,
         fitted[0].output / "evidence",
         small_corpus / "labelled.spacy",
@@ -180,7 +182,7 @@ def test_filter_takes_it_for_dev_and_promises_nothing(
 def test_a_second_run_asks_and_trains_nothing(fitted):
     settings, result, _ = fitted
     PROMPTS.clear()
-    record = settings.training / "fold-0" / "trained.json"
+    record = settings.training / "fold-0" / "stages.json"
     before = record.stat().st_mtime_ns, sha256_path(settings.output / "evidence")
     assert crossfit(settings) == result
     assert PROMPTS == []

@@ -8,7 +8,7 @@ from loop_helpers import POOL, StopRules, made_by, make_settings, make_workspace
 from spacy.vocab import Vocab
 
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.steps.rounds import NothingSelected
+from spacy_llmjudge.steps.filter import NothingSelected
 from spacy_llmjudge.storage import read_docs, read_json, sha256_path
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,12 @@ from spacy_llmjudge.candidates import get_candidates, get_outside, get_status
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.selection.acquisition import doubt
 from spacy_llmjudge.selection.files import read_selection
-from spacy_llmjudge.steps import baselines, rounds
+from spacy_llmjudge.steps import baselines
+from spacy_llmjudge.steps.annotate import annotate
+from spacy_llmjudge.steps.calibrate import calibrate
+from spacy_llmjudge.steps.evaluate import evaluate
+from spacy_llmjudge.steps.filter import NothingSelected, filter_candidates
+from spacy_llmjudge.steps.judge import judge
 from spacy_llmjudge.storage import read_docs, read_json, sha256_file, write_docs
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +28,7 @@ FILTER = ROOT / "configs" / "filter.cfg"
 @pytest.fixture(scope="module")
 def calibration(small_student, small_corpus, tmp_path_factory):
     path = tmp_path_factory.mktemp("calibration") / "calibration.json"
-    rounds.calibrate(str(small_student), small_corpus / "dev.spacy", path)
+    calibrate(str(small_student), small_corpus / "dev.spacy", path)
     return path
 
 
@@ -31,7 +36,7 @@ def calibration(small_student, small_corpus, tmp_path_factory):
 def annotated(small_student, small_corpus, calibration, tmp_path_factory):
     folder = tmp_path_factory.mktemp("annotated")
     for split in ("pool", "dev"):
-        rounds.annotate(
+        annotate(
             str(small_student),
             calibration,
             small_corpus / f"{split}.spacy",
@@ -46,7 +51,7 @@ def annotated(small_student, small_corpus, calibration, tmp_path_factory):
 def judged(annotated, small_corpus, small_dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("judged")
     for split in ("pool", "dev"):
-        rounds.judge(
+        judge(
             annotated / split,
             folder / split,
             RECORDED,
@@ -60,7 +65,7 @@ def judged(annotated, small_corpus, small_dataset, tmp_path_factory):
 
 
 def select(judged, small_corpus, folder, **overrides):
-    return rounds.filter_candidates(
+    return filter_candidates(
         judged / "pool",
         judged / "dev",
         small_corpus / "dev.spacy",
@@ -87,7 +92,7 @@ def test_annotated_documents_carry_posteriors_and_confidences(annotated):
 def test_held_out_documents_are_scored_without_their_fold(
     small_student, small_corpus, calibration, annotated, tmp_path
 ):
-    rounds.annotate(str(small_student), calibration, small_corpus / "dev.spacy", tmp_path / "dev")
+    annotate(str(small_student), calibration, small_corpus / "dev.spacy", tmp_path / "dev")
     plain = [c.confidence for d in docs_of(tmp_path / "dev") for c in get_candidates(d)]
     folds = [c.confidence for d in docs_of(annotated / "dev") for c in get_candidates(d)]
     assert plain != folds
@@ -100,7 +105,7 @@ def test_annotation_takes_up_what_is_missing(
     (tmp_path / "pool" / "shard-00001.spacy").unlink()
     (tmp_path / "pool" / "manifest.json").unlink()
     before = (tmp_path / "pool" / "shard-00000.spacy").stat().st_mtime_ns
-    rounds.annotate(
+    annotate(
         str(small_student),
         calibration,
         small_corpus / "pool.spacy",
@@ -120,7 +125,7 @@ def test_labels_that_the_labelled_set_lacks_are_left_out(
     doc = Doc(vocab, words=["slugs"])
     doc.set_ents([spacy.tokens.Span(doc, 0, 1, label="PEST")])
     write_docs(tmp_path / "labelled.spacy", [doc])
-    rounds.annotate(
+    annotate(
         str(small_student),
         calibration,
         small_corpus / "pool.spacy",
@@ -138,8 +143,8 @@ def test_odd_documents_pass_through_annotation_and_judge(
     nlp = spacy.blank("en")
     texts = ["", "   \n ", "Bl\u00e4tter \U0001f331 e\u0301 \u202exyz", "slugs ate it . " * 5000]
     write_docs(tmp_path / "odd.spacy", [nlp.make_doc(text) for text in texts])
-    rounds.annotate(str(small_student), calibration, tmp_path / "odd.spacy", tmp_path / "a")
-    judged = rounds.judge(
+    annotate(str(small_student), calibration, tmp_path / "odd.spacy", tmp_path / "a")
+    judged = judge(
         tmp_path / "a",
         tmp_path / "j",
         RECORDED,
@@ -157,7 +162,7 @@ def test_odd_documents_pass_through_annotation_and_judge(
 def test_nothing_to_calibrate_on_is_one_line(small_student, tmp_path):
     write_docs(tmp_path / "dev.spacy", [spacy.blank("en")("No entity here")])
     with pytest.raises(LLMJudgeError, match=r"\[J801\].*dev.spacy"):
-        rounds.calibrate(str(small_student), tmp_path / "dev.spacy", tmp_path / "c.json")
+        calibrate(str(small_student), tmp_path / "dev.spacy", tmp_path / "c.json")
     assert not (tmp_path / "c.json").exists()
 
 
@@ -177,7 +182,7 @@ def test_a_part_of_the_pool_is_judged_and_nothing_is_promised_for_it(
         "paths.rules": str(small_dataset / "rules.txt"),
         "paths.replies": str(small_dataset / "responses.jsonl"),
     }
-    found = rounds.judge(
+    found = judge(
         annotated / "pool", tmp_path / "judged" / "pool", RECORDED, at_most=30, overrides=overrides
     )
     assert found["states"] == {"judged": 30, "not_asked": 60}
@@ -217,7 +222,7 @@ def test_nothing_is_promised_about_a_pool_that_the_student_has_learned_from(
     )
     for split in ("pool", "dev"):
         source = small_corpus / f"{split}.spacy"
-        rounds.annotate(
+        annotate(
             str(learned), calibration, source, tmp_path / "a" / split, out_of_fold=split == "dev"
         )
         given = {
@@ -225,7 +230,7 @@ def test_nothing_is_promised_about_a_pool_that_the_student_has_learned_from(
             "paths.rules": str(small_dataset / "rules.txt"),
             "paths.replies": str(small_dataset / "responses.jsonl"),
         }
-        rounds.judge(tmp_path / "a" / split, tmp_path / "j" / split, RECORDED, overrides=given)
+        judge(tmp_path / "a" / split, tmp_path / "j" / split, RECORDED, overrides=given)
     assert read_json(tmp_path / "a" / "pool" / "manifest.json")["fingerprint"]["learned"] is True
     report = select(tmp_path / "j", small_corpus, tmp_path)
     assert report["promise"]["kind"] is None and report["spans"]
@@ -236,18 +241,16 @@ def test_nothing_is_promised_about_a_pool_that_the_student_has_learned_from(
     other = tmp_path / "other.spacy"
     write_docs(other, [Doc(Vocab(), words=["No", "mites", "today"])])
     assert (
-        "learned"
-        not in rounds.annotate(str(learned), calibration, other, tmp_path / "o")["fingerprint"]
+        "learned" not in annotate(str(learned), calibration, other, tmp_path / "o")["fingerprint"]
     )
     (tmp_path / "silver.spacy").unlink()
     assert (
-        rounds.annotate(str(learned), calibration, other, tmp_path / "g")["fingerprint"]["learned"]
-        is True
+        annotate(str(learned), calibration, other, tmp_path / "g")["fingerprint"]["learned"] is True
     )
 
 
 def test_a_selection_without_a_span_is_no_silver(judged, small_corpus, tmp_path):
-    with pytest.raises(rounds.NothingSelected, match=r"\[J802\].*Nothing is accepted"):
+    with pytest.raises(NothingSelected, match=r"\[J802\].*Nothing is accepted"):
         select(judged, small_corpus, tmp_path, **{"selector.q": 0.001})
     assert not any(tmp_path.iterdir())
 
@@ -281,7 +284,7 @@ def test_a_config_without_a_selector_is_one_line(text, missing, judged, small_co
 
 def test_judging_before_annotating_is_one_line(tmp_path):
     with pytest.raises(LLMJudgeError, match=r"\[J001\].*`annotate` first"):
-        rounds.judge(tmp_path / "nope", tmp_path / "j", RECORDED)
+        judge(tmp_path / "nope", tmp_path / "j", RECORDED)
 
 
 def test_silver_keeps_its_promise_in_the_report(judged, small_corpus, tmp_path):
@@ -311,7 +314,7 @@ def test_the_same_judgements_are_the_same_silver(judged, small_corpus, tmp_path)
 
 def test_gold_of_other_documents_is_one_line(judged, small_corpus, tmp_path):
     with pytest.raises(LLMJudgeError, match=r"\[J803\].*test.spacy"):
-        rounds.filter_candidates(
+        filter_candidates(
             judged / "pool",
             judged / "dev",
             small_corpus / "test.spacy",
@@ -338,7 +341,7 @@ def test_evaluation_compares_the_judged_student_with_the_others(
     small_student, small_corpus, judged, tmp_path
 ):
     select(judged, small_corpus, tmp_path)
-    summary = rounds.evaluate(
+    summary = evaluate(
         {"seed": str(small_student), "judged": str(small_student)},
         small_corpus / "test.spacy",
         tmp_path,
@@ -357,7 +360,7 @@ def test_evaluation_compares_the_judged_student_with_the_others(
 def test_an_empty_test_set_is_one_line(small_student, tmp_path):
     write_docs(tmp_path / "test.spacy", [])
     with pytest.raises(LLMJudgeError, match=r"\[J805\].*test.spacy"):
-        rounds.evaluate({"seed": str(small_student)}, tmp_path / "test.spacy", tmp_path)
+        evaluate({"seed": str(small_student)}, tmp_path / "test.spacy", tmp_path)
 
 
 def test_classic_self_training_takes_the_best_cut_on_dev(annotated, small_corpus, tmp_path):

@@ -10,7 +10,10 @@ from loopback import Answer, Loopback, chat
 from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import get_candidates, get_status
-from spacy_llmjudge.steps import rounds
+from spacy_llmjudge.steps.annotate import annotate
+from spacy_llmjudge.steps.calibrate import calibrate
+from spacy_llmjudge.steps.filter import filter_candidates
+from spacy_llmjudge.steps.judge import is_asked, judge
 from spacy_llmjudge.storage import read_docs
 
 CONFIG = Path(__file__).parents[2] / "configs" / "judges" / "vllm.cfg"
@@ -21,8 +24,8 @@ FILTER = Path(__file__).parents[2] / "configs" / "filter.cfg"
 def annotated(small_student, small_corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("annotated")
     calibration = folder / "calibration.json"
-    rounds.calibrate(str(small_student), small_corpus / "dev.spacy", calibration)
-    rounds.annotate(
+    calibrate(str(small_student), small_corpus / "dev.spacy", calibration)
+    annotate(
         str(small_student), calibration, small_corpus / "dev.spacy", folder / "dev", shard_size=16
     )
     return folder / "dev"
@@ -58,9 +61,9 @@ def overrides(server, corpus, folder, **changes):
 def test_a_server_judges_and_is_asked_once(annotated, small_corpus, replies, tmp_path):
     with Loopback(answer_from(replies)) as server:
         settings = overrides(server, small_corpus, tmp_path)
-        first = rounds.judge(annotated, tmp_path / "a", CONFIG, overrides=settings)
+        first = judge(annotated, tmp_path / "a", CONFIG, overrides=settings)
         n_asked = len(server.requests)
-        rounds.judge(annotated, tmp_path / "b", CONFIG, overrides=settings)
+        judge(annotated, tmp_path / "b", CONFIG, overrides=settings)
         assert len(server.requests) == n_asked == 50
     docs = list(read_docs(tmp_path / "a", Vocab()))
     assert {get_status(doc)["state"] for doc in docs} == {"judged"}
@@ -76,7 +79,7 @@ def test_a_server_that_is_down_leaves_reasons_and_nothing_else(
     with Loopback(lambda request: Answer("busy", status=503)) as server:
         settings = overrides(server, small_corpus, tmp_path)
         settings["components.llm_judge.model.model.max_tries"] = 1
-        result = rounds.judge(annotated, tmp_path / "a", CONFIG, overrides=settings)
+        result = judge(annotated, tmp_path / "a", CONFIG, overrides=settings)
     assert not any(state == "judged" for state in result["states"])
     assert all(re.match(r"(abstained|not_sent): \w+", state) for state in result["states"])
 
@@ -88,13 +91,13 @@ def test_a_document_without_candidates_needs_no_second_run():
 
     doc = Doc(Vocab(), words=["nothing"])
     set_status(doc, "not_sent", "no_candidates")
-    assert rounds.is_asked([doc])
+    assert is_asked([doc])
     set_status(doc, "not_sent", "budget")
-    assert not rounds.is_asked([doc])
+    assert not is_asked([doc])
     set_status(doc, "abstained", "budget")
-    assert not rounds.is_asked([doc]), "one of its windows was not sent"
+    assert not is_asked([doc]), "one of its windows was not sent"
     set_status(doc, "abstained", "timeout")
-    assert rounds.is_asked([doc])
+    assert is_asked([doc])
 
 
 @pytest.mark.slow
@@ -113,9 +116,9 @@ def test_the_number_of_workers_changes_no_byte_of_the_selection(
         with Loopback(script) as server:
             settings = overrides(server, small_corpus, folder)
             settings["components.llm_judge.model.model.concurrency"] = workers
-            rounds.judge(annotated, folder / "judged", CONFIG, overrides=settings)
+            judge(annotated, folder / "judged", CONFIG, overrides=settings)
         silver, report = folder / "silver.spacy", folder / "selection.json"
         judged = (folder / "judged", folder / "judged", small_corpus / "dev.spacy")
-        rounds.filter_candidates(*judged, FILTER, silver, report)
+        filter_candidates(*judged, FILTER, silver, report)
         found.add((silver.read_bytes(), report.read_bytes()))
     assert len(found) == 1

@@ -3,6 +3,7 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.numeric import fold_of
 from spacy_llmjudge.steps.stopping import (
     Outcome,
     StopRules,
@@ -12,7 +13,7 @@ from spacy_llmjudge.steps.stopping import (
     split_dev,
     why_stop,
 )
-from spacy_llmjudge.storage import fold_of, read_docs, sha256_file, write_docs
+from spacy_llmjudge.storage import read_docs, sha256_file, write_docs
 
 RULES = StopRules(max_rounds=9, stable=0.98, patience=1)
 

@@ -6,7 +6,8 @@ import pytest
 import spacy
 
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.storage import fold_of, read_docs, read_json
+from spacy_llmjudge.numeric import fold_of
+from spacy_llmjudge.storage import read_docs, read_json
 from spacy_llmjudge.textcat.rounds import annotate_texts, select_texts
 from spacy_llmjudge.textcat.steps import gather_training
 

@@ -5,13 +5,13 @@ from typing import List, Tuple
 
 import numpy as np
 
-from .table import CandidateTable
+from .base import Columns
 
 # A probability of 1 would weigh infinitely much and hide everything that it touches.
 MAX_PROBABILITY = 0.9999
 
 
-def resolve_overlaps(table: CandidateTable) -> np.ndarray:
+def resolve_overlaps(table: Columns) -> np.ndarray:
     """Choose for every document the candidates that do not overlap and weigh most together.
 
     The weight of a candidate is -log(1 - p), its evidence against being wrong. With weights of p, two
@@ -19,10 +19,10 @@ def resolve_overlaps(table: CandidateTable) -> np.ndarray:
     they weigh .69 each against 3.0. A candidate that overlaps nothing is always chosen. Among equal
     choices the one that holds the earlier, longer spans wins, then the label that sorts first.
 
-    table (CandidateTable): n candidates with `probability`.
+    table (Columns): n candidates.
     RETURNS (np.ndarray): (n,) True where chosen.
     """
-    if len(table) == 0:
+    if len(table.document) == 0:
         return np.zeros(0, dtype=bool)
     weight = -np.log1p(-np.clip(table.probability, 0.0, MAX_PROBABILITY))
     order = np.lexsort((table.label, -weight, -table.end, table.start, table.document))
@@ -34,7 +34,7 @@ def resolve_overlaps(table: CandidateTable) -> np.ndarray:
     order, document, start, end, weight = (
         column[first] for column in (order, document, start, end, weight)
     )
-    chosen = np.zeros(len(table), dtype=bool)
+    chosen = np.zeros(len(table.document), dtype=bool)
     breaks = np.append(_component_starts(document, start, end), len(order))
     single = np.diff(breaks) == 1
     chosen[order[breaks[:-1][single]]] = True

@@ -4,7 +4,7 @@ import pytest
 
 from spacy_llmjudge.cli import judge
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.steps.judging import require_answers
+from spacy_llmjudge.steps.judge_report import require_answers
 
 
 def test_documents_that_nobody_was_to_ask_about_are_no_failures():

@@ -4,7 +4,7 @@ from typing import Any, Dict, Mapping, Optional
 
 from ..candidates import NOT_ASKED
 from ..errors import Errors, LLMJudgeError
-from .rounds import NOT_SENT_YET, NOTHING_TO_ASK
+from .judge import NOT_SENT_YET, NOTHING_TO_ASK
 
 
 def make_judge_report(judged: Mapping[str, Dict[str, Any]]) -> Dict[str, Any]:

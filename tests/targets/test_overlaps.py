@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from selection_helpers import make_table
 
-from spacy_llmjudge.selection.overlaps import MAX_PROBABILITY, resolve_overlaps
+from spacy_llmjudge.targets.overlaps import MAX_PROBABILITY, resolve_overlaps
 
 
 def choose(spans, **kwargs):
@@ -19,7 +19,7 @@ def choose(spans, **kwargs):
         probability=p,
         **kwargs,
     )
-    return resolve_overlaps(table).tolist()
+    return resolve_overlaps(table.columns).tolist()
 
 
 def test_sure_long_span_beats_two_unsure_short_ones():

@@ -1,0 +1,68 @@
+"""Arithmetic that several rooms need: log-odds, log-loss, and folds by document."""
+
+import hashlib
+
+import numpy as np
+
+
+def logit(p: np.ndarray) -> np.ndarray:
+    """The log-odds of probabilities; infinite at 0 and 1.
+
+    p (np.ndarray): Probabilities, any shape, 0 to 1.
+    RETURNS (np.ndarray): log(p / (1 - p)), the same shape.
+
+    >>> logit(np.array([0.5, 0.9])).round(3).tolist()
+    [0.0, 2.197]
+    """
+    return np.log(p) - np.log1p(-p)
+
+
+def safe_logit(p: np.ndarray, least: float) -> np.ndarray:
+    """The log-odds of probabilities that may be 0 or 1.
+
+    p (np.ndarray): Probabilities, any shape, 0 to 1.
+    least (float): What is closer to 0 or 1 than this is taken as this close, above 0 and below .5.
+    RETURNS (np.ndarray): Finite log-odds, the same shape.
+
+    >>> safe_logit(np.array([0.0, 0.5, 1.0]), 0.1).round(3).tolist()
+    [-2.197, 0.0, 2.197]
+    """
+    return logit(np.clip(p, least, 1 - least))
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """The probabilities of log-odds. It neither overflows nor loses the small tail.
+
+    x (np.ndarray): Log-odds, any shape.
+    RETURNS (np.ndarray): 1 / (1 + exp(-x)), the same shape.
+
+    >>> sigmoid(np.array([-1e4, 0.0, 1e4])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return np.exp(-np.logaddexp(0.0, -x))
+
+
+def log_loss(probability: np.ndarray, correct: np.ndarray, least: float) -> float:
+    """The mean negative log-likelihood of what came true.
+
+    probability (np.ndarray): Stated probabilities, shape (n,), 0 to 1.
+    correct (np.ndarray): Whether each came true, shape (n,).
+    least (float): What is closer to 0 or 1 than this is taken as this close, above 0 and below .5.
+    RETURNS (float): In nats, 0 or more.
+
+    >>> round(log_loss(np.array([0.5, 1.0]), np.array([True, True]), 1e-6), 3)
+    0.347
+    """
+    p = np.clip(probability, least, 1 - least)
+    # Sums of the same numbers in another order differ in their last digits: sort them.
+    return float(-np.mean(np.sort(np.log(np.where(correct, p, 1 - p)))))
+
+
+def fold_of(text: str, n_folds: int) -> int:
+    """The fold that a document belongs to, by its text: duplicates share a fold.
+
+    text (str): The text of the document.
+    n_folds (int): How many folds.
+    RETURNS (int): 0 to n_folds - 1.
+    """
+    return int(hashlib.sha256(text.encode("utf8")).hexdigest()[:8], 16) % n_folds

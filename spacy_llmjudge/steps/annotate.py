@@ -1,0 +1,89 @@
+"""The step `annotate`: pseudo-label documents, shard by shard."""
+
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Set
+
+from spacy.tokens import Doc
+
+from ..candidates import CANDIDATE_CUT, copy_tokens, get_candidates, set_candidates
+from ..selection.caveats import LEARNED
+from ..shards import process_shards
+from ..storage import read_docs, read_json, sha256_path
+from ..targets.base import Target, find_target, labels_in
+from ..training.student import component_name, has_learned_from, load_student
+
+Progress = Optional[Callable[[int], None]]
+
+
+def annotate(
+    model: str,
+    calibration: Path,
+    source: Path,
+    output: Path,
+    *,
+    out_of_fold: bool = False,
+    labels: Optional[Path] = None,
+    pipe_name: Optional[str] = None,
+    candidate_cut: float = CANDIDATE_CUT,
+    shard_size: int = 256,
+    gpu_id: int = -1,
+    progress: Progress = None,
+) -> Dict[str, Any]:
+    """Pseudo-label documents: entities, candidates, posteriors and confidences, shard by shard.
+
+    model (str): The student.
+    calibration (Path): What `calibrate` wrote.
+    source (Path): The documents.
+    output (Path): The folder of shards.
+    out_of_fold (bool): Score each document with what was fitted without its fold: for the gold
+        that the calibration was fitted on.
+    labels (Optional[Path]): A `.spacy` file; candidates with labels that it lacks are left out.
+    pipe_name (Optional[str]): The component whose predictions they are; None takes the one that fits the
+        target.
+    RETURNS (Dict[str, Any]): The manifest.
+    """
+    from ..confidence.calibrate import Calibration
+
+    target = find_target(source)
+    nlp = load_student(model, gpu_id)
+    pipe_name = component_name(nlp, target, pipe_name)
+    component = nlp.add_pipe(
+        "calibrated_confidence",
+        config={"pipe_name": pipe_name, "candidate_cut": candidate_cut},
+    )
+    component.calibration = Calibration.from_dict(read_json(calibration))
+    component.out_of_fold = out_of_fold
+    known = labels_in(labels) if labels else None
+    docs = [copy_tokens(doc) for doc in read_docs(source, nlp.vocab)]
+    fingerprint = {
+        "model": sha256_path(Path(model)) if Path(model).exists() else model,
+        "calibration": sha256_path(calibration),
+        "source": sha256_path(source),
+        "settings": [out_of_fold, sorted(known or []), pipe_name, candidate_cut],
+    }
+    if has_learned_from(nlp, docs):
+        fingerprint[LEARNED] = True
+
+    def process(batch: List[Doc]) -> List[Doc]:
+        annotated = list(nlp.pipe(batch))
+        if known is not None:
+            for doc in annotated:
+                _keep_labels(doc, known, target)
+        return annotated
+
+    return process_shards(
+        docs,
+        output,
+        process,
+        fingerprint=fingerprint,
+        shard_size=shard_size,
+        on_shard=progress,
+    )
+
+
+def _keep_labels(doc: Doc, labels: Set[str], target: Target) -> None:
+    candidates = get_candidates(doc)
+    if {c.label for c in candidates} <= labels:
+        return
+    set_candidates(doc, [c for c in candidates if c.label in labels])
+    target.keep_labels(doc, labels)

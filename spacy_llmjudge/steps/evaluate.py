@@ -1,0 +1,85 @@
+"""The step `evaluate`: score models on the test set, and the silver against hidden gold."""
+
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional
+
+from spacy.vocab import Vocab
+
+from ..errors import Errors, LLMJudgeError
+from ..evaluation.scores import (
+    count_matches,
+    evaluate_model,
+    labels_of,
+    right_documents,
+    score_pair,
+    silver_quality,
+)
+from ..evaluation.significance import bootstrap_f1, compare, count_documents
+from ..evaluation.summary import make_summary
+from ..storage import read_docs, write_json
+from ..targets.base import find_target
+from ..training.student import component_name, load_student
+
+Progress = Optional[Callable[[int], None]]
+
+
+def evaluate(
+    models: Dict[str, str],
+    test: Path,
+    output: Path,
+    *,
+    silver: Optional[Path] = None,
+    pool_gold: Optional[Path] = None,
+    n_resamples: int = 2000,
+    gpu_id: int = -1,
+    progress: Progress = None,
+) -> Dict[str, Any]:
+    """Score models on the test set, with intervals, and compare the judged student with the others.
+
+    models (Dict[str, str]): Name to pipeline; "judged" is compared with all others, paired.
+    test (Path): The test set.
+    output (Path): The folder of metrics. Gets `<name>.json` for each model and `summary.json`, which
+        also gathers what the other steps left there.
+    silver (Optional[Path]): The silver documents, to be measured against
+    pool_gold (Optional[Path]): the pool's hidden gold. It is used for nothing else.
+    RETURNS (Dict[str, Any]): The summary.
+    """
+    target = find_target(test)
+    gold = list(read_docs(test, Vocab()))
+    if not gold:
+        raise LLMJudgeError(Errors.J805.format(path=test))
+    predicted, results = {}, {}
+    for name, model in models.items():
+        nlp = load_student(model, gpu_id)
+        component_name(nlp, target)
+        predicted[name] = evaluate_model(nlp, gold)
+        if progress is not None:
+            progress(1)
+    labels = labels_of(gold, *predicted.values(), target=target)
+    counts = {name: count_matches(gold, docs, labels, target) for name, docs in predicted.items()}
+    how: Dict[str, Any] = {"averages": target.averages, "n_resamples": n_resamples}
+    for name, docs in predicted.items():
+        results[name] = {
+            **score_pair(gold, docs, target),
+            "interval": bootstrap_f1(counts[name], **how),
+        }
+        if target.name == "cats":
+            right = count_documents(right_documents(gold, docs, target))
+            found = bootstrap_f1(right, n_resamples=n_resamples)
+            results[name]["accuracy_interval"] = {
+                "low": found["f_low"],
+                "high": found["f_high"],
+            }
+        write_json(output / f"{name}.json", results[name])
+    comparisons = {
+        name: compare(counts["judged"], counts[name], **how)
+        for name in counts
+        if name != "judged" and "judged" in counts
+    }
+    quality = None
+    if silver is not None and pool_gold is not None and pool_gold.exists():
+        vocab = Vocab()
+        quality = silver_quality(read_docs(silver, vocab), read_docs(pool_gold, vocab), target)
+    summary = make_summary(output, results, comparisons, quality, target.name)
+    write_json(output / "summary.json", summary)
+    return summary

@@ -1,0 +1,147 @@
+"""The step `judge`: ask a judge about annotated documents, shard by shard."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+
+from spacy.tokens import Doc
+
+from ..candidates import count_statuses, get_status
+from ..registries import make_pipeline
+from ..selection.acquisition import choose_docs
+from ..selection.caveats import CHOSEN, LEARNED
+from ..shards import process_shards
+from ..storage import (
+    MANIFEST,
+    read_docs,
+    read_json,
+    require_file,
+    sha256_bytes,
+    sha256_json,
+    sha256_path,
+)
+from ..transport.sender import Metered
+
+if TYPE_CHECKING:
+    from thinc.api import Config
+
+Progress = Optional[Callable[[int], None]]
+# a judge of candidates has no question about a document without any, today or tomorrow
+NOTHING_TO_ASK = ("no_candidates", "no_words")
+# what was not sent now can be sent in a later run, even where other windows of the document were
+NOT_SENT_YET = ("budget", "server_down", "stopped")
+
+
+def judge(
+    source: Path,
+    output: Path,
+    config: Path,
+    *,
+    at_most: int = 0,
+    asked_before: Optional[Path] = None,
+    overrides: Optional[Dict[str, Any]] = None,
+    progress: Progress = None,
+    on_judge: Optional[Callable[[Any], None]] = None,
+) -> Dict[str, Any]:
+    """Ask the judge about annotated documents, shard by shard.
+
+    source (Path): A folder that `annotate` wrote.
+    output (Path): The folder of shards.
+    config (Path): A spaCy config with the component `llm_judge`; what it names under [paths]
+        counts as input.
+    at_most (int): Ask about so many documents, those that the student has the most doubt about; the
+        others stay as they are. 0 asks about all.
+    asked_before (Optional[Path]): A folder that this step wrote in an earlier round: documents with an
+        answer there are asked about as well, and do not count.
+    overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    on_judge (Optional[Callable[[Any], None]]): Gets the component before its first document.
+    RETURNS (Dict[str, Any]): The manifest, with `states`: how many documents were judged, were
+        abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
+        tokens and cost in this run, where it keeps a ledger.
+    """
+    loaded, fingerprint = judge_inputs(source, config, overrides)
+    nlp = make_pipeline(loaded)
+    if on_judge is not None and "llm_judge" in nlp.pipe_names:
+        on_judge(nlp.get_pipe("llm_judge"))
+    docs = list(read_docs(source, nlp.vocab))
+    chosen = choose_docs(docs, at_most, asked_before)
+    if len(chosen) < len(docs):
+        fingerprint[CHOSEN] = sha256_json(chosen)
+    if read_json(source / MANIFEST)["fingerprint"].get(LEARNED):
+        fingerprint[LEARNED] = True
+    asked = {id(docs[i]) for i in chosen}
+
+    def process(batch: List[Doc]) -> List[Doc]:
+        named = ((doc, id(doc)) for doc in batch if id(doc) in asked)
+        answered = {name: doc for doc, name in nlp.pipe(named, as_tuples=True)}
+        return [answered.get(id(doc), doc) for doc in batch]
+
+    manifest = process_shards(
+        docs,
+        output,
+        process,
+        fingerprint=fingerprint,
+        is_complete=is_asked,
+        describe=_describe,
+        on_shard=progress,
+    )
+    models = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
+    usage = [model.usage() for model in models if isinstance(model, Metered)]
+    return {
+        **manifest,
+        "states": add_states(shard["states"] for shard in manifest["shards"]),
+        "usage": usage[0] if usage else None,
+    }
+
+
+def add_states(parts: Iterable[Mapping[str, int]]) -> Dict[str, int]:
+    """RETURNS (Dict[str, int]): How many documents have which state, over several parts."""
+    total: Counter = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(sorted(total.items()))
+
+
+def _describe(docs: List[Doc]) -> Dict[str, Any]:
+    return {"states": count_statuses(docs)}
+
+
+def judge_inputs(
+    source: Path, config: Path, overrides: Optional[Dict[str, Any]] = None
+) -> Tuple["Config", Dict[str, Any]]:
+    """What the step `judge` depends on.
+
+    source (Path): A folder that `annotate` wrote.
+    config (Path): The config of the judge.
+    overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    RETURNS (Tuple[Config, Dict[str, Any]]): The config, and hashes of all inputs.
+    """
+    from spacy.util import load_config
+
+    require_file(source / MANIFEST, "Run the step `annotate` first.")
+    config = require_file(config, "The configs of judges are in configs/judges/.")
+    loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
+    return loaded, {
+        "source": sha256_path(source / MANIFEST),
+        "config": sha256_bytes(loaded.to_bytes()),
+        "inputs": hash_paths(loaded),
+    }
+
+
+def hash_paths(config: "Config") -> Dict[str, str]:
+    """RETURNS (Dict[str, str]): The files and folders that a judge's config names under [paths], and
+    the hash of each. The ledger grows with every reply: it is what the judge remembers, not what it
+    depends on."""
+    named = {**config.get("paths", {}), "ledger": None}
+    paths = [str(path) for path in named.values() if path]
+    return {path: sha256_path(path) for path in paths if Path(path).exists()}
+
+
+def is_asked(docs: List[Doc]) -> bool:
+    """RETURNS (bool): Whether nothing is left to ask about these documents, so that a shard need not be redone."""
+    statuses = [get_status(doc) for doc in docs]
+    return all(
+        status["reason"] not in NOT_SENT_YET
+        and (status["state"] != "not_sent" or status["reason"] in NOTHING_TO_ASK)
+        for status in statuses
+    )

@@ -1,0 +1,94 @@
+"""Fit the config of a student to what is labelled: which stock component it trains, and how."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Optional
+
+from ..errors import Errors, LLMJudgeError
+from ..targets.base import Target, find_target
+from ..targets.ents import Ents
+
+if TYPE_CHECKING:
+    from thinc.api import Config
+
+COMPONENTS = "components"
+
+
+def fit_config(config: Path, target: Target, overrides: Dict[str, Any]) -> Optional["Config"]:
+    """Put the component of the target into a training config that has one of another target.
+
+    config (Path): A spaCy training config. The folder `components` beside it has a config for each
+        component; the part `tok2vec` of the model is taken from the component that goes.
+    target (Target): What is labelled.
+    overrides (Dict[str, Any]): Settings of the config by their dotted names; what they set stays.
+    RETURNS (Optional[Config]): The config with the overrides, not interpolated; None where the config
+        is right as it is.
+    RAISES (LLMJudgeError): J662 where nothing beside the config fits the target.
+    """
+    from spacy.util import load_config
+
+    given = {key: value for key, value in overrides.items() if not _is_about_component(key)}
+    loaded = load_config(config, overrides=given, interpolate=False)
+    name = find_component(loaded, target)
+    if name is None:
+        name = _swap_component(loaded, config, target)
+    elif not target.component_settings(name):
+        return None
+    _apply(loaded, target.component_settings(name))
+    _apply(loaded, {key: value for key, value in overrides.items() if _is_about_component(key)})
+    return loaded
+
+
+def target_of_config(config: Path, overrides: Dict[str, Any]) -> Target:
+    """RETURNS (Target): That of the gold which a training config names; entities where it is not there."""
+    from spacy.util import load_config
+
+    paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
+    gold = Path(paths.get("gold") or "")
+    return find_target(gold) if gold.exists() else Ents()
+
+
+def find_component(config: "Config", target: Target) -> Optional[str]:
+    """RETURNS (Optional[str]): The component of a config that predicts the target."""
+    blocks = config.get("components", {})
+    for name in config["nlp"]["pipeline"]:
+        if blocks.get(name, {}).get("factory") in target.factories:
+            return str(name)
+    return None
+
+
+def _swap_component(config: "Config", path: Path, target: Target) -> str:
+    from spacy.util import load_config
+
+    blocks = config["components"]
+    heads = [
+        name for name in config["nlp"]["pipeline"] if "tok2vec" in blocks[name].get("model", {})
+    ]
+    source = path.parent / COMPONENTS / f"{target.component}.cfg"
+    if len(heads) != 1 or not source.exists():
+        expected = " or ".join(target.factories)
+        found = ", ".join(config["nlp"]["pipeline"])
+        raise LLMJudgeError(
+            Errors.J662.format(path=path, found=found, expected=expected, units=target.units)
+        )
+    new = load_config(source, interpolate=False)
+    ((name, block),) = new["components"].items()
+    block["model"]["tok2vec"] = blocks.pop(heads[0])["model"]["tok2vec"]
+    blocks[name] = block
+    pipeline = [name if one == heads[0] else one for one in config["nlp"]["pipeline"]]
+    config["nlp"]["pipeline"] = pipeline
+    # a score that the new component does not have would be no score at all
+    config["training"]["score_weights"] = new.get("training", {}).get("score_weights", {})
+    return str(name)
+
+
+def _apply(config: "Config", settings: Dict[str, Any]) -> None:
+    for key, value in settings.items():
+        *sections, last = key.split(".")
+        block = config
+        for section in sections:
+            block = block.setdefault(section, {})
+        block[last] = value
+
+
+def _is_about_component(key: str) -> bool:
+    return key.startswith(("components.", "initialize."))
