@@ -1,5 +1,7 @@
 """LLM-judged self-training for spaCy. Importing this is light: each name is loaded when it is used."""
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, List
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from .training.student import train_student as train
 
 __version__ = "0.1.0"
+
+# OpenMP reads this once, when torch is loaded: threads that wait for work sleep instead of spinning
+if "torch" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # name to module and the name there
 _PUBLIC = {

@@ -7,6 +7,9 @@ from typing import Any, Dict, Iterator, Mapping
 
 from catalogue import Registry
 from spacy import registry
+from spacy.language import Language
+from spacy.util import load_model_from_config
+from thinc.api import Config
 
 if not hasattr(registry, "llmjudge_calibrators"):
     registry.create("llmjudge_calibrators", entry_points=True)
@@ -35,3 +38,31 @@ def answering(asked: Registry, entries: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         asked.__dict__.pop("get_all", None)
+
+
+@contextmanager
+def only_factories(*names: str) -> Iterator[None]:
+    """Make pipelines with no factories of other packages than these until the block ends.
+
+    For every new pipeline, an empty one too, spaCy loads all factories of all installed packages. That
+    of spacy-transformers alone takes as long as spaCy itself.
+
+    names (str): Names of factories. Those that spaCy brings are always there.
+    """
+    asked = registry._entry_point_factories
+    with answering(asked, {name: asked.get(name) for name in names if name in asked}):
+        yield
+
+
+def make_pipeline(config: Config) -> Language:
+    """Make the pipeline of a config, and load no factories but those that it names.
+
+    config (Config): A config of spaCy, interpolated; defaults are filled in.
+    RETURNS (Language): The pipeline.
+    """
+    components = config.get("components", {}).values()
+    if any("source" in component for component in components):
+        # another pipeline is loaded for it, with factories of its own
+        return load_model_from_config(config, auto_fill=True)
+    with only_factories(*(component.get("factory", "") for component in components)):
+        return load_model_from_config(config, auto_fill=True)

@@ -11,6 +11,7 @@ from .arguments import CONTEXT, Arg, Opt, overrides_by_config, overrides_of
 from .calibrate import NAMES, calibrator_of
 from .judge_config import paths_in
 from .progress import progress_bar
+from .threads import restart_with_sleeping_threads
 from .user_errors import user_errors
 
 
@@ -93,8 +94,10 @@ def loop_cli(
     It ends when the selection is stable, when F1 on a part of dev that is no evidence does not rise any
     more, when the judge's budget is spent, or after --rounds. A loop that was stopped or killed goes on
     where it was: start it again. Settings of the configs are given by their dotted names with the
-    config in front: --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.q 0.05.
+    config in front: --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.floor 0.5.
     """
+    restart_with_sleeping_threads()
+
     from ..steps.loop import run_loop
     from ..steps.round import LoopSettings
     from ..steps.stopping import StopRules

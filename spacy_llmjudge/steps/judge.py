@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 from spacy.tokens import Doc
 
 from ..candidates import count_statuses, get_status
+from ..registries import make_pipeline
 from ..selection.acquisition import choose_docs
 from ..selection.caveats import CHOSEN, LEARNED
 from ..shards import process_shards
@@ -58,10 +59,8 @@ def judge(
         abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
         tokens and cost in this run, where it keeps a ledger.
     """
-    from spacy.util import load_model_from_config
-
     loaded, fingerprint = judge_inputs(source, config, overrides)
-    nlp = load_model_from_config(loaded, auto_fill=True)
+    nlp = make_pipeline(loaded)
     if on_judge is not None and "llm_judge" in nlp.pipe_names:
         on_judge(nlp.get_pipe("llm_judge"))
     docs = list(read_docs(source, nlp.vocab))

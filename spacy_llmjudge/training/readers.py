@@ -2,7 +2,7 @@
 
 import random
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterable, Iterator, List, Optional, Set, Tuple
 
 from spacy.language import Language
 from spacy.pipeline import EntityRecognizer
@@ -32,7 +32,7 @@ class _ExampleMaker:
 
     The parser learns from states on the gold path (see `update_with_oracle_cut_size` in the
     config). Over a missing token spaCy's oracle may take any action: it would open an entity there
-    and go on with it over tokens that are known to be outside. A sentence start on the first known
+    and continue it over tokens that are known to be outside. A sentence start on the first known
     token forbids just this, since entities do not cross sentence boundaries.
     """
 
@@ -71,7 +71,7 @@ def make_mixed_corpus(
         of any size) makes batches that hold each in the same share.
     judged_share (float): At least this share of the silver documents, 0 to 1, are ones that the judge
         has read, however few they are: the many that only a student has labelled would drown them.
-    seed (int): Of the order. Every document is of a kind is seen once before any
+    seed (int): Of the order. Every document of a kind is seen once before any
         of it is seen again.
     RETURNS (Reader): From `nlp` to examples.
     """
@@ -161,7 +161,7 @@ def _cycle(items: List[_ExampleMaker], rng: random.Random) -> Iterator[_ExampleM
 
 def _cover_labels(docs: List[Doc], target: Target) -> List[Doc]:
     """The first documents that bring labels which those before them lack."""
-    seen = set()
+    seen: Set[str] = set()
     cover = []
     for doc in docs:
         labels = {key[2] for key in target.keys(doc)}
