@@ -254,7 +254,7 @@ class Warnings(metaclass=_WithCodes):
     JW310 = "{percent:.0f} % of the budget of {max_cost} USD is used or reserved ({path}). At 100 % nothing more is sent; all replies are kept."
     JW311 = "{count} requests of a run that was killed have no reply in {path}. They may have been paid, so the budget counts each at its worst case."
     JW312 = "The ledger {path} was damaged ({error}). {count} rows were read out of it into a new ledger; the damaged file is kept as {kept}."
-    JW313 = "{host} failed {count} prompts in a row (the last one with {reason}), so the other prompts were not sent. Run the same command again when it is back."
+    JW313 = "{host} seems to be down (the last prompt failed with {reason}), so the other prompts were not sent. Run the same command again when it is back."
     JW314 = "There is no price for model {model!r}: its tokens are counted as free, so max_cost = {max_cost} does not limit it."
     JW315 = "The model {name!r} failed on a prompt, which it abstains from: {error}"
 

@@ -334,7 +334,7 @@ class OpenAI:
             text = Errors.J316.format(host=self.host, status=status, target=target)
             outcome.error = LLMJudgeError(text)
         elif status in _TRANSIENT or status >= 500:
-            outcome.wait = read_retry_after(response.headers)
+            outcome.wait = read_retry_after(response.headers, raw)
             # A 503 without a hint may be about this one prompt: it does not hold up the others.
             outcome.pause_all = status in _PAUSING or outcome.wait is not None
             if any(code in found.codes for code in _EXHAUSTED):

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 Progress = Optional[Callable[[int], None]]
 # a judge of candidates has no question about a document without any, today or tomorrow
 NOTHING_TO_ASK = ("no_candidates", "no_words")
-# what was not sent now can be sent in a later run, even where other windows of the document were
-NOT_SENT_YET = ("budget", "server_down", "stopped")
 CROSSFIT_NOTE = (
     "This is cross-fitted, and its numbers promise nothing: each labelled document was scored by a student "
     "that had not seen it, but none of these students is the one that annotated the pool, and a few labelled "
@@ -386,9 +384,7 @@ def is_asked(docs: List[Doc]) -> bool:
     """RETURNS (bool): Whether nothing is left to ask about these documents, so that a shard need not be redone."""
     statuses = [get_status(doc) for doc in docs]
     return all(
-        status["reason"] not in NOT_SENT_YET
-        and (status["state"] != "not_sent" or status["reason"] in NOTHING_TO_ASK)
-        for status in statuses
+        status["state"] != "not_sent" or status["reason"] in NOTHING_TO_ASK for status in statuses
     )
 
 

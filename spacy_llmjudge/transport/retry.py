@@ -119,6 +119,13 @@ def _too_long(host: str, seconds: float, limit: float) -> str:
 
 
 def without_reply(outcome: Attempt) -> Reply:
-    """RETURNS (Reply): What the task gets to see of a prompt that has no reply: a state and a reason."""
-    state = "not_sent" if outcome.state == "not_sent" else "abstained"
+    """What the task gets to see of a prompt that has no reply.
+
+    A prompt that was rejected will never have one: the model abstains. All else says nothing about the
+    prompt, so that another run asks again.
+
+    outcome (Attempt): How its last request ended.
+    RETURNS (Reply): Without text, with a state and a reason.
+    """
+    state = "abstained" if outcome.state == "rejected" else "not_sent"
     return Reply("", state=state, reason=outcome.reason)
