@@ -11,6 +11,7 @@ from ..errors import Errors, LLMJudgeError
 from ..transport.breaker import Breaker
 from ..transport.limits import Limits
 from ..transport.messages import Reply
+from ..transport.notices import Notices
 from ..transport.retry import Attempt, persist, without_reply
 from ..transport.sender import Sender
 from ..transport.tally import Tally
@@ -64,6 +65,7 @@ class PaidRequests:
         hook: Optional[Callable[[str], None]],
     ) -> None:
         self.spent = store.spent()
+        self.notices = Notices()
         self._sender = sender
         self._store = store
         self._model_id = model_id
@@ -104,7 +106,8 @@ class PaidRequests:
             stop=stop,
         )
         if outcome.asked:
-            self._breaker.count(outcome.reason if outcome.state == "failed" else None)
+            failed = outcome.state in ("failed", "not_sent")
+            self._breaker.count(outcome.reason if failed else None)
         if outcome.state == "replied":
             return self._parse(outcome)
         if outcome.state == "failed" and self._is_hopeless(pending):
@@ -138,6 +141,7 @@ class PaidRequests:
         outcome = Attempt("failed", reason="internal")
         try:
             outcome = self._sender.send(pending.prompt, pending.request)
+            self.notices.add(outcome.notice)
             if outcome.pause_all and outcome.wait:
                 # Before the commit: nobody may leave while this is on its way to the disk.
                 self._limits.pause(outcome.wait)

@@ -18,8 +18,8 @@ MAX_BACKOFF = 30.0
 class Attempt:
     """How one request ended.
 
-    state (str): "replied"; "failed" (it may be tried again); "rejected" (this prompt will never do);
-        "not_sent".
+    state (str): "replied"; "failed" (it may be tried again); "refitted" (it was refused, and the next
+        one is written in another way); "rejected" (this prompt will never do); "not_sent".
     raw (str): What the server sent, without secrets.
     body (Any): What `raw` was decoded to, where that is a reply.
     usage (Usage): The tokens that it says it used.
@@ -30,6 +30,7 @@ class Attempt:
     billed (bool): Whether the request may have to be paid.
     asked (bool): Whether the server was asked at all.
     error (Optional[LLMJudgeError]): Set where nothing more should be sent at all.
+    notice (str): A warning for the user.
     """
 
     state: str
@@ -43,6 +44,7 @@ class Attempt:
     error: Optional[LLMJudgeError] = None
     body: Any = None
     usage: Usage = UNKNOWN
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ def persist(
             limits.leave(proved=outcome.asked and outcome.error is None)
         if outcome.error is not None:
             raise outcome.error
+        if outcome.state == "refitted":
+            continue
         if outcome.state != "failed":
             break
         n_failed += 1
