@@ -124,11 +124,11 @@ def summarise(answers: Sequence[Answer]) -> Tuple[str, Optional[str]]:
     """The state of a document, and its reason: judged only where the judge answered for all of it."""
     if not answers:
         return "not_sent", "no_words"
-    failed = [answer for answer in answers if answer.state != "judged"]
-    if failed:
-        # "not_sent" promises that nothing was paid, which one answered window already breaks.
-        all_unsent = all(answer.state == "not_sent" for answer in answers)
-        return "not_sent" if all_unsent else "abstained", failed[0].reason
+    # What another run can still ask about comes first: a document with one such window is asked again.
+    for state in ("not_sent", "abstained"):
+        failed = [answer for answer in answers if answer.state == state]
+        if failed:
+            return state, failed[0].reason
     dropped = sum((answer.dropped for answer in answers), Counter())
     if not dropped:
         return "judged", None

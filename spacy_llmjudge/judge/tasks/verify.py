@@ -224,10 +224,11 @@ class VerifyTask(JudgeTask):
         ends: Dict[Key, Answer] = {}
         for question, reply in zip(questions, replies):
             for candidate, end, opinion in self._read(question, reply):
-                # One usable answer of several samples is an answer.
+                # One usable answer of several samples is an answer, unless others can still be had.
                 if opinion is not None:
                     opinions.setdefault(candidate.key, []).append(opinion)
-                if candidate.key not in ends or opinion is not None:
+                known = ends.setdefault(candidate.key, end)
+                if end.state == "not_sent" or (opinion is not None and known.state != "not_sent"):
                     ends[candidate.key] = end
         judged = {}
         for candidate in all_candidates(doc, self.spans_key):
