@@ -27,7 +27,8 @@ from spacy_llmjudge.selection.decide import ACCEPTED, decide
 from spacy_llmjudge.selection.select import select
 from spacy_llmjudge.selection.table import CandidateTable
 from spacy_llmjudge.selection.threshold import make_threshold
-from spacy_llmjudge.storage import process_shards, read_docs, write_docs, write_json
+from spacy_llmjudge.shards import process_shards
+from spacy_llmjudge.storage import read_docs, write_docs, write_json
 
 SIZES = (10_000, 100_000, 1_000_000)
 EVIDENCE = 3_000

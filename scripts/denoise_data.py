@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from spacy_llmjudge.encoders.span_features import SpanEncoder, span_features
+from spacy_llmjudge.encoders.span_vectors import SpanEncoder, span_features
 from spacy_llmjudge.storage import write_bytes
 
 WIDTH = 384

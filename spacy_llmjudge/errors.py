@@ -28,6 +28,8 @@ class Errors(metaclass=_WithCodes):
     J003 = "{path} cannot be written: {error}. What was there before is untouched; free some space or choose another folder, then run the same command again."
     J004 = "{path} is not valid JSON ({error}). Delete it and run the step that makes it again."
     J005 = "The candidate lists of a document have different lengths: {lengths}. They must be parallel to the spans in doc.spans['{key}']."
+    J006 = "{path} is missing, and {manifest} names it. Put it back, or run the step that makes the folder again."
+    J007 = "A shard of {found} documents is not possible. Give --shard-size a number of 1 or more."
 
     # Confidence
     J101 = "The component '{name}' reads a shared tok2vec, but the document '{text}' has no doc.tensor, so that it would score zeros. Run the tok2vec first, and put calibrated_confidence before any component that cleans doc.tensor."
@@ -35,7 +37,6 @@ class Errors(metaclass=_WithCodes):
     J103 = "The setting below of '{name}' is {found!r}. Expected is 'flag' (list weak entities) or 'drop' (remove them)."
     J104 = "The setting {setting} of '{name}' is {found}. Expected is a number between 0 and 1, both excluded."
     J105 = "The component '{name}' is a {found}, which has no probabilities that can be read. Set pipe_name to a ner, beam_ner, spancat or textcat."
-    J106 = "The component '{name}' left no scores beside doc.spans['{key}'] on the document '{text}'. Put calibrated_confidence right after it."
     J107 = "The component '{name}' looks for '{pipe_name}', which is not in this pipeline (found: {found}). Set pipe_name to the name of your NER component."
     J108 = "The component '{other}' runs between '{pipe_name}' and '{name}' and overwrites the encoding that '{pipe_name}' listens to. Add '{name}' right after '{pipe_name}': nlp.add_pipe(..., after='{pipe_name}')."
     J109 = "The component '{name}' would overwrite doc.spans['{key}'], where '{pipe_name}' keeps its own spans. Set spans_key to another key."
@@ -140,6 +141,7 @@ class Errors(metaclass=_WithCodes):
     J324 = '{path} is not a table of prices: {error}. Expected {{"as_of": "2026-01-31", "usd_per_million_tokens": {{"name of the model": {{"input": 0.5, "output": 1.5}}}}}}.'
     J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."
     J326 = "The ledger {path} is locked ({error}). Wait for the other process or end it, then run the same command again; all that is kept is still there. If there is no other process, the file system has no locks, as some network drives: keep the ledger on a disk of this machine."
+    J330 = "{host} answered a request to {url}, but with no chat reply, so nothing more was sent and nothing is counted as paid. Check base_url (most end in /v1) and what listens there. It says: {message}"
     J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
     # Denoising
     J500 = "The features ({found}) are not a matrix of numbers with one row for each of {n}. Give an array of shape (items, width)."
@@ -210,6 +212,7 @@ class Errors(metaclass=_WithCodes):
     J825 = "The labelled set {path} has {n} documents in {found} fold(s), too few to cross-fit with {folds} folds. Label more, or give more folds."
     J826 = "The judge answered about none of {n} documents ({reasons}), so there is nothing to select by. Mend what the reasons name; a judge of recorded replies needs replies for these very documents."
     J827 = "--only {found} names no set. Expected is pool or dev; without it, both are done."
+    J840 = "There is no judge {found!r}. Give the path of a config, or the name of one in configs/judges: {known}."
 
     # Text classification
     J901 = "{where} has no column '{column}' (its columns: {columns}). Correct the row, or name the column that holds it."
@@ -262,8 +265,11 @@ class Warnings(metaclass=_WithCodes):
     JW310 = "{percent:.0f} % of the budget of {max_cost} USD is used or reserved ({path}). At 100 % nothing more is sent; all replies are kept."
     JW311 = "{count} requests of a run that was killed have no reply in {path}. They may have been paid, so the budget counts each at its worst case."
     JW312 = "The ledger {path} was damaged ({error}). {count} rows were read out of it into a new ledger; the damaged file is kept as {kept}."
-    JW313 = "{host} failed {count} prompts in a row (the last one with {reason}), so the other prompts were not sent. Run the same command again when it is back."
+    JW313 = "{host} seems to be down (the last prompt failed with {reason}), so the other prompts were not sent. Run the same command again when it is back."
     JW314 = "There is no price for model {model!r}: its tokens are counted as free, so max_cost = {max_cost} does not limit it."
+    JW330 = "{host} does not accept the field {field} of a request for model {model!r}, so it {what} for the rest of this run. Put that into the config to save the first request. The server says: {message}"
+    JW331 = "{host} returned no log-probabilities for model {model!r}, although top_logprobs asks for them. Supports come from votes or stated confidences instead; set top_logprobs = 0, or use a model that returns them."
+    JW332 = "{host} sent a reply of model {model!r} that is longer than max_reply_bytes = {limit}. It was paid for and could not be read, so its document is asked about again by the next run: raise max_reply_bytes, or lower max_tokens or top_logprobs, before you start it."
     JW315 = "The model {name!r} failed on a prompt, which it abstains from: {error}"
 
     # Text classification

@@ -1,8 +1,68 @@
-"""Our own registries, made with spaCy's, so that a config can swap calibrators and selectors."""
+"""Our own registries, made with spaCy's, so that a config can swap calibrators and selectors, and how
+to ask a registry without a search through all that is installed."""
 
+import threading
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, Mapping
+
+from catalogue import Registry
 from spacy import registry
+from spacy.language import Language
+from spacy.util import load_model_from_config
+from thinc.api import Config
 
 if not hasattr(registry, "llmjudge_calibrators"):
     registry.create("llmjudge_calibrators", entry_points=True)
 if not hasattr(registry, "llmjudge_selectors"):
     registry.create("llmjudge_selectors", entry_points=True)
+
+
+@contextmanager
+def answering(asked: Registry, entries: Mapping[str, Any]) -> Iterator[None]:
+    """Let a registry answer `get_all` with these entries until the block ends.
+
+    For every such question catalogue looks through the entry points of all installed packages, and
+    loads what it finds. Other threads get the usual answer.
+
+    asked (Registry): The registry.
+    entries (Mapping[str, Any]): By name.
+    """
+    owner = threading.get_ident()
+
+    def get_all() -> Dict[str, Any]:
+        is_owner = threading.get_ident() == owner
+        return dict(entries) if is_owner else Registry.get_all(asked)
+
+    asked.get_all = get_all  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        asked.__dict__.pop("get_all", None)
+
+
+@contextmanager
+def only_factories(*names: str) -> Iterator[None]:
+    """Make pipelines with no factories of other packages than these until the block ends.
+
+    For every new pipeline, an empty one too, spaCy loads all factories of all installed packages. That
+    of spacy-transformers alone takes as long as spaCy itself.
+
+    names (str): Names of factories. Those that spaCy brings are always there.
+    """
+    asked = registry._entry_point_factories
+    with answering(asked, {name: asked.get(name) for name in names if name in asked}):
+        yield
+
+
+def make_pipeline(config: Config) -> Language:
+    """Make the pipeline of a config, and load no factories but those that it names.
+
+    config (Config): A config of spaCy, interpolated; defaults are filled in.
+    RETURNS (Language): The pipeline.
+    """
+    components = config.get("components", {}).values()
+    if any("source" in component for component in components):
+        # another pipeline is loaded for it, with factories of its own
+        return load_model_from_config(config, auto_fill=True)
+    with only_factories(*(component.get("factory", "") for component in components)):
+        return load_model_from_config(config, auto_fill=True)

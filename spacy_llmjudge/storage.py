@@ -1,8 +1,4 @@
-"""Files that are whole or not there: atomic writes, hashes, DocBins, and folders of shards.
-
-Large inputs are folders of shards with a small manifest of hashes. A step that was stopped goes on
-with the shards that are missing.
-"""
+"""Files that are whole or not there: atomic writes, hashes, JSON and DocBins."""
 
 import hashlib
 import json
@@ -11,12 +7,14 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Union
+from typing import Any, Iterable, Iterator, List, Sequence, Union
 
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
+from srsly import msgpack_decoders, msgpack_encoders
 
 from .errors import Errors, LLMJudgeError
+from .registries import answering
 
 MANIFEST = "manifest.json"
 PathLike = Union[str, Path]
@@ -114,24 +112,29 @@ def write_docs(path: PathLike, docs: Iterable[Doc]) -> int:
     RETURNS (int): How many.
     """
     binary = DocBin(store_user_data=False)
-    for doc in docs:
-        binary.add(doc)
-    write_bytes(path, binary.to_bytes())
+    with _codecs_found_once():
+        for doc in docs:
+            binary.add(doc)
+        data = binary.to_bytes()
+    write_bytes(path, data)
     return len(binary)
 
 
 def read_docs(path: PathLike, vocab: Vocab) -> Iterator[Doc]:
     """Read the documents of a `.spacy` file, or of a folder of shards in their order.
 
-    path (PathLike): The file or folder.
+    path (PathLike): The file or folder. Of a folder with a manifest the files that it names are read;
+        a copy of one that something else left there is no data.
     vocab (Vocab): The vocabulary that the documents will share.
     YIELDS (Doc): The documents.
+    RAISES (LLMJudgeError): J002 where a file is no DocBin, J006 where one of the manifest is missing.
     """
     path = require_file(path)
-    files = sorted(path.glob("*.spacy")) if path.is_dir() else [path]
+    files = list_shards(path) if path.is_dir() else [path]
     for file_ in files:
         try:
-            docs = list(DocBin().from_bytes(file_.read_bytes()).get_docs(vocab))
+            with _codecs_found_once():
+                docs = list(DocBin().from_bytes(file_.read_bytes()).get_docs(vocab))
         except LLMJudgeError:
             raise
         except Exception as error:
@@ -139,6 +142,30 @@ def read_docs(path: PathLike, vocab: Vocab) -> Iterator[Doc]:
                 Errors.J002.format(path=file_, error=type(error).__name__)
             ) from error
         yield from docs
+
+
+def list_shards(folder: Path) -> List[Path]:
+    """RETURNS (List[Path]): The files of a folder of shards, in their order."""
+    if not (folder / MANIFEST).exists():
+        return sorted(folder.glob("*.spacy"))
+    try:
+        files = [folder / shard["name"] for shard in read_json(folder / MANIFEST)["shards"]]
+    except (KeyError, TypeError) as error:
+        raise LLMJudgeError(Errors.J004.format(path=folder / MANIFEST, error=error)) from error
+    for file_ in files:
+        if not file_.exists():
+            raise LLMJudgeError(Errors.J006.format(path=file_, manifest=folder / MANIFEST))
+    return files
+
+
+@contextmanager
+def _codecs_found_once() -> Iterator[None]:
+    """Look for packages that extend msgpack once, and not twice for each document with a span group."""
+    with (
+        answering(msgpack_encoders, msgpack_encoders.get_all()),
+        answering(msgpack_decoders, msgpack_decoders.get_all()),
+    ):
+        yield
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -170,68 +197,3 @@ def sha256_json(data: Any) -> str:
     """Hash data by its canonical JSON: the order of keys does not matter."""
     text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return sha256_bytes(text.encode("utf8"))
-
-
-def process_shards(
-    docs: Sequence[Doc],
-    folder: PathLike,
-    process: Callable[[List[Doc]], Iterable[Doc]],
-    *,
-    fingerprint: Dict[str, Any],
-    shard_size: int = 256,
-    is_complete: Optional[Callable[[List[Doc]], bool]] = None,
-    on_shard: Optional[Callable[[int], None]] = None,
-) -> Dict[str, Any]:
-    """Process documents shard by shard into a folder; go on where an earlier run stopped.
-
-    docs (Sequence[Doc]): The documents, always in the same order.
-    folder (PathLike): Gets `shard-00000.spacy` and so on, and `manifest.json` when all are whole.
-    process (Callable): From the documents of one shard to the documents to write.
-    fingerprint (Dict[str, Any]): All that the result depends on, as JSON. Shards that were made
-        with another fingerprint are made again.
-    shard_size (int): Documents in a shard.
-    is_complete (Optional[Callable[[List[Doc]], bool]]): A shard whose documents are not complete is
-        written, and made again the next time.
-    on_shard (Optional[Callable[[int], None]]): Called with the number of documents that are done.
-    RETURNS (Dict[str, Any]): The manifest: `fingerprint`, `shards` (name, sha256, docs).
-    """
-    folder = Path(folder)
-    mark = sha256_json({**fingerprint, "shard_size": shard_size, "docs": len(docs)})
-    progress = folder / "progress.json"
-    done = _resumable_shards(folder, progress, mark)
-    shards = []
-    for start in range(0, len(docs), shard_size):
-        batch = list(docs[start : start + shard_size])
-        name = f"shard-{start // shard_size:05d}.spacy"
-        digest = done.get(name)
-        if digest is None:
-            processed = list(process(batch))
-            write_docs(folder / name, processed)
-            digest = sha256_file(folder / name)
-            if is_complete is None or is_complete(processed):
-                done[name] = digest
-                write_json(progress, {"fingerprint": mark, "shards": done})
-        shards.append({"name": name, "sha256": digest, "docs": len(batch)})
-        if on_shard is not None:
-            on_shard(len(batch))
-    manifest = {"fingerprint": fingerprint, "shards": shards}
-    write_json(folder / MANIFEST, manifest)
-    return manifest
-
-
-def _resumable_shards(folder: Path, progress: Path, mark: str) -> Dict[str, str]:
-    state = {}
-    if progress.exists():
-        try:
-            state = read_json(progress)
-        except LLMJudgeError:
-            state = {}
-    if state.get("fingerprint") == mark:
-        return {
-            name: digest
-            for name, digest in state["shards"].items()
-            if (folder / name).exists() and sha256_file(folder / name) == digest
-        }
-    for stale in [*folder.glob("shard-*.spacy"), folder / MANIFEST]:
-        stale.unlink(missing_ok=True)
-    return {}

@@ -95,11 +95,11 @@ def test_every_output_that_a_command_declares_is_there(project):
 @pytest.mark.slow
 def test_a_second_run_does_nothing_again(project):
     folder, _ = project
-    before = (folder / "training/round-1/trained.json").stat().st_mtime_ns
+    before = (folder / "training/round-1/stages.json").stat().st_mtime_ns
     start = time.perf_counter()
     printed = run("selftrain", folder)
     assert "nothing changed" in printed.lower()
-    assert (folder / "training/round-1/trained.json").stat().st_mtime_ns == before
+    assert (folder / "training/round-1/stages.json").stat().st_mtime_ns == before
     assert time.perf_counter() - start < 120
 
 

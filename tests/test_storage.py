@@ -1,11 +1,15 @@
 import os
 
+import catalogue
 import pytest
 import spacy
-from spacy.tokens import Doc
+import srsly
+from catalogue import Registry
+from spacy.tokens import Doc, DocBin, SpanGroup
 from spacy.vocab import Vocab
 
 from spacy_llmjudge import storage
+from spacy_llmjudge.candidates import Candidate, get_candidates, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
 
 
@@ -21,6 +25,49 @@ def texts(path):
 def test_documents_come_back_as_they_were(tmp_path):
     assert storage.write_docs(tmp_path / "a" / "x.spacy", make_docs(3)) == 3
     assert texts(tmp_path / "a" / "x.spacy") == ["document 0 ", "document 1 ", "document 2 "]
+
+
+def with_candidates(n):
+    docs = make_docs(n)
+    for doc in docs:
+        set_candidates(doc, [Candidate(0, 1, "A", posterior=0.5), Candidate(1, 2, "B")])
+    return docs
+
+
+def test_the_bytes_are_those_of_a_plain_docbin(tmp_path):
+    docs = with_candidates(5)
+    storage.write_docs(tmp_path / "x.spacy", docs)
+    plain = DocBin(docs=docs, store_user_data=False)
+    assert (tmp_path / "x.spacy").read_bytes() == plain.to_bytes()
+    again = list(storage.read_docs(tmp_path / "x.spacy", Vocab()))
+    assert [get_candidates(doc) for doc in again] == [get_candidates(doc) for doc in docs]
+
+
+def test_packages_are_searched_once_a_file_and_not_for_every_document(tmp_path, monkeypatch):
+    searches = []
+    search = Registry.get_entry_points
+
+    def count(self):
+        searches.append(self.namespace)
+        return search(self)
+
+    monkeypatch.setattr(Registry, "get_entry_points", count)
+    storage.write_docs(tmp_path / "x.spacy", with_candidates(30))
+    assert len(list(storage.read_docs(tmp_path / "x.spacy", Vocab()))) == 30
+    codecs = [namespace for namespace in searches if "srsly" in namespace]
+    assert 0 < len(codecs) <= 4
+
+
+def test_what_another_package_adds_to_msgpack_is_used(tmp_path, monkeypatch):
+    def encode(value, chain=None):
+        return sorted(value) if isinstance(value, set) else chain(value)
+
+    monkeypatch.setitem(catalogue.REGISTRY, (*srsly.msgpack_encoders.namespace, "sets"), encode)
+    (doc,) = make_docs(1)
+    doc.spans["x"] = SpanGroup(doc, name="x", attrs={"seen": {3, 1}})
+    storage.write_docs(tmp_path / "x.spacy", [doc])
+    (again,) = storage.read_docs(tmp_path / "x.spacy", Vocab())
+    assert again.spans["x"].attrs == {"seen": [1, 3]}
 
 
 def test_staged_files_appear_together_and_those_of_an_earlier_run_go(tmp_path):
@@ -112,67 +159,3 @@ def test_a_folder_hash_sees_names_and_contents(tmp_path):
     second = storage.sha256_path(tmp_path)
     (tmp_path / "b").write_text("y")
     assert len({first, second, storage.sha256_path(tmp_path)}) == 3
-
-
-class Interrupted(Exception):
-    pass
-
-
-def run(folder, calls, stop_after=None, mark="a", n=10):
-    def process(batch):
-        if stop_after is not None and len(calls) == stop_after:
-            raise Interrupted
-        calls.append([doc.text for doc in batch])
-        return batch
-
-    return storage.process_shards(
-        make_docs(n), folder, process, fingerprint={"mark": mark}, shard_size=4
-    )
-
-
-def test_shards_that_are_done_are_not_made_again(tmp_path):
-    calls = []
-    with pytest.raises(Interrupted):
-        run(tmp_path, calls, stop_after=2)
-    assert not (tmp_path / storage.MANIFEST).exists()
-    manifest = run(tmp_path, calls)
-    assert [len(call) for call in calls] == [4, 4, 2]
-    assert [shard["docs"] for shard in manifest["shards"]] == [4, 4, 2]
-    assert len(texts(tmp_path)) == 10
-
-
-def test_shards_of_other_inputs_are_made_again(tmp_path):
-    run(tmp_path, [], n=10)
-    calls = []
-    run(tmp_path, calls, mark="b", n=6)
-    assert [len(call) for call in calls] == [4, 2]
-    assert len(texts(tmp_path)) == 6
-
-
-def test_a_shard_that_was_changed_by_hand_is_made_again(tmp_path):
-    run(tmp_path, [])
-    storage.write_docs(tmp_path / "shard-00001.spacy", make_docs(1))
-    calls = []
-    run(tmp_path, calls)
-    assert [len(call) for call in calls] == [4]
-    assert len(texts(tmp_path)) == 10
-
-
-def test_a_shard_that_is_not_complete_is_made_again(tmp_path):
-    calls = []
-
-    def process(batch):
-        calls.append(len(batch))
-        return batch
-
-    for _ in range(2):
-        storage.process_shards(
-            make_docs(10),
-            tmp_path,
-            process,
-            fingerprint={},
-            shard_size=4,
-            is_complete=lambda docs: docs[0].text != "document 4 ",
-        )
-    assert calls == [4, 4, 2, 4]
-    assert len(texts(tmp_path)) == 10

@@ -3,8 +3,13 @@
 from pathlib import Path
 from typing import Optional
 
+from wasabi import msg
+
 from ..candidates import CANDIDATE_CUT
-from ._util import Arg, Opt, msg, progress_bar, splits_of, timed, user_errors
+from .arguments import Arg, Opt, splits_of
+from .progress import progress_bar
+from .timing import timed
+from .user_errors import user_errors
 
 
 @user_errors

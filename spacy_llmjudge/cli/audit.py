@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Optional
 
 import typer
+from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, spinner, user_errors
+from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .progress import spinner
+from .user_errors import user_errors
 
 
 @user_errors

@@ -4,21 +4,16 @@ from pathlib import Path
 from typing import Optional
 
 import typer
+from wasabi import msg
 
 from ..candidates import CANDIDATE_CUT
-from ._judges import paths_in
-from ._util import (
-    CONTEXT,
-    Arg,
-    Opt,
-    msg,
-    overrides_by_config,
-    overrides_of,
-    progress_bar,
-    timed,
-    user_errors,
-)
+from .arguments import CONTEXT, Arg, Opt, overrides_by_config, overrides_of
 from .calibrate import NAMES, calibrator_of, describe_figures
+from .judge_config import paths_in
+from .progress import progress_bar
+from .threads import restart_with_sleeping_threads
+from .timing import timed
+from .user_errors import user_errors
 
 
 @user_errors
@@ -68,6 +63,8 @@ def crossfit_cli(
     nothing is promised then. Settings of the configs are given by their dotted names with the config in
     front: --student.training.max_steps 150 --judge.paths.ledger PATH.
     """
+    restart_with_sleeping_threads()
+
     from ..steps.crossfit import CrossfitSettings, crossfit
 
     overrides = overrides_by_config(overrides_of(ctx), ("student", "judge"))

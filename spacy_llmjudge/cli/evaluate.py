@@ -3,8 +3,14 @@
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
+from wasabi import msg
+
 from ..errors import Errors, LLMJudgeError
-from ._util import Arg, Opt, msg, progress_bar, show_seconds, show_wheel, timed, user_errors
+from .arguments import Arg, Opt
+from .package import show_wheel
+from .progress import progress_bar
+from .timing import show_seconds, timed
+from .user_errors import user_errors
 
 
 @user_errors
@@ -58,6 +64,9 @@ def parse_models(models: List[str], required: Sequence[str] = ()) -> Dict[str, s
     return chosen
 
 
+LEVELS = {"ents": "entity level", "spans": "span level", "cats": "averaged over labels"}
+
+
 @user_errors
 def summary_cli(
     # fmt: off
@@ -72,9 +81,9 @@ def summary_cli(
         calibration_rows,
         header,
         model_rows,
-        read_seconds,
         silver_rows,
     )
+    from ..stages import read_seconds
     from ..storage import read_json, write_json
 
     summary = read_json(metrics / "summary.json", "Run the step `evaluate` first.")
@@ -84,8 +93,11 @@ def summary_cli(
         summary["seconds"] = seconds
         write_json(metrics / "summary.json", summary)
     rows = model_rows(summary)
-    msg.divider("Students on the test set (entity level, %)")
-    msg.table(rows, header=header(), divider=True, aligns=tuple("lrrrrr"), max_col=60)
+    level = LEVELS[summary.get("target", "ents")]
+    titles = header(summary)
+    aligns = ("l", *"r" * (len(titles) - 1))
+    msg.divider(f"Students on the test set ({level}, %)")
+    msg.table(rows, header=titles, divider=True, aligns=aligns, max_col=60)
     rows = silver_rows(summary)
     if rows:
         msg.divider("Silver against the hidden gold of the pool (%)")

@@ -4,8 +4,12 @@ from pathlib import Path
 from typing import Optional
 
 import typer
+from wasabi import msg
 
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, spinner, timed, user_errors
+from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .progress import spinner
+from .timing import timed
+from .user_errors import user_errors
 
 
 @user_errors
@@ -22,6 +26,9 @@ def filter_cli(
         "--evidence",
         help="Folder of judged held-out documents, such as `crossfit` writes, instead of dev/ in the first argument",
     ),
+    q: Optional[float] = Opt(
+        None, "--q", help="Share of wrong spans that the silver may have; else that of the config"
+    ),
     audit: Optional[Path] = Opt(
         None,
         "--audit",
@@ -31,7 +38,7 @@ def filter_cli(
 ) -> None:
     """Fuse confidence and support, accept what keeps the error rate, and write silver documents.
 
-    Settings of the config can be given by their dotted names, such as --selector.q 0.05.
+    Settings of the config can be given by their dotted names, such as --selector.floor 0.5.
     """
     from ..steps.filter import filter_candidates
 
@@ -45,6 +52,7 @@ def filter_cli(
             metrics / "selection.json",
             overrides=overrides_of(ctx),
             audit=audit,
+            q=q,
         )
     decisions = report["decisions"]
     msg.good(f"{silver}: {report['documents']['silver']} documents, {report['spans']} spans")

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from ._util import Arg, Opt, msg, user_errors
+from wasabi import msg
+
+from .arguments import Arg, Opt
+from .user_errors import user_errors
 
 
 @user_errors

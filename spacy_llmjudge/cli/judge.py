@@ -7,19 +7,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import typer
+from wasabi import msg
 
-from ._judges import paths_in
-from ._util import (
-    CONTEXT,
-    Arg,
-    Opt,
-    msg,
-    overrides_of,
-    show_command,
-    splits_of,
-    timed,
-    user_errors,
-)
+from .arguments import CONTEXT, Arg, Opt, overrides_of, splits_of
+from .judge_config import paths_in
+from .progress import Meter, live
+from .timing import timed
+from .user_errors import show_command, user_errors
 
 MAX_COST = "components.llm_judge.model.max_cost"
 
@@ -58,7 +52,6 @@ def judge_cli(
     from ..steps.judge import judge
     from ..steps.judge_report import make_judge_report
     from ..storage import read_json, write_json
-    from ._meter import Meter, live
 
     overrides = {**paths_in(assets), **overrides_of(ctx)}
     found: Dict[str, Dict[str, Any]] = {}
@@ -114,8 +107,10 @@ def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
             " are left. All replies are kept. To go on with a higher budget:"
         )
     else:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left.items()))
         msg.warn(
-            f"{n_left} documents are left. All replies are kept. To go on, when what is named above is mended:"
+            f"{n_left} documents have no answer yet ({reasons}). All replies are kept, and none is paid for twice."
+            " To ask about them when the server can be reached again:"
         )
     show_command(arguments)
     sys.exit(1)

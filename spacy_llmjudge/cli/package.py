@@ -3,7 +3,12 @@
 from pathlib import Path
 from typing import Any, Optional
 
-from ._util import Arg, Opt, msg, spinner, timed, user_errors
+from wasabi import msg
+
+from .arguments import Arg, Opt
+from .progress import spinner
+from .timing import timed
+from .user_errors import user_errors
 
 
 @user_errors
@@ -65,6 +70,15 @@ def build_wheel(
         record = encoder / "encoder.json" if encoder else None
         wheel = export_package(model, output, encoder=record, **settings)
     msg.good(f"{wheel} ({wheel.stat().st_size / 1e6:.0f} MB)")
+
+
+def show_wheel(packages: Optional[Path]) -> None:
+    """Say how to install the newest wheel under a folder, if there is one."""
+    wheels = list(packages.glob("**/dist/*.whl")) if packages else []
+    if wheels:
+        newest = max(wheels, key=lambda wheel: wheel.stat().st_mtime_ns)
+        name = newest.name.split("-")[0]
+        msg.good(f'pip install {newest}, then spacy.load("{name}")')
 
 
 def register(app) -> None:

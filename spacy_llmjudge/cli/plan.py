@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Optional
 
 import typer
+from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from ._judges import load_judge, paths_in
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, user_errors
+from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .judge_config import load_judge, paths_in
+from .user_errors import user_errors
 
 
 @user_errors

@@ -4,7 +4,13 @@ import sys
 from pathlib import Path
 from typing import Optional
 
-from ._util import Arg, Opt, msg, spinner, timed, user_errors
+from wasabi import msg
+
+from ..candidates import Q
+from .arguments import Arg, Opt
+from .progress import spinner
+from .timing import timed
+from .user_errors import user_errors
 
 
 @user_errors
@@ -77,7 +83,7 @@ def check_cli(
     # fmt: off
     corpus: Path = Arg(..., help="Folder that `prepare` wrote"),
     lang: str = Opt("en", "--lang", "-l", help="Language code"),
-    q: float = Opt(0.1, "--q", help="The share of wrong silver that the selection is to promise"),
+    q: float = Opt(Q, "--q", help="The share of wrong silver that the selection is to promise"),
     window: int = Opt(512, "--window", help="How many tokens the encoder reads at once"),
     # fmt: on
 ) -> None:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import typer
+from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from ._judges import load_judge
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, user_errors
+from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .judge_config import load_judge
+from .user_errors import user_errors
 
 
 @user_errors

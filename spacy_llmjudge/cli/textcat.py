@@ -5,24 +5,15 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import typer
+from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from ._util import (
-    CONTEXT,
-    Arg,
-    Opt,
-    msg,
-    overrides_of,
-    progress_bar,
-    show_command,
-    show_seconds,
-    show_wheel,
-    spinner,
-    timed,
-    user_errors,
-)
+from .arguments import CONTEXT, Arg, Opt, overrides_of
 from .evaluate import parse_models
-from .package import build_wheel
+from .package import build_wheel, show_wheel
+from .progress import progress_bar, spinner
+from .timing import show_seconds, timed
+from .user_errors import show_command, user_errors
 
 textcat_app = typer.Typer(
     name="textcat",
@@ -416,7 +407,7 @@ def summary_cli(
     # fmt: on
 ) -> None:
     """Print what a run came to: the LLM, the denoisers, the students, and the time it took."""
-    from ..evaluation.summary import read_seconds
+    from ..stages import read_seconds
     from ..storage import read_json
     from ..textcat.evaluate import header, table_rows
 

@@ -4,9 +4,13 @@ from pathlib import Path
 from typing import Optional
 
 import typer
+from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, timed, user_errors
+from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .threads import restart_with_sleeping_threads
+from .timing import timed
+from .user_errors import user_errors
 
 
 @user_errors
@@ -40,6 +44,8 @@ def train_cli(
     Settings of the config can be given by their dotted names, as in `spacy train`. A training
     that was finished before with the same config and data is not repeated.
     """
+    restart_with_sleeping_threads()
+
     from ..training.config import target_of_config
     from ..training.student import adopt_student, train_student
 
@@ -48,8 +54,8 @@ def train_cli(
     with timed(step, metrics):
         if seed_model != "none":
             target = target_of_config(config, overrides_of(ctx))
-            result = adopt_student(seed_model, output, target, pipe_name)
-            msg.good(f"Took {seed_model} as the student (labels: {result['labels']})")
+            adopted = adopt_student(seed_model, output, target, pipe_name)
+            msg.good(f"Took {seed_model} as the student (labels: {adopted['labels']})")
             return
         result = train_student(
             config, output, start=start, overrides=overrides_of(ctx), gpu_id=gpu_id

@@ -4,8 +4,12 @@ from pathlib import Path
 from typing import List
 
 import typer
+from wasabi import msg
 
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, timed, user_errors
+from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .threads import restart_with_sleeping_threads
+from .timing import timed
+from .user_errors import user_errors
 
 
 @user_errors
@@ -28,6 +32,8 @@ def unjudged_cli(
 ) -> None:
     """Classic self-training: keep what the student is sure of at a cut, train again, take the best
     of several cuts on dev."""
+    restart_with_sleeping_threads()
+
     from ..steps.baselines import train_unjudged
 
     with timed("unjudged", metrics):

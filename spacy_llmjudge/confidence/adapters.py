@@ -50,9 +50,14 @@ class Gold:
 
 
 class NerAdapter:
-    """The stock greedy `ner`, by the exact pass."""
+    """The stock greedy `ner`, by the exact pass.
+
+    has_temperature (bool): Whether a temperature inside of the pass changes anything.
+    keeps_all (bool): Whether all that it scores are candidates, however unlikely.
+    """
 
     has_temperature = True
+    keeps_all = False
 
     def __init__(self, ner: Any) -> None:
         self.component = ner
@@ -130,25 +135,31 @@ class BeamAdapter(NerAdapter):
 
 
 class SpancatAdapter:
-    """The scores that `spancat` writes beside its spans, each independent of the others."""
+    """The scores of `spancat` and `spancat_singlelabel` for every span that the suggester proposes, near
+    misses included, each independent of the others."""
 
     has_temperature = True
+    keeps_all = False
 
     def __init__(self, spancat: Any) -> None:
         self.component = spancat
         self.key = spancat.cfg["spans_key"]
 
     def score(self, docs: Sequence[Doc]) -> List[Any]:
-        scored = []
-        for doc in docs:
-            group = doc.spans.get(self.key)
-            if group is None or len(group.attrs.get("scores", ())) != len(group):
-                raise LLMJudgeError(
-                    Errors.J106.format(name=self.component.name, key=self.key, text=doc.text[:60])
-                )
-            keys = span_keys(group)
-            values = [float(score) for score in group.attrs["scores"]]
-            scored.append((len(doc), dict(zip(keys, values))))
+        require_encoder_output(self.component, docs)
+        scored: List[Any] = [(len(doc), {}) for doc in docs]
+        rows = [i for i, doc in enumerate(docs) if len(doc)]
+        if rows:
+            indices, scores = self.component.predict([docs[i] for i in rows])
+            to_numpy = self.component.model.ops.to_numpy
+            spans, values = to_numpy(indices.dataXd), to_numpy(scores)
+            lengths = to_numpy(indices.lengths)
+            owner = np.repeat(np.array(rows), lengths)
+            labels = self.component.labels
+            for row, column in zip(*np.nonzero(values[:, : len(labels)] >= CUT)):
+                start, end = (int(n) for n in spans[row])
+                key = (start, end, labels[column])
+                scored[owner[row]][1][key] = float(values[row, column])
         return scored
 
     def posteriors(
@@ -184,12 +195,17 @@ class SpancatAdapter:
 
 
 class TextcatAdapter:
-    """The probabilities of `textcat`: a candidate is the whole document with a category."""
+    """The probabilities of `textcat` and `textcat_multilabel`: a candidate is the whole document with a
+    label, and all labels are candidates."""
 
     has_temperature = True
+    keeps_all = True
 
     def __init__(self, textcat: Any) -> None:
+        from spacy.pipeline.textcat_multilabel import MultiLabel_TextCategorizer
+
         self.component = textcat
+        self.is_exclusive = not isinstance(textcat, MultiLabel_TextCategorizer)
 
     def score(self, docs: Sequence[Doc]) -> List[Any]:
         labels = self.component.labels
@@ -222,6 +238,8 @@ class TextcatAdapter:
     def predicted(self, doc: Doc) -> List[SpanKey]:
         threshold = self.component.cfg.get("threshold") or 0.5
         labels = [label for label, p in doc.cats.items() if p >= threshold]
+        if self.is_exclusive and doc.cats:
+            labels = [max(doc.cats, key=doc.cats.__getitem__)]
         return [(0, len(doc), label) for label in labels if len(doc)]
 
     def split(self, doc: Doc, scores: Any) -> Tuple[List[SpanKey], List[SpanKey]]:

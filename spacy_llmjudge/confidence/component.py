@@ -54,8 +54,8 @@ def make_calibrated_confidence(
     pipe_name (str): The component whose confidence it is: a `ner`, `beam_ner`, `spancat` or
         `textcat` of any name.
     spans_key (str): Where the candidates go.
-    candidate_cut (float): Spans with at least this posterior become candidates; predicted entities
-        always do.
+    candidate_cut (float): Spans with at least this posterior become candidates; predicted ones always
+        do, and so do all labels of a document.
     min_confidence (Optional[float]): Entities with less confidence are flagged or dropped. None
         leaves all as they are.
     below (str): "flag" lists them in `doc.spans[spans_key + "_weak"]`; "drop" removes them from
@@ -293,7 +293,7 @@ class CalibratedConfidence(Pipe):
             for i, result in zip(rows, found):
                 results[i] = (result, calibrator)
         for doc, (predicted, forced), (result, calibrator) in zip(docs, parts, results):
-            self._write(doc, predicted, forced, result, calibrator)
+            self._write(doc, predicted, forced, result, calibrator, adapter.keeps_all)
 
     def _by_fold(self, docs: Sequence[Doc]) -> Dict[Optional[int], List[int]]:
         if not (self.is_fitted and self.out_of_fold):
@@ -310,10 +310,12 @@ class CalibratedConfidence(Pipe):
         forced: Sequence[Tuple[int, int, str]],
         result: Any,
         calibrator: Optional[Callable],
+        keeps_all: bool,
     ) -> None:
         old = {c.key: c for c in get_candidates(doc, self.spans_key)}
         kept = {key for key, c in old.items() if c.source == "judge"}
-        over = {key for key, p in result.spans.items() if p >= self.candidate_cut}
+        cut = 0.0 if keeps_all else self.candidate_cut
+        over = {key for key, p in result.spans.items() if p >= cut}
         keys = sorted(over | kept | set(predicted))
         posterior = {key: result.spans.get(key, 0.0) for key in keys}
         confidence: Dict[Any, Optional[float]] = dict.fromkeys(keys)

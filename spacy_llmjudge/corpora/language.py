@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..errors import Errors, LLMJudgeError
+from ..registries import only_factories
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -18,6 +19,7 @@ def make_blank(lang: str) -> "Language":
     import spacy
 
     try:
-        return spacy.blank(lang)
+        with only_factories():
+            return spacy.blank(lang)
     except ImportError as error:
         raise LLMJudgeError(Errors.J626.format(lang=lang, error=error)) from error

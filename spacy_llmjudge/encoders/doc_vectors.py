@@ -8,7 +8,7 @@ the middle one, and 1.12 with both, as well as with all (`scripts/topics_layers.
 
 import io
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, TypedDict, Union
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,18 +17,27 @@ from ..errors import Errors, LLMJudgeError
 from ..storage import (
     PathLike,
     read_docs,
-    read_json,
     require_file,
     sha256_json,
     write_bytes,
 )
-from ..textcat.data import HINT, SPLITS
-from .fetch import NONE, RECORD, verify_encoder
+from .fetch import NONE, verify_encoder
+from .layers import load_layers, middle_and_last
 
+SPLITS = ("pool", "test")
 MAX_PIECES = 256
 BATCH = 32
 # without an encoder: words and pairs of words, reduced to this width
 TFIDF_WIDTH = 200
+
+
+class Features(TypedDict):
+    """What `make_features` has made: documents by split, the width of a vector, and whether anything was
+    computed (False where all was there)."""
+
+    documents: Dict[str, int]
+    width: int
+    computed: bool
 
 
 def make_features(
@@ -37,7 +46,7 @@ def make_features(
     output: PathLike,
     *,
     progress: Optional[Callable[[int], None]] = None,
-) -> Dict[str, Any]:
+) -> Features:
     """Write the vectors of pool and test, unless they are there already.
 
     corpus (PathLike): The folder that `prepare` wrote.
@@ -45,7 +54,7 @@ def make_features(
         by an SVD that is fitted on the pool.
     output (PathLike): The folder; gets `pool.npz` and `test.npz`.
     progress (Optional[Callable[[int], None]]): Called with the number of documents that are done.
-    RETURNS (Dict[str, Any]): `documents` by split, `width`, and `computed` (False where all was there).
+    RETURNS (Features): What was made.
     """
     from spacy.vocab import Vocab
 
@@ -55,18 +64,15 @@ def make_features(
     for split in SPLITS:
         path = corpus / f"{split}.spacy"
         if split == "pool" or path.exists():
-            require_file(path, HINT)
+            require_file(path, "Run the step `prepare` first.")
             texts[split] = [doc.text for doc in read_docs(path, vocab)]
-    record = read_json(encoder / RECORD, "Run the step `encoder` first.")
-    verify_encoder(encoder)
+    record = verify_encoder(encoder)
     mark = sha256_json([record["name"], record["sha256"], texts])
     files = {split: output / f"{split}.npz" for split in texts}
     documents = {split: len(of_split) for split, of_split in texts.items()}
-    kept = {split: _load(path) for split, path in files.items()}
-    if all(
-        one is not None and "texts" in one and str(one.get("mark")) == mark for one in kept.values()
-    ):
-        width = kept["pool"]["features"].shape[1]
+    kept = [one for one in map(_load, files.values()) if one and one.texts and one.mark == mark]
+    if len(kept) == len(files):
+        width = int(kept[0].features.shape[1])
         return {"documents": documents, "width": width, "computed": False}
     if record["name"] == NONE:
         found = embed_words(texts)
@@ -75,8 +81,8 @@ def make_features(
         found = centre_layers({s: embed(of_split, progress) for s, of_split in texts.items()})
     for split, path in files.items():
         stream = io.BytesIO()
-        marks = {"mark": np.array(mark), "texts": np.array(sha256_json(texts[split]))}
-        np.savez(stream, features=found[split], **marks)
+        digest = np.array(sha256_json(texts[split]))
+        np.savez(stream, features=found[split], mark=np.array(mark), texts=digest)
         write_bytes(path, stream.getvalue())
     return {"documents": documents, "width": int(found["pool"].shape[1]), "computed": True}
 
@@ -91,10 +97,10 @@ def read_features(path: PathLike, texts: Sequence[str]) -> np.ndarray:
     """
     path = require_file(path, "Run `textcat features` first.")
     found = _load(path)
-    if found is None or str(found.get("texts")) != sha256_json(list(texts)):
-        rows = None if found is None else len(found.get("features", ()))
+    if found is None or found.texts != sha256_json(list(texts)):
+        rows = None if found is None else len(found.features)
         raise LLMJudgeError(Errors.J908.format(path=path, rows=rows, n=len(texts)))
-    return found["features"]
+    return found.features
 
 
 def load_encoder(
@@ -108,20 +114,13 @@ def load_encoder(
     RETURNS (Callable): From texts (and a function that hears of progress) to shape (texts, layers, width).
         Texts of more than 256 word pieces are read up to there.
     """
-    from transformers import AutoModel, AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(name), use_fast=True)
-        model = AutoModel.from_pretrained(str(name)).eval()
-    except (OSError, ValueError) as error:
-        summary = str(error).strip().splitlines()[0]
-        raise LLMJudgeError(Errors.J302.format(name=name, error=summary)) from error
+    tokenizer, model = load_layers(name)
 
     def embed(texts: Sequence[str], progress: Optional[Callable[[int], None]] = None) -> np.ndarray:
         import torch
 
         order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
-        out: List[Any] = [None] * len(texts)
+        out: Dict[int, np.ndarray] = {}
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
             pieces = tokenizer(
@@ -133,7 +132,7 @@ def load_encoder(
             )
             with torch.inference_mode():
                 found = model(**pieces, output_hidden_states=True).hidden_states
-                chosen_layers = (len(found) // 2, -1) if layers is None else layers
+                chosen_layers = middle_and_last(len(found) - 1) if layers is None else layers
                 hidden = torch.stack([found[i] for i in chosen_layers], dim=1)
                 mask = pieces["attention_mask"][:, None, :, None]
                 mean = ((hidden * mask).sum(dim=2) / mask.sum(dim=2)).numpy()
@@ -141,7 +140,7 @@ def load_encoder(
                 out[i] = mean[row]
             if progress is not None:
                 progress(len(chosen))
-        return np.stack(out).astype("float32")
+        return np.stack([out[i] for i in range(len(texts))]).astype("float32")
 
     return embed
 
@@ -187,9 +186,18 @@ def embed_words(texts: Dict[str, List[str]]) -> Dict[str, np.ndarray]:
     }
 
 
-def _load(path: Path) -> Optional[Dict[str, np.ndarray]]:
+class _Kept(NamedTuple):
+    """The content of a file: vectors, the hash of all that they depend on, the hash of the split's texts."""
+
+    features: np.ndarray
+    mark: str
+    texts: str
+
+
+def _load(path: Path) -> Optional[_Kept]:
     try:
         with np.load(path, allow_pickle=False) as file_:
-            return {name: file_[name] for name in file_.files}
+            marks = (str(file_[name]) if name in file_.files else "" for name in _Kept._fields[1:])
+            return _Kept(file_["features"], *marks)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None

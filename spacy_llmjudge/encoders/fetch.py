@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Optional, Tuple, TypedDict
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_json, sha256_file, write_json
@@ -31,28 +31,40 @@ FILES = (
 )
 
 
-def fetch_encoder(name: str, output: Path) -> Dict[str, Any]:
+class EncoderRecord(TypedDict):
+    """What `encoder.json` says: the name, the file of the weights, and their sha256 (None for "none")."""
+
+    name: str
+    weights: Optional[str]
+    sha256: Optional[str]
+
+
+class FetchedEncoder(EncoderRecord):
+    """The same, and whether it was fetched now (False where the folder held it already)."""
+
+    fetched: bool
+
+
+def fetch_encoder(name: str, output: Path) -> FetchedEncoder:
     """Put an encoder into a folder, whole or not at all. One that is there already is checked.
 
     name (str): A model name on the hub, a folder, or "none" for a student without an encoder. The
         weights of all-MiniLM-L6-v2 come from the package of the `[demo]` extra where that is installed.
     output (Path): The folder.
-    RETURNS (Dict[str, Any]): `name`, `weights` (the file), `sha256` (of the weights), `fetched`
-        (False where the folder held the same encoder already).
+    RETURNS (FetchedEncoder): The record of the encoder.
     """
     output = Path(output)
     if (output / RECORD).exists():
-        record = read_json(output / RECORD)
-        if record["name"] == name:
-            verify_encoder(output)
-            return {**record, "fetched": False}
+        if read_record(output)["name"] == name:
+            return {**verify_encoder(output), "fetched": False}
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
     try:
-        record = {"name": name, "weights": None, "sha256": None}
+        record: EncoderRecord = {"name": name, "weights": None, "sha256": None}
         if name != NONE:
             _collect(name, temporary)
-            record.update(_weights(name, temporary))
+            weights, digest = _weights(name, temporary)
+            record = {"name": name, "weights": weights, "sha256": digest}
         write_json(temporary / RECORD, record)
         shutil.rmtree(output, ignore_errors=True)
         os.chmod(temporary, 0o755)
@@ -64,20 +76,25 @@ def fetch_encoder(name: str, output: Path) -> Dict[str, Any]:
     return {**record, "fetched": True}
 
 
-def verify_encoder(folder: Path) -> None:
+def read_record(folder: Path) -> EncoderRecord:
+    """RETURNS (EncoderRecord): What a folder that `fetch_encoder` made holds."""
+    return read_json(folder / RECORD, "Run the step `encoder` first.")
+
+
+def verify_encoder(folder: Path) -> EncoderRecord:
     """Check that the weights in an encoder folder are those that were put there.
 
     folder (Path): A folder that `fetch_encoder` made.
+    RETURNS (EncoderRecord): What it holds.
     """
-    record = read_json(folder / RECORD, "Run the step `encoder` first.")
-    if record["name"] == NONE:
-        return
-    weights = folder / record["weights"]
-    found = sha256_file(weights) if weights.exists() else None
-    if found != record["sha256"]:
-        raise LLMJudgeError(
-            Errors.J651.format(path=weights, expected=record["sha256"], found=found)
-        )
+    record = read_record(folder)
+    if record["weights"] is not None:
+        weights = folder / record["weights"]
+        found = sha256_file(weights) if weights.exists() else None
+        if found != record["sha256"]:
+            expected = record["sha256"]
+            raise LLMJudgeError(Errors.J651.format(path=weights, expected=expected, found=found))
+    return record
 
 
 def _collect(name: str, folder: Path) -> None:
@@ -110,11 +127,11 @@ def _download(name: str, folder: Path) -> None:
     shutil.rmtree(folder / ".cache", ignore_errors=True)
 
 
-def _weights(name: str, folder: Path) -> Dict[str, str]:
+def _weights(name: str, folder: Path) -> Tuple[str, str]:
     found = [file_ for file_ in WEIGHTS if (folder / file_).exists()]
     if not found or not (folder / "config.json").exists():
         raise LLMJudgeError(Errors.J653.format(name=name, files=", ".join(WEIGHTS)))
     digest = sha256_file(folder / found[0])
     if name == MINILM and digest != MINILM_SHA256:
         raise LLMJudgeError(Errors.J651.format(path=name, expected=MINILM_SHA256, found=digest))
-    return {"weights": found[0], "sha256": digest}
+    return found[0], digest

@@ -52,7 +52,6 @@ def score_pair(
         `entities` (of the gold, whatever they are).
     RAISES (LLMJudgeError): J701 where two scorers disagree.
     """
-    require_pairs(gold, predicted, target)
     labels = labels_of(gold, predicted, target=target)
     counts = count_matches(gold, predicted, labels, target)
     ours = summarise(counts, labels, target.averages)
@@ -95,6 +94,7 @@ def count_matches(
     RETURNS (numpy.ndarray): Shape (documents, labels, 3), integers: true positives, false positives,
         false negatives.
     """
+    require_pairs(gold, predicted, target)
     index = {label: k for k, label in enumerate(labels)}
     counts = numpy.zeros((len(gold), len(labels), 3), dtype=numpy.int64)
     for i, (g, p) in enumerate(zip(gold, predicted)):

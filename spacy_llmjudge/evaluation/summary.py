@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ..storage import read_json, write_json
+from ..stages import read_seconds
+from ..storage import read_json
 
 TITLES = {
     "seed": "seed student (labelled set only)",
@@ -63,16 +64,6 @@ def _describe_more(result: Dict[str, Any]) -> Dict[str, Any]:
     return {}
 
 
-def read_seconds(metrics: Path) -> Dict[str, float]:
-    """RETURNS (Dict[str, float]): How long each step took, as far as a folder of metrics knows."""
-    return _read(metrics / "seconds.json")
-
-
-def add_seconds(metrics: Path, step: str, seconds: float) -> None:
-    """Add to a folder of metrics how long a step took."""
-    write_json(metrics / "seconds.json", {**read_seconds(metrics), step: round(seconds, 2)})
-
-
 def _describe_silver(
     selection: Dict[str, Any], quality: Optional[Dict[str, Any]]
 ) -> Dict[str, Any]:
@@ -90,8 +81,7 @@ def _describe_silver(
 
 
 def model_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
-    """RETURNS (List[Tuple[str, ...]]): A row for each model: title, P, R, F1, its interval, and what
-    the judged student has over it."""
+    """RETURNS (List[Tuple[str, ...]]): A row for each model, in the columns of `header`."""
     rows = []
     for name, title in TITLES.items():
         if name in summary:
@@ -102,6 +92,7 @@ def model_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
                     title,
                     *(_percent(scores[key]) for key in ("p", "r", "f")),
                     f"{_percent(scores['f_low'])} to {_percent(scores['f_high'])}",
+                    *_accuracy_cells(scores),
                     "" if gain is None else _gain(gain),
                 )
             )
@@ -129,6 +120,13 @@ def calibration_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
     ]
 
 
+def _accuracy_cells(scores: Dict[str, Any]) -> Tuple[str, ...]:
+    if "accuracy" not in scores:
+        return ()
+    low, high = scores["accuracy_low"], scores["accuracy_high"]
+    return (_percent(scores["accuracy"]), f"{_percent(low)} to {_percent(high)}")
+
+
 def _gain(gain: Dict[str, Any]) -> str:
     low, high = (f"{100 * gain[key]:+.1f}" for key in ("low", "high"))
     return f"{100 * gain['difference']:+.1f} ({low} to {high})"
@@ -146,6 +144,9 @@ def _read(path: Path) -> Dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
-def header() -> Sequence[str]:
+def header(summary: Dict[str, Any]) -> Sequence[str]:
     """RETURNS (Sequence[str]): The titles over `model_rows`."""
-    return ("model", "P", "R", "F1", "95 % interval", "judged student is better by")
+    f1 = "macro-F1" if summary.get("target") == "cats" else "F1"
+    more = ("accuracy", "95 % interval") if summary.get("target") == "cats" else ()
+    better = f"judged student is better by ({f1})" if more else "judged student is better by"
+    return ("model", "P", "R", f1, "95 % interval", *more, better)

@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 
 from ..ledger.model import LedgerModel
 from ..ledger.plan import plan_requests
-from ..ledger.store import NANO
+from ..ledger.prices import NANO
 from .component import LLMJudge
 from .tasks.base import JudgeTask
 

@@ -168,11 +168,11 @@ def summarise(outcomes: Sequence[Outcome]) -> Tuple[str, Optional[str]]:
     """The state of a document, and its reason: judged only where the judge answered for all of it."""
     if not outcomes:
         return "not_sent", "no_words"
-    failed = [outcome for outcome in outcomes if outcome.state != "judged"]
-    if failed:
-        # "not_sent" promises that nothing was paid, which one answered window already breaks.
-        all_unsent = all(outcome.state == "not_sent" for outcome in outcomes)
-        return "not_sent" if all_unsent else "abstained", failed[0].reason
+    # What another run can still ask about comes first: a document with one such window is asked again.
+    for state in ("not_sent", "abstained"):
+        failed = [outcome for outcome in outcomes if outcome.state == state]
+        if failed:
+            return state, failed[0].reason
     dropped = sum((outcome.dropped for outcome in outcomes), Counter())
     return "judged", describe_dropped(dropped)
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Dict, Iterable, Optional, Set
 
 from .model import LedgerModel
-from .store import NANO
+from .prices import NANO
 
 # English text has about four bytes to a token; bytes are the bound, and this is the guess.
 _BYTES_PER_TOKEN = 4
@@ -63,19 +63,19 @@ def plan_requests(
     for group in prompts:
         for prompt in group:
             plan.prompts += 1
-            question = model.question(prompt)
-            if question.key in seen or model.is_kept(question):
+            pending = model.pending(prompt)
+            if pending.key in seen or model.is_kept(pending):
                 plan.stored += 1
                 continue
-            seen.add(question.key)
-            bound_in, bound_out = model.bound_tokens(question)
+            seen.add(pending.key)
+            bound_in, bound_out = model.bound_tokens(pending)
             plan.requests += 1
-            plan.tokens_in += len(question.request) // _BYTES_PER_TOKEN
+            plan.tokens_in += len(pending.request) // _BYTES_PER_TOKEN
             plan.tokens_in_bound += bound_in
             plan.tokens_out += min(tokens_per_reply, bound_out or tokens_per_reply)
             plan.tokens_out_bound += bound_out or tokens_per_reply
             if plan.first_request is None:
-                plan.first_request = question.request.decode("utf8")
+                plan.first_request = pending.request.decode("utf8")
     plan.seconds = plan.requests * seconds_per_reply / model.workers
     price = model.find_price()
     if price is not None:

@@ -8,6 +8,8 @@ from typing import Any, Dict, Optional, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError
 
+# Nano-dollars in a dollar.
+NANO = 1_000_000_000
 _PER_MILLION = "usd_per_million_tokens"
 
 

@@ -1,7 +1,6 @@
 """The file of a ledger: one row per request, each change on the disk before the next step is taken.
 
-One thread writes. It takes whatever waits for it as one transaction, so that many workers share the
-cost of a commit. Two processes may share a file: what one has asked, the other does not ask again.
+Two processes may share a file: what one has asked, the other does not ask again.
 """
 
 import os
@@ -9,37 +8,27 @@ import secrets
 import sqlite3
 import threading
 import time
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
-from .file import PATIENCE, explain, hold, let_go, open_file, rescue_if_cut, use_tables
+from ..transport.breaker import DOWN
+from .file import explain, hold, let_go, open_file, rescue_if_cut, use_tables
 from .lock import announce, is_alive, open_alone, presence_path, remove_dead
+from .writer import GroupWriter
 
-NANO = 1_000_000_000
-_GROUP = 256
 # Space that must be free for each reply under way, before another request is sent.
 _ROOM_PER_REPLY = 16_384
 
 # Connections that a forked child inherited. Closing one there would touch the parent's locks.
-_inherited: List[Any] = []
-# Errors of one row's values, which are no reason to refuse the rows beside it.
-_BAD_VALUES = (
-    OverflowError,
-    TypeError,
-    ValueError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-)
+_inherited: List[sqlite3.Connection] = []
 
 
 @dataclass
 class Claim:
-    """The answer to a reservation.
+    """What became of a reservation.
 
     state (str): "reserved" (send it), "stored" (there is a reply), "taken" (somebody is asking just
         now) or "budget" (it does not fit).
@@ -69,26 +58,28 @@ class LedgerStore:
         self.open_rows = 0
         self._closed = False
         self._process = os.getpid()
-        self._jobs: SimpleQueue[Optional[Tuple[Callable, Future]]] = SimpleQueue()
         self._lock = threading.Lock()
-        self._gate = threading.Lock()
-        self._presence = self._reader = self._writer = self._held = None
+        self._connections: List[sqlite3.Connection] = []
+        self._held: Optional[Tuple[int, int]] = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open_alone(path):
                 self.rescued = rescue_if_cut(path)
-                self._writer = open_file(path)
-                use_tables(self._writer, path)
+                db = self._keep_open(open_file(path))
+                use_tables(db, path)
                 self._held = hold(path)
-                self.lost = self._begin()
-                self._reader = open_file(path)
+                self.lost = self._begin(db)
+                self._reader = self._keep_open(open_file(path))
         except (sqlite3.Error, OSError, LLMJudgeError) as error:
             self._close_connections()
             with suppress(OSError):
                 presence_path(path, self.run).unlink()
             raise LLMJudgeError(explain(path, error)) from None
-        self._thread = threading.Thread(target=self._write, name="llmjudge-ledger", daemon=True)
-        self._thread.start()
+        self._writer = GroupWriter(db, path)
+
+    def _keep_open(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        self._connections.append(connection)
+        return connection
 
     @property
     def salt(self) -> str:
@@ -113,10 +104,23 @@ class LedgerStore:
             rows = self._reader.execute("SELECT state, COUNT(*) FROM attempts GROUP BY state")
             return dict(rows.fetchall())
 
+    def count_failed_runs(self, key: str) -> int:
+        """RETURNS (int): In how many runs a request failed in a way that may be its prompt's fault."""
+        reasons = ("internal", "no_key", *DOWN)
+        marks = ", ".join("?" * len(reasons))
+        sql = (
+            "SELECT COUNT(DISTINCT run) FROM attempts WHERE key = ? AND state = 'failed'"
+            f" AND COALESCE(reason, '') NOT IN ({marks})"
+        )
+        with self._lock:
+            return self._reader.execute(sql, (key, *reasons)).fetchone()[0]
+
     def add_model(self, model_id: str, settings: str) -> None:
         """Note which model the rows are about."""
         values = (model_id, settings)
-        self._commit(lambda db: db.execute("INSERT OR IGNORE INTO models VALUES (?, ?)", values))
+        self._writer.commit(
+            lambda db: db.execute("INSERT OR IGNORE INTO models VALUES (?, ?)", values)
+        )
 
     def reserve(self, key: str, model_id: str, charge: int, budget: Optional[int]) -> Claim:
         """Reserve a request; when this returns "reserved", the reservation is on the disk.
@@ -130,14 +134,14 @@ class LedgerStore:
         self._check_room()
         with self._lock:
             self.open_rows += 1
-        claim = None
+        claim: Optional[Claim] = None
         try:
-            claim = self._commit(lambda db: self._claim(db, key, model_id, charge, budget))
+            claim = self._writer.commit(lambda db: self._claim(db, key, model_id, charge, budget))
+            return claim
         finally:
             if claim is None or claim.state != "reserved":
                 with self._lock:
                     self.open_rows -= 1
-        return claim
 
     def settle(
         self,
@@ -162,7 +166,7 @@ class LedgerStore:
         """
         values = (state, reason, status, charge, *tokens, _now(), reply, row)
         try:
-            self._commit(
+            self._writer.commit(
                 lambda db: db.execute(
                     "UPDATE attempts SET state = ?, reason = ?, status = ?,"
                     " charge = COALESCE(?, charge), tokens_in = ?, tokens_out = ?,"
@@ -177,7 +181,7 @@ class LedgerStore:
     def release(self, row: int) -> None:
         """Take back a reservation that was not used."""
         try:
-            self._commit(lambda db: db.execute("DELETE FROM attempts WHERE id = ?", (row,)))
+            self._writer.commit(lambda db: db.execute("DELETE FROM attempts WHERE id = ?", (row,)))
         finally:
             with self._lock:
                 self.open_rows -= 1
@@ -203,17 +207,16 @@ class LedgerStore:
             " VALUES (?, ?, ?, 'reserved', ?, ?)",
             (key, model_id, self.run, charge, _now()),
         )
-        return Claim("reserved", row=made.lastrowid, spent=spent + charge)
+        return Claim("reserved", row=made.lastrowid or 0, spent=spent + charge)
 
-    def _begin(self) -> int:
+    def _begin(self, db: sqlite3.Connection) -> int:
         """Announce this run, mark what killed runs left open, and count that.
 
         All under the ledger's own lock: a run that starts at the same time could take this one, which
         has its file but not yet the lock on it, for dead.
         """
-        db = self._writer
         db.execute("BEGIN IMMEDIATE")
-        self._presence = announce(presence_path(self.path, self.run))
+        self._keep_open(announce(presence_path(self.path, self.run)))
         remove_dead(self.path)
         open_runs = db.execute("SELECT DISTINCT run FROM attempts WHERE state = 'reserved'")
         count = 0
@@ -238,73 +241,23 @@ class LedgerStore:
             text = Errors.J322.format(path=self.path, error="the disk is full")
             raise LLMJudgeError(text)
 
-    def _commit(self, job: Callable[[sqlite3.Connection], Any]) -> Any:
-        done: Future[Any] = Future()
-        with self._gate:
-            # Behind the end of the queue it would wait for ever.
-            if self._closed:
-                raise LLMJudgeError(Errors.J322.format(path=self.path, error="it was closed"))
-            self._jobs.put((job, done))
-        return done.result()
-
-    def _write(self) -> None:
-        ending = False
-        while not ending:
-            group = [self._jobs.get()]
-            try:
-                while len(group) < _GROUP:
-                    group.append(self._jobs.get_nowait())
-            except Empty:
-                pass
-            ending = None in group
-            self._write_group([job for job in group if job is not None])
-
-    def _write_group(self, group: List[Tuple[Callable, Future]]) -> None:
-        db = self._writer
-        answers: List[Any] = []
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            for job, _ in group:
-                try:
-                    answers.append(job(db))
-                except _BAD_VALUES as error:
-                    answers.append(error)
-            db.execute("COMMIT")
-        except Exception as error:
-            failure = LLMJudgeError(explain(self.path, error))
-            try:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-            except sqlite3.Error:
-                pass  # it rolls back when the file is opened next
-            for _, done in group:
-                done.set_exception(failure)
-            return
-        for (_, done), answer in zip(group, answers):
-            if isinstance(answer, Exception):
-                done.set_exception(LLMJudgeError(explain(self.path, answer)))
-            else:
-                done.set_result(answer)
-
     def close(self) -> None:
         """Write what waits, and close the file. What is still under way stays open as a reservation."""
         if self._process != os.getpid():
-            _inherited.append((self._writer, self._reader, self._presence))
+            _inherited.extend(self._connections)
             return
-        with self._gate:
-            if self._closed:
-                return
-            self._closed = True
-            self._jobs.put(None)
-        self._thread.join(PATIENCE)
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.close()
         self._close_connections()
         presence_path(self.path, self.run).unlink(missing_ok=True)
 
     def _close_connections(self) -> None:
         with self._lock:
-            for connection in (self._reader, self._writer, self._presence):
-                if connection is not None:
-                    connection.close()
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
             if self._held is not None:
                 let_go(self._held)
                 self._held = None

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from ..storage import sha256_json
+from ..transport.in_process import InProcess
 from ..transport.messages import Prompt, Reply
-from .answers import Finding, write_answers
+from .verdict_lines import Finding, write_verdict_lines
 
 if TYPE_CHECKING:
+    from ..encoders.span_features import SpanEncoder
     from .verifier import Verifier
 
 LISTED = 0.5
@@ -28,8 +30,8 @@ def make_embedded_model(
     return EmbeddedModel(encoder, seed)
 
 
-class EmbeddedModel:
-    """Answers about the candidates that a prompt carries, in the reply format of the task that asks.
+class EmbeddedModel(InProcess):
+    """Replies about the candidates that a prompt carries, in the reply format of the task that asks.
 
     It reads the prompt's candidates and its demonstrations (all labelled documents), never the prompt
     itself, so no text can talk to it. Asked for a list it proposes nothing; asked about each candidate
@@ -39,12 +41,21 @@ class EmbeddedModel:
     def __init__(self, encoder: Union[Path, str], seed: int) -> None:
         self._encoder_name = encoder
         self._seed = seed
-        self._encoder = None
+        self._encoder: Optional[SpanEncoder] = None
         self._verifiers: Dict[str, Verifier] = {}
         self._last: Optional[Tuple[Any, Verifier]] = None
 
+    def describe(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): What tells this model from others, as JSON."""
+        # As the ledgers have it that were written so far.
+        settings: Dict[str, Any] = {"class": "spacy_llmjudge.models.embedded:EmbeddedModel"}
+        settings.update({"seed": self._seed, "verifiers": {}})
+        if isinstance(self._encoder_name, str):
+            settings["encoder_name"] = self._encoder_name
+        return settings
+
     def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
-        """Answer prompts.
+        """Reply to prompts.
 
         prompts (Iterable[Iterable[str]]): The prompts of each document.
         RETURNS (Iterable[Iterable[str]]): The replies, in the same order.
@@ -52,23 +63,23 @@ class EmbeddedModel:
         nested = [list(of_doc) for of_doc in prompts]
         flat = [prompt for of_doc in nested for prompt in of_doc]
         replies: List[Reply] = [Reply("", state="abstained", reason="plain_prompt")] * len(flat)
-        groups: Dict[int, Tuple[Verifier, List[int]]] = {}
+        groups: Dict[int, Tuple[Verifier, List[Tuple[int, Prompt]]]] = {}
         for i, prompt in enumerate(flat):
             if isinstance(prompt, Prompt):
                 verifier = self._get_verifier(prompt)
-                groups.setdefault(id(verifier), (verifier, []))[1].append(i)
+                groups.setdefault(id(verifier), (verifier, []))[1].append((i, prompt))
         for verifier, members in groups.values():
-            asked = [_list_spans(flat[i]) for i in members]
-            scores = verifier.probabilities([flat[i].text for i in members], asked)
-            for i, spans, probabilities in zip(members, asked, scores):
-                replies[i] = Reply(_answer(flat[i], dict(zip(spans, probabilities))))
+            asked = [_list_spans(prompt) for _, prompt in members]
+            scores = verifier.probabilities([prompt.text for _, prompt in members], asked)
+            for (i, prompt), spans, probabilities in zip(members, asked, scores):
+                replies[i] = Reply(_write_reply(prompt, dict(zip(spans, probabilities))))
         queue = iter(replies)
         return [[next(queue) for _ in of_doc] for of_doc in nested]
 
     def _get_verifier(self, prompt: Prompt) -> "Verifier":
         if self._last is not None and self._last[0] is prompt.demonstrations:
             return self._last[1]
-        from ..encoders.span_features import SpanEncoder
+        from ..encoders.span_vectors import SpanEncoder
         from .verifier import fit_verifier
 
         key = sha256_json([list(prompt.demonstrations), sorted(prompt.labels)])
@@ -95,12 +106,12 @@ def _list_spans(prompt: Prompt) -> List[Candidate]:
     return list(dict.fromkeys(spans))
 
 
-def _answer(prompt: Prompt, probabilities: Dict[Candidate, float]) -> str:
+def _write_reply(prompt: Prompt, probabilities: Dict[Candidate, float]) -> str:
     candidates = prompt.candidates
     if not prompt.verdicts:
         return make_reply(prompt.text, candidates, [probabilities[c] for c in candidates])
     findings = [find_verdict(prompt.text, c, probabilities) for c in candidates]
-    return write_answers(findings, prompt.verdicts)
+    return write_verdict_lines(findings, prompt.verdicts)
 
 
 def find_verdict(text: str, candidate: Candidate, probabilities: Dict[Candidate, float]) -> Finding:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Deque, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError, Warnings
+from ..transport.in_process import InProcess
 from ..transport.messages import Prompt, Reply
 from .letters import LetterScores, decode, find_letter_tokens
 
@@ -59,7 +60,7 @@ def make_transformers_model(
     )
 
 
-class Transformers:
+class Transformers(InProcess):
     """A causal language model, batched; several threads may call it and share its batches.
 
     concurrency (int): How many threads are of use in a ledger: as many as fill a batch.
@@ -80,7 +81,7 @@ class Transformers:
         self._device = device
         self._dtype = dtype
         self._batch_size = batch_size
-        self._max_tokens = max_tokens
+        self.reply_limit: int = max_tokens
         self._chat_settings = chat_settings
         self._forget()
 
@@ -99,6 +100,22 @@ class Transformers:
         self._forget()
 
     @property
+    def name(self) -> str:
+        return self._name
+
+    def describe(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): What tells this model from others, as JSON."""
+        # As the ledgers have it that were written so far.
+        return {
+            "class": "spacy_llmjudge.models.local:Transformers",
+            "name": self._name,
+            "dtype": self._dtype,
+            "max_tokens": self.reply_limit,
+            "chat_settings": self._chat_settings,
+            "letter_tokens": {},
+        }
+
+    @property
     def context_length(self) -> Optional[int]:
         """Tokens that the model can read; known once it is loaded."""
         if self._loaded is None:
@@ -106,7 +123,7 @@ class Transformers:
         return getattr(self._loaded[1].config, "max_position_embeddings", None)
 
     def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
-        """Answer prompts.
+        """Reply to prompts.
 
         prompts (Iterable[Iterable[str]]): The prompts of each document.
         YIELDS (Iterable[str]): The replies of each document. For a prompt with options the reply is the
@@ -118,11 +135,11 @@ class Transformers:
             some = [list(group) for group in islice(groups, self._batch_size * _AHEAD)]
             if not some:
                 return
-            replies = iter(self._answer([prompt for group in some for prompt in group]))
+            replies = iter(self._reply_to([prompt for group in some for prompt in group]))
             for group in some:
                 yield list(islice(replies, len(group)))
 
-    def _answer(self, prompts: List[str]) -> List[Reply]:
+    def _reply_to(self, prompts: List[str]) -> List[Reply]:
         jobs: List[Job] = [(prompt, Future()) for prompt in prompts]
         # Alike in kind and length, so that little is padded.
         self._queue.extend(sorted(jobs, key=lambda job: (_kind(job[0]), len(job[0]))))
@@ -182,8 +199,8 @@ class Transformers:
         tokenizer, model = self._load()
         options, letters = _kind(prompts[0])
         ids = [self._encode(tokenizer, prompt) for prompt in prompts]
-        answers = [_encode_options(tokenizer, option) for option in options]
-        longest = max([len(a) for variants in answers for a in variants], default=self._max_tokens)
+        variants = [_encode_options(tokenizer, option) for option in options]
+        longest = max([len(v) for ways in variants for v in ways], default=self.reply_limit)
         limit = getattr(model.config, "max_position_embeddings", None) or float("inf")
         fits = [len(row) + longest <= limit for row in ids]
         short = [row for row, fit in zip(ids, fits) if fit]
@@ -191,7 +208,7 @@ class Transformers:
             if not short:
                 replies = []
             elif options:
-                replies = self._choose(short, options, answers)
+                replies = self._choose(short, options, variants)
             else:
                 replies = self._generate(short, letters)
         found = iter(replies)
@@ -234,11 +251,10 @@ class Transformers:
         return tokenizer(str(prompt))["input_ids"]
 
     def _choose(
-        self, ids: List[List[int]], options: Sequence[str], answers: List[List[List[int]]]
+        self, ids: List[List[int]], options: Sequence[str], variants: List[List[List[int]]]
     ) -> List[Reply]:
-        variants = [variant for option in answers for variant in option]
-        owners = [i for i, option in enumerate(answers) for _ in option]
-        scores = self._score(ids, variants)
+        owners = [i for i, ways in enumerate(variants) for _ in ways]
+        scores = self._score(ids, [variant for ways in variants for variant in ways])
         replies = []
         for row, row_scores in zip(ids, scores):
             found = {}
@@ -253,7 +269,7 @@ class Transformers:
     def _score(self, ids: List[List[int]], variants: List[List[int]]) -> List[List[float]]:
         """Log-probability of each variant after each prompt."""
         if all(len(variant) == 1 for variant in variants):
-            # The usual case: all answers are read off one distribution.
+            # The usual case: all options are read off one distribution.
             logprobs = self._logprobs(ids, 1)[:, -1]
             return [[float(row[v[0]]) for v in variants] for row in logprobs]
         scores = []
@@ -293,7 +309,7 @@ class Transformers:
         ends = [] if ends is None else ends if isinstance(ends, list) else [ends]
         settings = GenerationConfig(
             do_sample=False,
-            max_new_tokens=self._max_tokens,
+            max_new_tokens=self.reply_limit,
             eos_token_id=ends or None,
             pad_token_id=_pad_id(tokenizer),
         )

@@ -7,8 +7,9 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import require_file
-from ..transport.messages import Reply
-from .answers import Finding, write_answers
+from ..transport.in_process import InProcess
+from ..transport.messages import Prompt, Reply
+from .verdict_lines import Finding, write_verdict_lines
 
 _VERDICTS = ("correct", "wrong_label", "wrong_boundary", "not_entity")
 
@@ -42,10 +43,10 @@ def make_recorded_model(path: Union[Path, str]) -> "RecordedModel":
     return RecordedModel(path)
 
 
-class RecordedModel:
-    """Answers a prompt with what was recorded for its text; abstains where nothing was.
+class RecordedModel(InProcess):
+    """Gives a prompt what was recorded for its text; abstains where nothing was.
 
-    A prompt about candidates, whose answers have letters of their own in each prompt, gets the recorded
+    A prompt about candidates, whose verdicts have letters of their own in each prompt, gets the recorded
     verdicts under the letters that it gave them.
     """
 
@@ -53,34 +54,39 @@ class RecordedModel:
         self._path = Path(path)
         self._recordings: Optional[Dict[str, Recording]] = None
 
+    def describe(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): What tells this model from others, as JSON."""
+        return {"class": "spacy_llmjudge.models.recorded:RecordedModel"}
+
     def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
-        """Answer prompts.
+        """Find the replies to prompts.
 
         prompts (Iterable[Iterable[str]]): The prompts of each document.
         RETURNS (Iterable[Iterable[str]]): The replies, in the same order.
         """
         if self._recordings is None:
             self._recordings = read_replies(self._path)
-        return [[self._answer(prompt) for prompt in of_doc] for of_doc in prompts]
-
-    def _answer(self, prompt: str) -> Reply:
-        text = getattr(prompt, "text", None)
-        if text is None:
-            return Reply("", state="abstained", reason="plain_prompt")
-        recording = self._recordings.get(text.strip(), Recording())
-        reply = recording.reply
-        if getattr(prompt, "verdicts", ()):
-            reply = _answer_each(prompt, recording) or (reply if recording.is_raw else None)
-        if reply is None:
-            return Reply("", state="abstained", reason="no_recorded_reply")
-        return Reply(reply)
+        known = self._recordings
+        return [[_find_reply(prompt, known) for prompt in of_doc] for of_doc in prompts]
 
 
-def _answer_each(prompt: Any, recording: Recording) -> str:
+def _find_reply(prompt: str, recordings: Dict[str, Recording]) -> Reply:
+    if not isinstance(prompt, Prompt):
+        return Reply("", state="abstained", reason="plain_prompt")
+    recording = recordings.get(prompt.text.strip(), Recording())
+    reply = recording.reply
+    if prompt.verdicts:
+        reply = _write_verdicts(prompt, recording) or (reply if recording.is_raw else None)
+    if reply is None:
+        return Reply("", state="abstained", reason="no_recorded_reply")
+    return Reply(reply)
+
+
+def _write_verdicts(prompt: Prompt, recording: Recording) -> str:
     # The recorded characters count from the first one that is no white space.
     offset = len(prompt.text) - len(prompt.text.lstrip())
     keys = [(start - offset, end - offset, label) for start, end, label in prompt.candidates]
-    return write_answers([recording.verdicts.get(key) for key in keys], prompt.verdicts)
+    return write_verdict_lines([recording.verdicts.get(key) for key in keys], prompt.verdicts)
 
 
 def read_replies(path: Path) -> Dict[str, Recording]:

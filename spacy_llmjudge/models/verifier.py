@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from ..encoders.span_features import Characters, EncodedText, SpanEncoder, span_features
+from ..encoders.span_vectors import Characters, EncodedText, SpanEncoder, span_features
 from ..errors import Errors, LLMJudgeError
 
 NONE = ""

@@ -11,6 +11,7 @@ What is accepted is then up to conformal selection, with its promise.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -45,8 +46,11 @@ class DenoisedSelector(Selector):
     def __post_init__(self) -> None:
         check_share("q", self.q)
         check_share("floor", self.floor)
-        # vectors are computed once for all that this selector does
-        object.__setattr__(self, "_describe", CandidateFeatures(self.vectors))
+
+    @cached_property
+    def describe(self) -> CandidateFeatures:
+        """What candidates look like, computed once for all that this selector does."""
+        return CandidateFeatures(self.vectors)
 
     @property
     def hidden_settings(self) -> Tuple[str, ...]:
@@ -66,7 +70,7 @@ class DenoisedSelector(Selector):
         evidence_docs: Sequence[Doc],
         evidence: CandidateTable,
     ) -> Tuple[CandidateTable, CandidateTable]:
-        return self._describe(pool_docs, pool, evidence_docs, evidence)  # type: ignore[attr-defined]
+        return self.describe(pool_docs, pool, evidence_docs, evidence)
 
     def score(self, pool: CandidateTable, evidence: CandidateTable, n_folds: int = 5) -> Scores:
         return score_denoised(

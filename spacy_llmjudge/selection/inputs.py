@@ -7,6 +7,7 @@ from spacy.tokens import Doc
 
 from ..candidates import Candidate, get_candidates
 from ..targets.base import Target
+from ..targets.ents import Ents
 from ..targets.policy import SilverPolicy, usable_candidates
 from .selector import Selector
 from .table import CandidateTable, table_from_docs
@@ -34,7 +35,7 @@ def make_tables(
     evidence_gold: Sequence[Doc],
     selector: Selector,
     policy: SilverPolicy,
-    target: Target,
+    target: Target = Ents(),
     caveat: str = "",
 ) -> Tables:
     """Read candidates into tables, without what the selector or the policy does not use, from the

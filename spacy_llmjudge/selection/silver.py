@@ -5,10 +5,11 @@ from typing import List, Sequence
 from spacy.tokens import Doc
 
 from ..targets.base import Target
+from ..targets.ents import Ents
 from .guarantees import clopper_pearson_upper
 
 
-def natural_rate(silver: Sequence[Doc], gold: Sequence[Doc], target: Target) -> List[Doc]:
+def natural_rate(silver: Sequence[Doc], gold: Sequence[Doc], target: Target = Ents()) -> List[Doc]:
     """Thin out documents without annotation until they are as frequent as they naturally are.
 
     Documents with entities have more in doubt and are left out more often; without this the rest

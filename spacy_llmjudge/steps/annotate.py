@@ -7,7 +7,8 @@ from spacy.tokens import Doc
 
 from ..candidates import CANDIDATE_CUT, copy_tokens, get_candidates, set_candidates
 from ..selection.caveats import LEARNED
-from ..storage import process_shards, read_docs, read_json, sha256_path
+from ..shards import process_shards
+from ..storage import read_docs, read_json, sha256_path
 from ..targets.base import Target, find_target, labels_in
 from ..training.student import component_name, has_learned_from, load_student
 

@@ -18,8 +18,8 @@ from ..candidates import CANDIDATE_CUT
 from ..confidence.calibrate import fit_crossfit
 from ..errors import Errors, LLMJudgeError
 from ..numeric import fold_of
+from ..shards import process_shards
 from ..storage import (
-    process_shards,
     read_docs,
     require_file,
     sha256_path,

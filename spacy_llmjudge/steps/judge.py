@@ -1,16 +1,18 @@
 """The step `judge`: ask a judge about annotated documents, shard by shard."""
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from spacy.tokens import Doc
 
 from ..candidates import count_statuses, get_status
+from ..registries import make_pipeline
 from ..selection.acquisition import choose_docs
 from ..selection.caveats import CHOSEN, LEARNED
+from ..shards import process_shards
 from ..storage import (
     MANIFEST,
-    process_shards,
     read_docs,
     read_json,
     require_file,
@@ -18,6 +20,7 @@ from ..storage import (
     sha256_json,
     sha256_path,
 )
+from ..transport.sender import Metered
 
 if TYPE_CHECKING:
     from thinc.api import Config
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
 Progress = Optional[Callable[[int], None]]
 # a judge of candidates has no question about a document without any, today or tomorrow
 NOTHING_TO_ASK = ("no_candidates", "no_words")
-# what was not sent now can be sent in a later run, even where other windows of the document were
-NOT_SENT_YET = ("budget", "server_down", "stopped")
 
 
 def judge(
@@ -56,10 +57,8 @@ def judge(
         abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
         tokens and cost in this run, where it keeps a ledger.
     """
-    from spacy.util import load_model_from_config
-
     loaded, fingerprint = judge_inputs(source, config, overrides)
-    nlp = load_model_from_config(loaded, auto_fill=True)
+    nlp = make_pipeline(loaded)
     if on_judge is not None and "llm_judge" in nlp.pipe_names:
         on_judge(nlp.get_pipe("llm_judge"))
     docs = list(read_docs(source, nlp.vocab))
@@ -76,18 +75,33 @@ def judge(
         return [answered.get(id(doc), doc) for doc in batch]
 
     manifest = process_shards(
-        docs, output, process, fingerprint=fingerprint, is_complete=is_asked, on_shard=progress
+        docs,
+        output,
+        process,
+        fingerprint=fingerprint,
+        is_complete=is_asked,
+        describe=_describe,
+        on_shard=progress,
     )
-    usage = [
-        pipe.model.usage()
-        for _, pipe in nlp.pipeline
-        if hasattr(getattr(pipe, "model", None), "usage")
-    ]
+    models = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
+    usage = [model.usage() for model in models if isinstance(model, Metered)]
     return {
         **manifest,
-        "states": count_statuses(read_docs(output, nlp.vocab)),
+        "states": add_states(shard["states"] for shard in manifest["shards"]),
         "usage": usage[0] if usage else None,
     }
+
+
+def add_states(parts: Iterable[Mapping[str, int]]) -> Dict[str, int]:
+    """RETURNS (Dict[str, int]): How many documents have which state, over several parts."""
+    total: Counter = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(sorted(total.items()))
+
+
+def _describe(docs: List[Doc]) -> Dict[str, Any]:
+    return {"states": count_statuses(docs)}
 
 
 def judge_inputs(
@@ -125,7 +139,5 @@ def is_asked(docs: List[Doc]) -> bool:
     """RETURNS (bool): Whether nothing is left to ask about these documents, so that a shard need not be redone."""
     statuses = [get_status(doc) for doc in docs]
     return all(
-        status["reason"] not in NOT_SENT_YET
-        and (status["state"] != "not_sent" or status["reason"] in NOTHING_TO_ASK)
-        for status in statuses
+        status["state"] != "not_sent" or status["reason"] in NOTHING_TO_ASK for status in statuses
     )

@@ -13,8 +13,9 @@ from spacy.tokens import Doc
 from ..candidates import count_statuses
 from ..corpora.rows import read_rows, require_string
 from ..errors import Errors, LLMJudgeError
+from ..shards import process_shards
 from ..steps.judge import hash_paths, is_asked
-from ..storage import PathLike, process_shards, read_docs, require_file, sha256_bytes, sha256_path
+from ..storage import PathLike, read_docs, require_file, sha256_bytes, sha256_path
 from .data import HINT, LABELS, Choice, Task, read_task, set_judged
 from .rows import read_choice, require_column
 

@@ -1,10 +1,13 @@
-"""Make a plain spaCy package of a student: a wheel that needs neither this project nor an LLM."""
+"""Make a plain spaCy package of a student: the wheel, its meta data, and the README that comes of them.
+
+The wheel needs neither this project nor an LLM.
+"""
 
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional, cast
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_json, require_file
@@ -48,9 +51,11 @@ def export_package(
     nlp.meta.update(description=description, performance=dict(scores or {}))
     if calibration is not None:
         from ..confidence.calibrate import Calibration
+        from ..confidence.component import CalibratedConfidence
 
         component = nlp.add_pipe("calibrated_confidence", config={"pipe_name": pipe_name})
-        component.calibration = Calibration.from_dict(read_json(calibration))
+        fitted = Calibration.from_dict(read_json(calibration))
+        cast(CalibratedConfidence, component).calibration = fitted
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as temporary:

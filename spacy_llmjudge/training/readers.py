@@ -2,7 +2,7 @@
 
 import random
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterable, Iterator, List, Optional, Set, Tuple
 
 from spacy.language import Language
 from spacy.pipeline import EntityRecognizer
@@ -12,6 +12,7 @@ from spacy.training import Example
 from ..candidates import INCORRECT_KEY, is_judged
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_docs
+from ..targets.base import Target, find_target
 
 Reader = Callable[[Language], Iterable[Example]]
 
@@ -31,7 +32,7 @@ class _ExampleMaker:
 
     The parser learns from states on the gold path (see `update_with_oracle_cut_size` in the
     config). Over a missing token spaCy's oracle may take any action: it would open an entity there
-    and go on with it over tokens that are known to be outside. A sentence start on the first known
+    and continue it over tokens that are known to be outside. A sentence start on the first known
     token forbids just this, since entities do not cross sentence boundaries.
     """
 
@@ -70,7 +71,7 @@ def make_mixed_corpus(
         of any size) makes batches that hold each in the same share.
     judged_share (float): At least this share of the silver documents, 0 to 1, are ones that the judge
         has read, however few they are: the many that only a student has labelled would drown them.
-    seed (int): Of the order. Every document is of a kind is seen once before any
+    seed (int): Of the order. Every document of a kind is seen once before any
         of it is seen again.
     RETURNS (Reader): From `nlp` to examples.
     """
@@ -82,11 +83,13 @@ def make_mixed_corpus(
         if not gold_docs:
             raise LLMJudgeError(Errors.J650.format(path=gold))
         silver_docs = list(read_docs(silver, nlp.vocab)) if silver else []
-        for doc in [*gold_docs, *silver_docs]:
-            # the parser looks the key up in every reference document
-            doc.spans.setdefault(INCORRECT_KEY, [])
+        target = find_target(Path(gold))
+        if target.name == "ents":
+            for doc in [*gold_docs, *silver_docs]:
+                # the parser looks the key up in every reference document
+                doc.spans.setdefault(INCORRECT_KEY, [])
         # spaCy learns the labels from the first examples of a stream
-        cover = [_ExampleMaker(doc) for doc in _cover_labels(gold_docs)]
+        cover = [_ExampleMaker(doc) for doc in _cover_labels(gold_docs, target)]
         golds = _cycle([_ExampleMaker(doc) for doc in gold_docs], random.Random(seed))
         yield from (make(nlp) for make in cover)
         if not silver_docs:
@@ -156,12 +159,12 @@ def _cycle(items: List[_ExampleMaker], rng: random.Random) -> Iterator[_ExampleM
         yield from order
 
 
-def _cover_labels(docs: List[Doc]) -> List[Doc]:
+def _cover_labels(docs: List[Doc], target: Target) -> List[Doc]:
     """The first documents that bring labels which those before them lack."""
-    seen = set()
+    seen: Set[str] = set()
     cover = []
     for doc in docs:
-        labels = {ent.label_ for ent in doc.ents}
+        labels = {key[2] for key in target.keys(doc)}
         if labels - seen:
             cover.append(doc)
             seen |= labels

@@ -5,12 +5,14 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, TypedDict, cast
 
+from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 
 from ..encoders.fetch import RECORD, verify_encoder
 from ..errors import Errors, LLMJudgeError
+from ..stages import Stages
 from ..storage import (
     read_docs,
     read_json,
@@ -18,7 +20,6 @@ from ..storage import (
     sha256_bytes,
     sha256_json,
     sha256_path,
-    write_json,
 )
 from ..targets.base import Target, find_target, labels_in
 from ..targets.ents import Ents
@@ -28,9 +29,24 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from thinc.api import Config
 
-TRAINED = "trained.json"
 AUTO = "auto"
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+class TrainedStudent(TypedDict):
+    """A training: the hash of all that it depends on, how long it took, the score on the config's dev
+    corpus at the last step, and whether it was done now (False where an earlier run had finished it)."""
+
+    fingerprint: str
+    seconds: float
+    score: Optional[float]
+    trained: bool
+
+
+class AdoptedStudent(TypedDict):
+    """A pipeline that was there already: the labels that it knows."""
+
+    labels: List[str]
 
 
 def require_device(gpu_id: int) -> None:
@@ -89,17 +105,16 @@ def train_student(
     start: Optional[Path] = None,
     overrides: Optional[Dict[str, Any]] = None,
     gpu_id: int = -1,
-) -> Dict[str, Any]:
+) -> TrainedStudent:
     """Train a pipeline with `spacy train` into `output/model-best`.
 
     config (Path): A spaCy training config.
     output (Path): The folder; it appears when the training is over and not before.
-    start (Optional[Path]): A pipeline to go on from: its components take the place of those in the config.
+    start (Optional[Path]): A pipeline to continue from: its components take the place of those in the config.
         None begins with the pretrained encoder and a head that knows nothing.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
     gpu_id (int): The GPU, or -1 for the CPU.
-    RETURNS (Dict[str, Any]): `fingerprint`, `seconds`, `score` (on the config's dev corpus at the
-        last step) and `trained` (False where an earlier run had finished this very training).
+    RETURNS (TrainedStudent): What came of it.
     """
     from spacy.cli.train import train
     from spacy.util import load_config
@@ -110,11 +125,9 @@ def train_student(
     paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
     fitted = _fit(config, overrides, paths.get("gold"), start)
     fingerprint = _fingerprint(config, overrides, start, fitted)
-    record = output / TRAINED
-    if record.exists() and (output / "model-best").exists():
-        known = read_json(record)
-        if known["fingerprint"] == fingerprint:
-            return {**known, "trained": False}
+    known = Stages(output).find("train", {"fingerprint": fingerprint}, [output / "model-best"])
+    if known is not None:
+        return cast(TrainedStudent, {**known, "trained": False})
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     begin = time.perf_counter()
@@ -134,7 +147,8 @@ def train_student(
             "seconds": round(time.perf_counter() - begin, 2),
             "score": _score_of(performance),
         }
-        write_json(partial / TRAINED, result)
+        made = [partial / "model-best"]
+        Stages(partial).keep("train", {"fingerprint": fingerprint}, made, result)
         _replace_folder(partial, output)
     except OSError as error:
         if error.errno is None:
@@ -148,7 +162,7 @@ def train_student(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         written.unlink(missing_ok=True)
-    return {**result, "trained": True}
+    return cast(TrainedStudent, {**result, "trained": True})
 
 
 def _score_of(performance: Dict[str, Any]) -> Optional[float]:
@@ -158,14 +172,14 @@ def _score_of(performance: Dict[str, Any]) -> Optional[float]:
 
 def adopt_student(
     model: str, output: Path, target: Target = Ents(), pipe_name: Optional[str] = None
-) -> Dict[str, Any]:
+) -> AdoptedStudent:
     """Take a pipeline that the user already has as the seed student.
 
     model (str): The folder or the name of an installed package.
     output (Path): Gets `model-best`.
     target (Target): What is labelled.
     pipe_name (Optional[str]): The component that predicts it; None takes the one that fits.
-    RETURNS (Dict[str, Any]): `labels` of that component.
+    RETURNS (AdoptedStudent): The labels of that component.
     """
     import spacy
 
@@ -188,7 +202,7 @@ def adopt_student(
         raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return {"labels": list(nlp.get_pipe(pipe_name).labels), "trained": False}
+    return {"labels": _known_labels(nlp, pipe_name)}
 
 
 def has_learned_from(nlp: "Language", docs: Sequence[Doc]) -> bool:
@@ -234,12 +248,16 @@ def go_on_from(start: Path, config: Path, overrides: Dict[str, Any]) -> "Config"
         reason = f"it has {nlp.pipe_names}, and the config trains {names}"
     elif target is not None:
         name = component_name(nlp, target)
-        new = labels_in(Path(gold), target) - set(nlp.get_pipe(name).labels)
+        new = labels_in(Path(gold), target) - set(_known_labels(nlp, name))
         reason = f"its component '{name}' does not know the labels {sorted(new)}" if new else None
     if reason is not None:
         raise LLMJudgeError(Errors.J658.format(path=start, reason=reason))
     loaded["components"] = {name: {"source": str(start)} for name in names}
     return loaded
+
+
+def _known_labels(nlp: "Language", name: str) -> List[str]:
+    return list(cast(TrainablePipe, nlp.get_pipe(name)).labels)
 
 
 def check_components(start: Path, overrides: Dict[str, Any]) -> None:
@@ -274,8 +292,7 @@ def _fingerprint(
     for name, path in paths.items():
         folder = Path(path)
         if (folder / RECORD).exists():
-            verify_encoder(folder)
-            contents[name] = read_json(folder / RECORD)["sha256"]
+            contents[name] = verify_encoder(folder)["sha256"]
         elif folder.exists():
             contents[name] = sha256_path(folder)
         elif name != "encoder" or not HUB_NAME.fullmatch(path):

@@ -1,96 +1,44 @@
-"""Replies in the chat format: read strictly, so that a broken one is never taken for an answer."""
+"""Requests and replies in the chat format: a broken reply is never taken for one."""
 
-import json
 import math
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional
 
 from .messages import Reply
-
-_MESSAGE_LENGTH = 300
-
-
-class ChatReplyError(ValueError):
-    """Why a body cannot be used, a short snake_case word."""
+from .usage import read_usage
 
 
-def load_strict(text: str) -> Any:
-    """Read JSON; NaN, infinities and repeated keys are errors, as they are in the standard.
+def make_chat_body(
+    fixed: Mapping[str, Any], prompt: str, system: Optional[str], seed: Optional[int]
+) -> Dict[str, Any]:
+    """Write a chat request.
 
-    text (str): The JSON.
-    RETURNS (Any): The data.
-
-    EXAMPLE:
-        >>> load_strict('{"a": 1}')
-        {'a': 1}
-        >>> load_strict('{"a": 1, "a": 2}')
-        Traceback (most recent call last):
-        spacy_llmjudge.transport.chat.ChatReplyError: duplicate_keys
+    fixed (Mapping[str, Any]): The fields that are the same for all prompts.
+    prompt (str): The message of the user.
+    system (Optional[str]): The message in front of it.
+    seed (Optional[int]): Further samples of a question count up from it.
+    RETURNS (Dict[str, Any]): The fields of the request.
     """
-    try:
-        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
-    except ChatReplyError:
-        raise
-    except (ValueError, RecursionError):
-        raise ChatReplyError("not_json") from None
+    messages = [{"role": "user", "content": str(prompt)}]
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": system})
+    body: Dict[str, Any] = {**fixed, "messages": messages}
+    if seed is not None:
+        body["seed"] = seed + getattr(prompt, "sample", 0)
+    return body
 
 
-def _refuse(constant: str) -> None:
-    raise ChatReplyError("not_a_number")
-
-
-def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-    data = dict(pairs)
-    if len(data) != len(pairs):
-        raise ChatReplyError("duplicate_keys")
-    return data
-
-
-def error_of(raw: str, strict: bool = True) -> Tuple[str, str]:
-    """Read the error that a body reports.
-
-    raw (str): The body.
-    strict (bool): A body that is not a JSON object, or reports an error, raises ChatReplyError.
-    RETURNS (Tuple[str, str]): Its code and message; empty where it reports none.
-    """
-    try:
-        data = load_strict(raw)
-        if not isinstance(data, dict):
-            raise ChatReplyError("not_an_object")
-    except ChatReplyError:
-        if strict:
-            raise
-        return "", " ".join(raw.split())[:_MESSAGE_LENGTH]
-    error = data.get("error")
-    if not error:
-        if strict:
-            return "", ""
-        error = data.get("message") or data.get("detail") or ""
-    elif strict:
-        raise ChatReplyError("error_in_body")
-    if isinstance(error, dict):
-        message = error.get("message") or error.get("type") or ""
-        code = error.get("code") or error.get("type") or ""
-    else:
-        message, code = error, ""
-    return str(code), " ".join(str(message).split())[:_MESSAGE_LENGTH]
-
-
-def read_chat(raw: str) -> Reply:
+def read_chat(body: Any) -> Reply:
     """Read the first choice of a chat reply.
 
-    raw (str): The body of an answer with status 200.
+    body (Any): The decoded body of a response with status 200.
     RETURNS (Reply): The reply; abstained with a reason where there is none that can be used. A reply
         that was cut at the token limit says so in `reason`.
     """
-    try:
-        data = load_strict(raw)
-    except ChatReplyError as error:
-        return Reply("", state="abstained", reason=str(error))
-    usage = read_usage(data)
-    choices = data.get("choices") if isinstance(data, dict) else None
+    usage = read_usage(body).as_dict()
+    choices = body.get("choices") if isinstance(body, dict) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict):
+    if not isinstance(choice, dict) or not isinstance(message, dict):
         return Reply("", state="abstained", reason="no_choices", usage=usage)
     content = _text_of(message.get("content"))
     finish = choice.get("finish_reason")
@@ -118,40 +66,46 @@ def _text_of(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def read_usage(data: Any) -> Dict[str, int]:
-    """Read the tokens that a chat reply says it used.
-
-    RETURNS (Dict[str, int]): `tokens_in` and `tokens_out`, or nothing where it does not say.
-    """
-    usage = data.get("usage") if isinstance(data, dict) else None
-    if not isinstance(usage, dict):
-        return {}
-    counts = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not all(is_count(count) for count in counts):
-        return {}
-    return {"tokens_in": counts[0], "tokens_out": counts[1]}
-
-
-def is_count(value: Any) -> bool:
-    """Whether a value can be a number of tokens; no reply has a billion, and no row room for more."""
-    return type(value) is int and 0 <= value < 1_000_000_000
-
-
 def _read_logprobs(logprobs: Any) -> Optional[List[Dict[str, float]]]:
     """The alternatives of every token; None where any of them is not a log-probability."""
+    if isinstance(logprobs, dict) and isinstance(logprobs.get("token_logprobs"), list):
+        return _read_completions_logprobs(logprobs)
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(tokens, list) or not tokens:
         return None
-    positions = []
+    positions: List[Dict[str, float]] = []
     for token in tokens:
-        if not isinstance(token, dict):
+        top = (token.get("top_logprobs") or []) if isinstance(token, dict) else None
+        if not isinstance(top, list):
             return None
         found: Dict[str, float] = {}
-        for entry in [*(token.get("top_logprobs") or []), token]:
+        for entry in [*top, token]:
+            if not isinstance(entry, dict):
+                return None
             text, value = entry.get("token"), entry.get("logprob")
-            if not isinstance(text, str) or not _is_logprob(value):
+            if not isinstance(text, str) or value is None or not _is_logprob(value):
                 return None
             found.setdefault(text, float(value))
+        positions.append(found)
+    return positions
+
+
+def _read_completions_logprobs(logprobs: Dict[str, Any]) -> Optional[List[Dict[str, float]]]:
+    """The same in the style of completions: parallel lists instead of a list of tokens."""
+    tokens, values = logprobs.get("tokens"), logprobs["token_logprobs"]
+    tops = logprobs.get("top_logprobs") or [{}] * len(values)
+    if not isinstance(tokens, list) or not isinstance(tops, list):
+        return None
+    if not len(tokens) == len(values) == len(tops) > 0:
+        return None
+    positions: List[Dict[str, float]] = []
+    for token, value, top in zip(tokens, values, tops):
+        entries = [*top.items(), (token, value)] if isinstance(top, dict) else [(None, None)]
+        found: Dict[str, float] = {}
+        for text, number in entries:
+            if not isinstance(text, str) or number is None or not _is_logprob(number):
+                return None
+            found.setdefault(text, float(number))
         positions.append(found)
     return positions
 

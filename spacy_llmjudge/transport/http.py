@@ -13,7 +13,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from .credentials import is_loopback
+from .addresses import is_loopback
 
 # What TLS says of a server whose certificate is not trusted: nothing was sent to it.
 UNPROVED = "CERTIFICATE_VERIFY_FAILED"
@@ -24,13 +24,13 @@ _IDLE = 40
 
 
 @dataclass
-class Answer:
+class HttpResponse:
     """What came of a POST.
 
-    status (Optional[int]): The HTTP status, or None where there is no whole answer.
+    status (Optional[int]): The HTTP status, or None where there is no whole response.
     headers (Mapping[str, str]): The headers, found by name in any case.
     body (bytes): The body.
-    failure (Optional[str]): Why there is no whole answer: "refused", "tls", "timeout", "reset",
+    failure (Optional[str]): Why there is no whole response: "refused", "tls", "timeout", "reset",
         "short_body", "oversized" or "encoded_body".
     detail (str): More about the failure, without anything that was sent.
     sent (bool): Whether the request may have reached the server.
@@ -49,7 +49,7 @@ class Connections:
 
     url (str): Where to POST.
     size (int): How many connections to keep.
-    timeout (float): Seconds for one exchange, from the request to the last byte of the answer.
+    timeout (float): Seconds for one exchange, from the request to the last byte of the response.
     connect_timeout (float): Seconds for the connection.
     max_bytes (int): The longest body that is read.
     """
@@ -64,11 +64,11 @@ class Connections:
         self._seconds = timeout
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=timeout)
         self._watchman = _Watchman()
-        self._pool, self._path = _make_pool(url, size)
-        self._pool.ConnectionCls = _watched(self._pool.ConnectionCls, self._watchman)
+        self._connections, self._path = _connect_to(url, size)
+        self._connections.ConnectionCls = _watched(self._connections.ConnectionCls, self._watchman)
 
-    def post(self, body: bytes, headers: Dict[str, str]) -> Answer:
-        """Send a request and read the whole answer; redirections are not followed."""
+    def post(self, body: bytes, headers: Dict[str, str]) -> HttpResponse:
+        """Send a request and read the whole response; redirections are not followed."""
         self._watchman.start(self._seconds)
         try:
             return self._exchange(body, headers)
@@ -79,8 +79,8 @@ class Connections:
             self._watchman.done()
         return failed
 
-    def _exchange(self, body: bytes, headers: Dict[str, str]) -> Answer:
-        response = self._pool.urlopen(
+    def _exchange(self, body: bytes, headers: Dict[str, str]) -> HttpResponse:
+        response = self._connections.urlopen(
             "POST",
             self._path,
             body=body,
@@ -99,62 +99,63 @@ class Connections:
                     break
                 size += len(block)
                 if size > self._max_bytes:
-                    return Answer(failure="oversized", detail=f"over {self._max_bytes} bytes")
+                    return HttpResponse(failure="oversized", detail=f"over {self._max_bytes} bytes")
                 blocks.append(block)
         finally:
-            # Whole answers have given their connection back already.
+            # Whole responses have given their connection back already.
             response.close()
         counted = response.chunked or "Content-Length" in response.headers
         if not counted and self._watchman.overdue():
             # An end that was cut looks like any other here.
-            return Answer(failure="timeout", detail="the body came too slowly")
+            return HttpResponse(failure="timeout", detail="the body came too slowly")
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding.lower() != "identity":
-            return Answer(failure="encoded_body", detail=encoding[:40])
-        return Answer(response.status, response.headers, b"".join(blocks))
+            return HttpResponse(failure="encoded_body", detail=encoding[:40])
+        return HttpResponse(response.status, response.headers, b"".join(blocks))
 
-    def _explain(self, error: Exception) -> Answer:
+    def _explain(self, error: Exception) -> HttpResponse:
         from urllib3 import exceptions as known
 
         name = type(error).__name__
         if self._watchman.overdue():
-            return Answer(failure="timeout", detail=name)
+            return HttpResponse(failure="timeout", detail=name)
         if isinstance(error, known.SSLError):
             detail = str(error)[:200]
-            return Answer(failure="tls", detail=detail, sent=UNPROVED not in detail)
+            return HttpResponse(failure="tls", detail=detail, sent=UNPROVED not in detail)
         if isinstance(error, (known.NewConnectionError, known.ConnectTimeoutError)):
-            return Answer(failure="refused", detail=name, sent=False)
+            return HttpResponse(failure="refused", detail=name, sent=False)
         if isinstance(error, known.ProxyError):
-            return Answer(failure="refused", detail=name, sent=False)
+            return HttpResponse(failure="refused", detail=name, sent=False)
         if isinstance(error, known.TimeoutError):
-            return Answer(failure="timeout", detail=name)
+            return HttpResponse(failure="timeout", detail=name)
         if isinstance(error, known.IncompleteRead) or "IncompleteRead" in repr(error):
-            return Answer(failure="short_body", detail=name)
-        return Answer(failure="reset", detail=name)
+            return HttpResponse(failure="short_body", detail=name)
+        return HttpResponse(failure="reset", detail=name)
 
 
-def _make_pool(url: str, size: int) -> Tuple[Any, str]:
+def _connect_to(url: str, size: int) -> Tuple[Any, str]:
     import urllib3
 
     parts = urlsplit(url)
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     settings: Dict[str, Any] = {"num_pools": 1, "maxsize": size, "block": False}
     if parts.scheme == "https":
         import certifi
 
         named = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
         settings["ca_certs"] = named or certifi.where()
-    proxy = None
-    if not is_loopback(parts.hostname) and not proxy_bypass(parts.hostname):
+    proxy, host = None, parts.hostname or ""
+    if not is_loopback(host) and not proxy_bypass(host):
         proxy = getproxies().get(parts.scheme)
     if not proxy:
-        return urllib3.PoolManager(**settings).connection_from_url(url), parts.path
+        return urllib3.PoolManager(**settings).connection_from_url(url), path
     user = urlsplit(proxy)
     if user.username:
         pair = f"{unquote(user.username)}:{unquote(user.password or '')}"
         settings["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=pair)
-    pool = urllib3.ProxyManager(proxy, **settings).connection_from_url(url)
+    connections = urllib3.ProxyManager(proxy, **settings).connection_from_url(url)
     # A proxy reads the address of the server from the request line, unless it only tunnels.
-    return pool, url if parts.scheme == "http" else parts.path
+    return connections, url if parts.scheme == "http" else path
 
 
 def _watched(connection_class: type, watchman: "_Watchman") -> type:

@@ -67,7 +67,8 @@ class Prompt(str):
 class Reply(str):
     """A reply that knows how it came about.
 
-    state (str): "replied", "abstained" (asked, no usable reply) or "not_sent" (never asked).
+    state (str): "replied", "abstained" (asked, and no usable reply will ever come) or "not_sent" (not
+        asked, or the server failed: another run can ask).
     reason (Optional[str]): Why there is no usable reply, a short snake_case word.
     logprobs (Optional[List[Dict[str, float]]]): For every generated token, the log-probabilities of
         its most likely alternatives (natural logarithm).

@@ -8,22 +8,34 @@ import time
 from collections import deque
 from concurrent.futures import Future, InvalidStateError
 from queue import SimpleQueue
-from typing import Callable, Deque, Iterable, Iterator, List, Optional, Union
+from typing import (
+    Callable,
+    Deque,
+    Generic,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+)
 
 from .messages import Reply
 
 GRACE = 3.0
 _AHEAD = 4
-Ask = Callable[[str, threading.Event], Reply]
+# A prompt, or what a ledger makes of it.
+T = TypeVar("T")
 Slot = Union[Reply, "Future[Reply]"]
 
 
-def answer_in_order(
-    groups: Iterable[Iterable[str]],
-    ask: Ask,
+def reply_in_order(
+    groups: Iterable[Iterable[T]],
+    ask: Callable[[T, threading.Event], Reply],
     *,
     workers: int,
-    look_up: Optional[Callable[[str], Optional[Reply]]] = None,
+    look_up: Optional[Callable[[T], Optional[Reply]]] = None,
     grace: float = GRACE,
 ) -> Iterator[List[Reply]]:
     """Ask many prompts at once and yield their replies in the order of the prompts.
@@ -32,14 +44,15 @@ def answer_in_order(
     stream. An error in `ask` ends the stream. Whatever ends it, an interruption too, requests that
     are under way get some seconds to come home.
 
-    groups (Iterable[Iterable[str]]): The prompts of each document.
-    ask (Ask): Answers one prompt; gets an event that is set when the stream ends.
+    groups (Iterable[Iterable[T]]): The prompts of each document.
+    ask (Callable[[T, threading.Event], Reply]): Finds the reply to one prompt; gets an event that is
+        set when the stream ends.
     workers (int): How many threads.
-    look_up (Optional[Callable[[str], Optional[Reply]]]): Finds replies that need no thread.
+    look_up (Optional[Callable[[T], Optional[Reply]]]): Finds replies that need no thread.
     grace (float): Seconds for requests under way when the stream ends early.
     YIELDS (List[Reply]): The replies of each document.
     """
-    crew = _Crew(ask, workers)
+    crew: _Crew[T] = _Crew(ask, workers)
     waiting: Deque[List[Slot]] = deque()
     most = workers * _AHEAD
     try:
@@ -63,11 +76,11 @@ def _are_done(slots: List[Slot]) -> bool:
     return all(not isinstance(slot, Future) or slot.done() for slot in slots)
 
 
-class _Crew:
-    def __init__(self, ask: Ask, size: int) -> None:
+class _Crew(Generic[T]):
+    def __init__(self, ask: Callable[[T, threading.Event], Reply], size: int) -> None:
         self._ask = ask
         self._size = size
-        self._jobs: SimpleQueue[Optional[tuple]] = SimpleQueue()
+        self._jobs: SimpleQueue[Optional[Tuple[T, Future[Reply]]]] = SimpleQueue()
         self._threads: List[threading.Thread] = []
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -75,7 +88,7 @@ class _Crew:
         self._error: Optional[BaseException] = None
         self.behind = 0
 
-    def submit(self, prompt: str) -> "Future[Reply]":
+    def submit(self, prompt: T) -> "Future[Reply]":
         future: Future[Reply] = Future()
         with self._lock:
             self._open.append(future)

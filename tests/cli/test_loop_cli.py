@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cli_helpers import error_line, run
 
-from spacy_llmjudge.cli._util import overrides_by_config
+from spacy_llmjudge.cli.arguments import overrides_by_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LOOP = ["loop", "nope", CONFIGS / "student_cpu.cfg", CONFIGS / "judges" / "recorded.cfg"]

@@ -3,7 +3,7 @@ import pytest
 import spacy
 from confidence_models import TOK2VEC, make_doc, make_examples, parser_config
 from spacy.pipeline import EntityRecognizer
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_llmjudge.candidates import get_candidates
@@ -165,11 +165,49 @@ def test_component_reads_spancat_and_its_gold(spancat):
     assert all(0 < c.confidence < 1 for c in get_candidates(doc))
 
 
-def test_spancat_without_scores(spancat):
-    doc = spancat.make_doc("in Old Rome")
-    doc.spans["sc"] = SpanGroup(doc, spans=[Span(doc, 0, 1, "PLACE")])
-    with pytest.raises(LLMJudgeError, match=r"\[J106\].*'spancat'.*'in Old Rome'"):
-        SpancatAdapter(spancat.get_pipe("spancat")).score([doc])
+def test_spans_that_spancat_does_not_predict_have_a_posterior_too(spancat):
+    spancat.get_pipe("spancat").cfg["threshold"] = 0.999
+    docs = [spancat("in Old Rome"), spancat.make_doc(""), spancat("Rome")]
+    assert not docs[0].spans["sc"]
+    scores = SpancatAdapter(spancat.get_pipe("spancat")).score(docs)
+    assert [len(found) for _, found in scores] == [5, 0, 1]
+    assert all(0 < p < 0.999 for _, found in scores for p in found.values())
+
+
+def test_the_labels_of_spancat_singlelabel_share_what_the_negative_one_leaves():
+    nlp = spacy.blank("xx")
+    model = {
+        "@architectures": "spacy.SpanCategorizer.v1",
+        "tok2vec": TOK2VEC,
+        "reducer": {"@layers": "spacy.mean_max_reducer.v1", "hidden_size": 8},
+        "scorer": {"@layers": "Softmax.v2"},
+    }
+    suggester = {"@misc": "spacy.ngram_suggester.v1", "sizes": [1, 2]}
+    config = {"spans_key": "sc", "suggester": suggester, "model": model}
+    pipe = nlp.add_pipe("spancat_singlelabel", config=config)
+    for label in ("PLACE", "NAME"):
+        pipe.add_label(label)
+    nlp.initialize()
+    doc = nlp("in Old Rome")
+    ((_, found),) = make_adapter(pipe, [doc]).score([doc])
+    assert len(found) == 10
+    for start, end in {key[:2] for key in found}:
+        assert sum(found[(start, end, label)] for label in pipe.labels) < 1
+
+
+def test_the_likeliest_label_of_an_exclusive_textcat_is_predicted_however_unlikely():
+    nlp = spacy.blank("xx")
+    textcat = nlp.add_pipe("textcat")
+    for label in ("A", "B", "C"):
+        textcat.add_label(label)
+    nlp.initialize()
+    doc = nlp.make_doc("a fine day")
+    doc.cats = {"A": 0.3, "B": 0.4, "C": 0.3}
+    assert TextcatAdapter(textcat).predicted(doc) == [(0, 3, "B")]
+    component = nlp.add_pipe(
+        "calibrated_confidence", config={"pipe_name": "textcat", "candidate_cut": 0.9}
+    )
+    assert {c.label for c in get_candidates(component(nlp("a fine day")))} == {"A", "B", "C"}
 
 
 def test_textcat_candidates_are_whole_documents():

@@ -7,18 +7,24 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
-from spacy_llmjudge.candidates import Candidate, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.evaluation import scores
 from spacy_llmjudge.evaluation.scores import (
-    accepted_spans,
+    count_matches,
     evaluate_model,
-    ner_counts,
+    labels_of,
     score_pair,
     silver_quality,
 )
+from spacy_llmjudge.targets.ents import Ents
 
 VOCAB = Vocab()
+
+
+def count_all(gold, predicted):
+    """True positives, false positives and false negatives of each document, all labels together."""
+    labels = labels_of(gold, predicted, target=Ents())
+    return count_matches(gold, predicted, labels).sum(axis=1)
 
 
 def make_doc(tags, text="w"):
@@ -50,7 +56,7 @@ def test_scores_of_a_known_example():
         assert report[scorer]["f"] == pytest.approx(4 / 7)
         assert report[scorer]["per_type"]["A"] == pytest.approx({"p": 2 / 3, "r": 1.0, "f": 0.8})
         assert report[scorer]["per_type"]["B"] == pytest.approx({"p": 0.0, "r": 0.0, "f": 0.0})
-    assert ner_counts(gold, predicted).tolist() == [[1, 1, 1], [0, 1, 0], [1, 0, 0]]
+    assert count_all(gold, predicted).tolist() == [[1, 1, 1], [0, 1, 0], [1, 0, 0]]
 
 
 def test_neighbours_with_one_label_are_two_entities():
@@ -65,7 +71,7 @@ def test_nothing_to_find_and_nothing_found():
 
 def test_missing_gold_counts_neither_way():
     gold = make_docs("- - B-A O")
-    assert ner_counts(gold, make_docs("B-A I-A B-A O")).tolist() == [[1, 0, 0]]
+    assert count_all(gold, make_docs("B-A I-A B-A O")).tolist() == [[1, 0, 0]]
     report = score_pair(gold, make_docs("B-A I-A B-A O"))
     assert report["spacy"]["f"] == report["seqeval"]["f"] == 1.0
 
@@ -93,7 +99,7 @@ def test_both_scorers_and_the_counts_agree_on_anything(data, n_docs):
         predicted.append(make_doc(others))
     assume(any(doc.has_annotation("ENT_IOB") for doc in gold))
     report = score_pair(gold, predicted)
-    tp, fp, fn = ner_counts(gold, predicted).sum(axis=0)
+    tp, fp, fn = count_all(gold, predicted).sum(axis=0)
     f = 2 * tp / (2 * tp + fp + fn) if tp else 0.0
     assert report["spacy"]["f"] == pytest.approx(f) == pytest.approx(report["seqeval"]["f"])
     for label, found in report["spacy"]["per_type"].items():
@@ -102,9 +108,9 @@ def test_both_scorers_and_the_counts_agree_on_anything(data, n_docs):
 
 
 def test_counts_have_the_shape_of_the_documents():
-    counts = ner_counts([], [])
+    counts = count_all([], [])
     assert counts.shape == (0, 3)
-    assert ner_counts(make_docs("O"), make_docs("O")).dtype == numpy.int64
+    assert count_all(make_docs("O"), make_docs("O")).dtype == numpy.int64
 
 
 def test_another_number_of_documents():
@@ -114,7 +120,7 @@ def test_another_number_of_documents():
 
 def test_other_tokens():
     with pytest.raises(LLMJudgeError, match=r"\[J703\] Document 2"):
-        ner_counts(make_docs("O", "O"), make_docs("O", "O O"))
+        count_all(make_docs("O", "O"), make_docs("O", "O O"))
 
 
 def test_gold_without_annotation():
@@ -182,18 +188,6 @@ def test_silver_quality_of_a_known_example():
     assert report["wrong_share"] == pytest.approx(1 / 3)
     assert report["per_type"]["A"]["precision"] == pytest.approx(2 / 3)
     assert report["per_type"]["B"]["precision"] is None and report["per_type"]["B"]["recall"] == 0.0
-
-
-def test_silver_of_accepted_candidates():
-    gold, silver = make_doc(["B-A", "O", "B-B"]), make_doc(["O", "O", "O"])
-    decisions = [
-        (0, 1, "A", "accepted"),
-        (2, 3, "A", "accepted"),
-        (2, 3, "B", "undecided"),
-    ]
-    set_candidates(silver, [Candidate(s, e, label, decision=d) for s, e, label, d in decisions])
-    report = silver_quality([silver], [gold], accepted_spans)
-    assert (report["spans"], report["correct"]) == (2, 1)
 
 
 def test_silver_on_other_tokens_is_compared_by_characters():

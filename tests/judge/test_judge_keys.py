@@ -62,7 +62,7 @@ class Case:
             concurrency=self.concurrency,
             extra=dict(self.extra),
         )
-        return [LedgerModel(model, "unused.db").question(prompt).key for prompt in prompts]
+        return [LedgerModel(model, "unused.db").pending(prompt).key for prompt in prompts]
 
 
 def make_task(folder, case):

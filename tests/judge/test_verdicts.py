@@ -119,7 +119,16 @@ def test_a_document_is_judged_only_where_all_of_it_was():
     first = judged(Reading(1, 2, "PLANT", 0.9), window=Window(0, 6, 0, 5))
     write(doc, first, Listing(Window(4, 10, 5, 10), Outcome("not_sent", "budget")))
     assert [c.verdict for c in get_candidates(doc)] == ["correct", None]
-    assert get_status(doc) == {"state": "abstained", "reason": "budget"}
+    # Another run can still ask about the rest.
+    assert get_status(doc) == {"state": "not_sent", "reason": "budget"}
+
+
+def test_what_can_still_be_asked_counts_before_what_never_will_be_answered():
+    doc = make_doc()
+    windows = [Window(0, 6, 0, 5), Window(4, 10, 5, 10)]
+    ends = [("abstained", "not_json"), ("not_sent", "http_503")]
+    write(doc, *(Listing(window, Outcome(*end)) for window, end in zip(windows, ends)))
+    assert get_status(doc) == {"state": "not_sent", "reason": "http_503"}
 
 
 def test_document_without_words_is_not_sent():

@@ -22,7 +22,7 @@ from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.ledger.model import LedgerModel, make_ledger_model
 from spacy_llmjudge.ledger.store import LedgerStore
 from spacy_llmjudge.models.openai import make_openai_model
-from spacy_llmjudge.transport.messages import Prompt
+from spacy_llmjudge.transport.messages import Prompt, Reply
 
 RUNNER = str(Path(__file__).parents[1] / "helpers" / "ledger_run.py")
 VARIABLE = "LLMJUDGE_TEST_KEY"
@@ -122,8 +122,8 @@ def test_a_changed_parser_reads_again_without_a_request(tmp_path, monkeypatch):
     with Loopback(echo) as server:
         ask(make(server, tmp_path), *numbers(3))
         model = make(server, tmp_path)
-        monkeypatch.setattr(type(model._model), "parse", lambda self, raw: raw.upper())
-        monkeypatch.setattr(model._tally, "reply", lambda reply, stored: reply)
+        upper = lambda self, raw, body: Reply(raw.upper())  # noqa: E731
+        monkeypatch.setattr(type(model._model), "parse", upper)
         replies = ask(model, *numbers(3))
     assert len(server.requests) == 3
     assert all("REPLY TO PROMPT" in reply for reply in replies)
@@ -136,7 +136,7 @@ def test_a_prompt_that_failed_is_asked_again_in_the_next_run(tmp_path):
     with Loopback(script) as server:
         (first,) = ask(make(server, tmp_path, max_tries=2), "p")
         (second,) = ask(make(server, tmp_path, max_tries=2), "p")
-    assert (first.state, first.reason) == ("abstained", "http_500")
+    assert (first.state, first.reason) == ("not_sent", "http_500")
     assert second == "reply to p"
 
 

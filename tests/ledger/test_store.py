@@ -146,7 +146,7 @@ def test_a_value_that_fits_no_row_costs_no_other_its_row(tmp_path):
             errors.append((i, str(error)))
 
     # The writer is kept busy, so that all of them are one transaction.
-    waiting = threading.Thread(target=lambda: store._commit(lambda db: gate.wait(5)))
+    waiting = threading.Thread(target=lambda: store._writer.commit(lambda db: gate.wait(5)))
     threads = [threading.Thread(target=settle, args=(i, 10**30 if i == 1 else 1)) for i in range(3)]
     for thread in (waiting, *threads):
         thread.start()

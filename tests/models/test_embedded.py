@@ -1,17 +1,17 @@
 import json
 import random
-import string
 from pathlib import Path
 
 import numpy as np
 import pytest
+from encoder_helpers import make_encoder
 from spacy.util import load_config, load_model_from_config
 
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
-from spacy_llmjudge.encoders.span_features import SpanEncoder, span_features
+from spacy_llmjudge.encoders.span_vectors import SpanEncoder, span_features
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.models.answers import Finding
 from spacy_llmjudge.models.embedded import find_verdict, make_embedded_model, make_reply
+from spacy_llmjudge.models.verdict_lines import Finding
 from spacy_llmjudge.models.verifier import NONE, training_spans
 from spacy_llmjudge.transport.messages import Prompt
 
@@ -21,26 +21,7 @@ LABELS = {"PEST": "", "PLANT": ""}
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
-    """A very small encoder with random weights and a tokenizer of its own."""
-    torch = pytest.importorskip("torch")
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path_factory.mktemp("encoder")
-    pieces = [*string.ascii_lowercase, *("##" + c for c in string.ascii_lowercase), *WORDS, "."]
-    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *pieces]
-    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(vocab)))
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocab),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
+    return make_encoder(tmp_path_factory.mktemp("encoder"), WORDS)
 
 
 def entity(text, word, label):

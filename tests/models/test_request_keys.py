@@ -55,7 +55,7 @@ class Case:
             timeout=self.timeout,
             extra=dict(self.extra),
         )
-        return LedgerModel(model, "unused.db").question(prompt).key
+        return LedgerModel(model, "unused.db").pending(prompt).key
 
 
 CHANGES = {

@@ -24,7 +24,7 @@ def test_example_in_the_docstring():
 def test_score_is_the_weighted_mean_of_both():
     selector = make_collaborative(weight=0.25, smoothing="none")
     table = make_table([0.4], [0.8])
-    assert selector.score(table, NOTHING_HELD_OUT)[0] == pytest.approx(0.5)
+    assert selector.score(table, NOTHING_HELD_OUT).pool[0] == pytest.approx(0.5)
 
 
 def test_weight_follows_the_accuracies():
@@ -38,13 +38,13 @@ def test_weight_follows_the_accuracies():
 
 def test_what_the_student_did_not_predict_is_never_kept():
     table = make_table([0.98, 0.98], [0.99, 0.99], predicted=[True, False])
-    score = make_collaborative(0.9).score(table, NOTHING_HELD_OUT)
+    score = make_collaborative(0.9).score(table, NOTHING_HELD_OUT).pool
     assert score[0] > 0.9 and score[1] == 0.0
 
 
 def test_without_a_judge_the_student_stands_alone():
     table = make_table([0.7], None, verdict="abstained")
-    score = make_collaborative(smoothing="none").score(table, NOTHING_HELD_OUT)
+    score = make_collaborative(smoothing="none").score(table, NOTHING_HELD_OUT).pool
     assert score[0] == pytest.approx(0.7)
 
 
@@ -76,7 +76,7 @@ def sentence_table():
 def test_sentence_unit_uses_a_document_where_all_pass_or_not_at_all():
     selector = make_collaborative(0.9, unit="sentence", smoothing="none")
     table = sentence_table()
-    table = table.replace(probability=selector.score(table, NOTHING_HELD_OUT))
+    table = table.replace(probability=selector.score(table, NOTHING_HELD_OUT).pool)
     selection = selector(table, NOTHING_HELD_OUT.replace(probability=np.zeros(0)))
     assert selection.documents.tolist() == [True, False, True]
     assert selection.accepted.tolist() == [True, True, False, False, False]
@@ -85,7 +85,7 @@ def test_sentence_unit_uses_a_document_where_all_pass_or_not_at_all():
 def test_span_unit_keeps_the_good_half_of_a_document():
     selector = make_collaborative(0.9, unit="span", smoothing="none")
     table = sentence_table()
-    table = table.replace(probability=selector.score(table, NOTHING_HELD_OUT))
+    table = table.replace(probability=selector.score(table, NOTHING_HELD_OUT).pool)
     selection = selector(table, NOTHING_HELD_OUT.replace(probability=np.zeros(0)))
     assert selection.documents is None
     assert selection.accepted.tolist() == [True, True, True, False, False]
@@ -95,7 +95,7 @@ def test_span_unit_keeps_the_good_half_of_a_document():
 @pytest.mark.parametrize("smoothing", ["temperature", "base_rate", "none"])
 def test_all_smoothings_give_probabilities(smoothing):
     world = draw_world(np.random.default_rng(0), 100)
-    score = make_collaborative(smoothing=smoothing).score(world, world)
+    score = make_collaborative(smoothing=smoothing).score(world, world).pool
     assert ((score >= 0) & (score <= 1)).all() and len(np.unique(score)) > 50
 
 

@@ -25,7 +25,8 @@ from spacy_llmjudge.selection.denoised import make_sidyp, make_stacking, make_uu
 from spacy_llmjudge.selection.features import CandidateFeatures, describe_words, list_rows
 from spacy_llmjudge.selection.inputs import make_tables
 from spacy_llmjudge.selection.select import select
-from spacy_llmjudge.storage import process_shards, write_docs
+from spacy_llmjudge.shards import process_shards
+from spacy_llmjudge.storage import write_docs
 from spacy_llmjudge.targets.policy import SilverPolicy
 
 ROOT = registries.__file__.rsplit("/", 2)[0]
@@ -116,8 +117,8 @@ def test_what_was_learned_from_the_verdicts_ranks_better_than_the_verdicts(make,
             report,
         )
 
-    plain, _, _ = rank(make_conformal(0.15))
-    learned, silver, report = rank(make(0.15, vectors=word_vectors))
+    plain, _, _ = rank(make_conformal(0.15, floor=0.5))
+    learned, silver, report = rank(make(0.15, 0.5, vectors=word_vectors))
     assert plain < 0.75 and learned > plain + 0.1
     assert report["learned"]["fallback"] is None
     assert report["learned"]["weights"]["learned"] > 0.1
@@ -137,8 +138,8 @@ def test_the_gold_of_a_fold_has_no_say_in_its_scores(make, corpus):
     folds = evidence_table.folds(5)
     flip = (folds == 3) & (np.arange(len(folds)) % 3 == 0)
     flipped = np.where(flip, ~evidence_table.correct, evidence_table.correct)
-    first = selector.score_both(pool_table, evidence_table, 5)
-    second = selector.score_both(pool_table, evidence_table.replace(correct=flipped), 5)
+    first = selector.score(pool_table, evidence_table, 5)
+    second = selector.score(pool_table, evidence_table.replace(correct=flipped), 5)
     same = pool_table.folds(5) == 3
     assert np.array_equal(first.evidence[folds == 3], second.evidence[folds == 3])
     assert np.array_equal(first.pool[same], second.pool[same])
@@ -151,7 +152,7 @@ def test_pool_and_held_out_candidates_that_are_alike_get_the_same_score(corpus):
     pool, _, evidence, gold = corpus
     selector = make_uu(vectors=word_vectors)
     pool_table, evidence_table = tables_of(selector, pool, evidence, gold)
-    scores = selector.score_both(pool_table, evidence_table, 5)
+    scores = selector.score(pool_table, evidence_table, 5)
 
     def by_look(table, values):
         rows = zip(table.folds(5), table.features.round(5).tolist(), table.verdict, values)
@@ -202,10 +203,8 @@ def test_features_are_made_once_and_only_where_they_are_asked_for(corpus):
         return word_vectors(texts, spans)
 
     plain = make_conformal()
-    assert plain.features is None
     assert tables_of(plain, pool, evidence, gold)[0].features is None
     selector = make_stacking(vectors=counted)
-    assert selector.features is not None
     first = tables_of(selector, pool, evidence, gold)[0].features
     made = next(calls)
     second = tables_of(selector, pool, evidence, gold)[0].features
@@ -401,7 +400,7 @@ def test_each_config_asks_for_the_encoder_of_the_project(name):
     block = load_config(f"{ROOT}/configs/filter_{name}.cfg", interpolate=True)["selector"]
     assert block["vectors"] == {"@misc": "llmjudge.SpanVectors.v1", "encoder": "assets/encoder"}
     selector = registry.resolve({"selector": block})["selector"]
-    assert selector.name == FILES[name] and selector.features is not None
+    assert selector.name == FILES[name] and isinstance(selector.describe, CandidateFeatures)
 
 
 def test_an_encoder_that_is_missing_is_a_coded_error(corpus, tmp_path):
@@ -429,7 +428,7 @@ def test_uu_on_many_candidates_costs_a_few_rounds():
         start = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            scores = make_uu(vectors=word_vectors).score_both(
+            scores = make_uu(vectors=word_vectors).score(
                 table.take(np.arange(1300)), table.take(np.arange(1300, 1749)), 5
             )
         spent = time.process_time() - start
@@ -454,7 +453,7 @@ def test_folds_are_of_documents_by_their_text(corpus):
 
 def test_the_selector_of_a_config_is_the_default_one_without_vectors():
     selector = registry.resolve({"s": {"@llmjudge_selectors": "llmjudge.UU.v1", "q": 0.05}})["s"]
-    assert selector.settings["q"] == 0.05 and isinstance(selector.features, CandidateFeatures)
+    assert selector.settings["q"] == 0.05 and isinstance(selector.describe, CandidateFeatures)
 
 
 @pytest.mark.parametrize("settings", [{"neighbours": 0}, {"epochs": 0}, {"noise_rate": 1.5}])

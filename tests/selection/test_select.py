@@ -4,7 +4,7 @@ import random
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +25,10 @@ from spacy.tokens import DocBin
 from spacy_llmjudge.candidates import get_candidates, get_outside
 from spacy_llmjudge.selection.certified import make_certified
 from spacy_llmjudge.selection.collaborative import make_collaborative
-from spacy_llmjudge.selection.conformal import make_conformal
+from spacy_llmjudge.selection.conformal import Conformal, make_conformal
 from spacy_llmjudge.selection.decide import decide
 from spacy_llmjudge.selection.select import select
-from spacy_llmjudge.selection.selector import Selection
+from spacy_llmjudge.selection.selector import Scores, Selection, Selector
 from spacy_llmjudge.selection.threshold import make_threshold
 from spacy_llmjudge.targets.policy import SilverPolicy
 
@@ -141,12 +141,18 @@ def test_without_a_random_sample_nothing_is_promised():
     assert report["statement"].startswith("No promise")
 
 
-def test_a_plain_function_is_a_selector_too():
-    def keep_half(pool, evidence):
-        return Selection(pool.probability >= 0.5, 0.5, "No promise.")
+def test_a_selector_of_ones_own_says_only_what_it_accepts():
+    @dataclass(frozen=True)
+    class KeepHalf(Selector):
+        name = "mine.KeepHalf.v1"
+        share: float = 0.5
 
-    *_, report, _ = run(keep_half)
-    assert report["settings"]["selector"] == "keep_half"
+        def select(self, pool, evidence):
+            return Selection(pool.probability >= self.share, self.share, "No promise.")
+
+    *_, report, _ = run(KeepHalf())
+    assert report["settings"]["selector"] == "mine.KeepHalf.v1"
+    assert report["settings"]["share"] == 0.5
     assert report["decisions"]["accepted"] > 0
 
 
@@ -306,10 +312,11 @@ def test_promises_hold_in_2000_draws(n_held_out, share):
 
 
 def test_label_shift_breaks_the_plain_rule_and_not_the_weighted_one():
-    selectors = {
-        weighted: replace(make_conformal(0.1, weighted=weighted), score=lambda t, e: t.support)
-        for weighted in (False, True)
-    }
+    class BySupport(Conformal):
+        def score(self, pool, evidence, n_folds=5):
+            return Scores(pool.support, evidence.support)
+
+    selectors = {weighted: BySupport(0.1, weighted, 0.5) for weighted in (False, True)}
     shift = {"held_out_share": 0.1, "pool_share": 0.6, "blind": True}
     rows = simulate(selectors, 300, 1000, 60, **shift)
     assert not holds({**rows[False], "q": 0.1})

@@ -32,7 +32,8 @@ def test_threshold_keeps_what_reaches_the_cut():
 def test_threshold_ranks_by_the_student_alone():
     selector = make_threshold(0.5)
     pool = make_table([0.9, np.nan], [0.01, 0.99])
-    assert selector.score(pool, pool).tolist() == [0.9, 0.0]
+    scores = selector.score(pool, pool)
+    assert scores.pool.tolist() == scores.evidence.tolist() == [0.9, 0.0]
     assert not selector.uses_judge and not selector.uses_proposals
 
 
@@ -61,7 +62,9 @@ def test_nothing_is_promised_with_a_caveat(selector):
     )
 
 
-@pytest.mark.parametrize("selector", [make_conformal(0.3), make_certified(0.3, 0.1)])
+@pytest.mark.parametrize(
+    "selector", [make_conformal(0.3, floor=0.5), make_certified(0.3, 0.1, floor=0.5)]
+)
 def test_nothing_under_the_floor_is_accepted(selector):
     pool = table(np.linspace(0, 1, 101))
     selection = selector(pool, table(np.linspace(0, 1, 400), np.ones(400, bool)))

@@ -182,7 +182,7 @@ def test_filter_takes_it_for_dev_and_promises_nothing(
 def test_a_second_run_asks_and_trains_nothing(fitted):
     settings, result, _ = fitted
     PROMPTS.clear()
-    record = settings.training / "fold-0" / "trained.json"
+    record = settings.training / "fold-0" / "stages.json"
     before = record.stat().st_mtime_ns, sha256_path(settings.output / "evidence")
     assert crossfit(settings) == result
     assert PROMPTS == []

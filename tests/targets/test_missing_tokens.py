@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import spacy
 from hypothesis import given, settings
@@ -10,6 +12,9 @@ from spacy_llmjudge.candidates import INCORRECT_KEY, KEY, Candidate, get_candida
 from spacy_llmjudge.selection.silver import natural_rate
 from spacy_llmjudge.targets.missing_tokens import make_silver
 from spacy_llmjudge.targets.policy import SilverPolicy
+
+# what is unsure is left open, and every negative verdict is used
+STRICT = SilverPolicy(doubt_cut=0.15, outside_cut=0.9, negatives=True)
 
 TEXT = "my red spider mites came back after the rain"
 SURE = [0.99] * 9
@@ -31,7 +36,7 @@ def incorrect(doc):
 
 def silver_of(*candidates, outside=SURE, state="judged", text=TEXT, **policy):
     doc = make_doc(text, candidates, outside=outside, state=state)
-    return make_silver(doc, SilverPolicy(**policy))
+    return make_silver(doc, replace(STRICT, **policy))
 
 
 def test_accepted_becomes_an_entity_and_the_rest_outside():
@@ -41,7 +46,7 @@ def test_accepted_becomes_an_entity_and_the_rest_outside():
 
 def test_it_is_a_fresh_document_with_the_same_text():
     doc = make_doc(TEXT, [PEST], outside=SURE, ents=[(0, 1, "OLD")])
-    silver = make_silver(doc)
+    silver = make_silver(doc, STRICT)
     assert silver is not doc and silver.text == doc.text
     assert get_candidates(silver) == [] and entities(doc) == [(0, 1, "OLD")]
 
@@ -194,7 +199,7 @@ def test_neighbouring_doubts_of_several_candidates():
 
 def test_unicode_tokens_keep_their_spaces():
     doc = make_doc("🌵 شجرة e\u0301tat", [decided(0, 1, "ПЛАНТ", "accepted", 0.9)])
-    silver = make_silver(doc)
+    silver = make_silver(doc, STRICT)
     assert silver.text == doc.text and entities(silver) == [(0, 1, "ПЛАНТ")]
 
 
@@ -290,7 +295,7 @@ def test_no_silver_breaks_the_parser(candidates, data):
             candidate = candidate.replace(decision="accepted")
         final.append(candidate)
     doc = make_doc("one two three four five six", final)
-    silver = make_silver(doc, SilverPolicy(max_missing=1.0))
+    silver = make_silver(doc, replace(STRICT, max_missing=1.0))
     NLP.update([Example(NLP.make_doc(silver.text), silver)], sgd=None)
     accepted = {c.key for c in final if c.decision == "accepted"}
     assert set(entities(silver)) == accepted

@@ -1,108 +1,45 @@
-import secrets
-import string
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.transport.credentials import (
-    check_address,
-    check_variable,
-    is_loopback,
-    known_secrets,
-    looks_like_key,
-    redact,
-    refuse_keys,
-)
+from spacy_llmjudge.transport.credentials import Credentials, known_secrets, redact
 
-HEX = "0123456789abcdef"
-WORD = string.ascii_letters + string.digits
+KEY = "sk-canary-7Hq2Zr9LmT4vXw81"
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "sk-proj-4Fh2kQ9vXw71bTzR8mNc",
-        "sk-ant-api03-Zk39fjQ81mdk2LsP0aXw",
-        "gsk_8sKd72jfLQm39fhA01xZkd92",
-        "hf_QkdmWLa83jfPqmX02kdLsmZj3",
-        "AIzaSyD8k3jf92mdkQpLs01xZa7fhWq",
-        "Bearer abcdef1234567890",
-        "9f86d081884c7d659a2feaa0c55ad015",
-        "Zx81kQpLs72mdkW0aXfj39QbTz",
-    ],
-)
-def test_keys_are_seen(value):
-    assert looks_like_key(value)
+def test_headers_are_read_from_the_environment_when_they_are_needed(monkeypatch):
+    found = Credentials("host", "SOME_KEY", {"api-key": "OTHER_KEY", "X-Title": "TITLE"})
+    assert found.variables == ["SOME_KEY", "OTHER_KEY", "TITLE"]
+    monkeypatch.setenv("SOME_KEY", KEY)
+    monkeypatch.setenv("OTHER_KEY", f"{KEY}-2")
+    monkeypatch.setenv("TITLE", "my garden")
+    expected = {"Authorization": f"Bearer {KEY}", "api-key": f"{KEY}-2", "X-Title": "my garden"}
+    assert found.read() == expected
+    assert found.secrets() == [f"{KEY}-2", KEY, "my garden"]
+    assert KEY not in repr(found) and "OTHER_KEY" in repr(found)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "OPENAI_API_KEY",
-        "MY_SK_1_KEY_FOR_THE_CLUSTER",
-        "gpt-4o-mini-2024-07-18",
-        "meta-llama/Llama-3.1-8B-Instruct",
-        "Qwen2.5-7B-Instruct-GPTQ-Int4",
-        "claude-3-5-sonnet-20241022",
-        "https://api.example.com/v1",
-        "mistralai/Mixtral-8x22B-Instruct-v0.1",
-        "accounts/fireworks/models/llama-v3p1-70b-instruct",
-        "/models/llama-3.2-1b-instruct-q4_k_m.gguf",
-        "You judge entity annotations, and answer with one letter.",
-        "hf_tokenizer",
-        "",
-    ],
-)
-def test_names_are_not_keys(value):
-    assert not looks_like_key(value)
+def test_a_server_without_keys_has_no_secrets(monkeypatch):
+    monkeypatch.setenv("UNRELATED_API_KEY", KEY)
+    assert Credentials("host").read() == {} and Credentials("host").secrets() == []
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.text(WORD, min_size=40, max_size=60).filter(lambda w: len(set(w)) > 20))
-def test_long_random_words_behind_a_known_prefix_are_keys(word):
-    assert looks_like_key("sk-1" + word)
+def test_a_variable_that_is_not_set_is_named(monkeypatch):
+    monkeypatch.delenv("NOT_SET", raising=False)
+    with pytest.raises(LLMJudgeError, match="J313.*NOT_SET.*host"):
+        Credentials("host", headers={"api-key": "NOT_SET"}).read()
 
 
-def test_fresh_hexadecimal_keys_are_seen():
-    assert all(looks_like_key(secrets.token_hex(24)) for _ in range(200))
+@pytest.mark.parametrize("name", ["Host", "content-length", "Content-Type", "a b", "a:", ""])
+def test_headers_of_the_connection_itself_are_refused(name):
+    with pytest.raises(LLMJudgeError, match="J319.*headers"):
+        Credentials("host", headers={name: "VARIABLE"})
 
 
-@pytest.mark.parametrize("variable", [None, "OPENAI_API_KEY", "key", "_K1"])
-def test_names_of_variables_pass(variable):
-    check_variable(variable)
-
-
-@pytest.mark.parametrize("variable", ["sk-4Fh2kQ9vXw71bTzR8mNc", "a b", "1KEY", "", "$KEY"])
-def test_other_things_than_names_are_refused(variable):
-    with pytest.raises(LLMJudgeError, match="J312.*api_key_env"):
-        check_variable(variable)
-
-
-def test_keys_are_found_at_any_depth_and_not_shown():
-    key = "sk-proj-4Fh2kQ9vXw71bTzR8mNc"
-    with pytest.raises(LLMJudgeError, match=r"J312.*config\.a\.b holds") as caught:
-        refuse_keys({"a": {"b": ["x", key]}}, "config")
-    assert key[4:] not in str(caught.value)
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.1", "::1", "a.localhost"])
-def test_this_machine(host):
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "0.0.0.0", "example.com"]
-)
-def test_other_machines(host):
-    assert not is_loopback(host)
-
-
-def test_the_host_of_an_address():
-    assert check_address("https://api.example.com/v1", False) == "api.example.com"
-    assert check_address("http://[::1]:8080/v1", False) == "::1:8080"
-    assert check_address("http://gpu:8000/v1", True) == "gpu:8000"
+@pytest.mark.parametrize("value", [KEY, f"Bearer {KEY}", "my garden"])
+def test_a_value_where_the_name_of_a_variable_belongs_is_refused(value):
+    with pytest.raises(LLMJudgeError, match="J312.*headers.api-key") as caught:
+        Credentials("host", headers={"api-key": value})
+    assert KEY not in str(caught.value)
 
 
 def test_secrets_are_taken_out_longest_first(monkeypatch):

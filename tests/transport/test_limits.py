@@ -4,7 +4,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_llmjudge.transport.limits import Breaker, Limits, TokenBucket
+from spacy_llmjudge.transport.limits import Limits, TokenBucket
 
 STEPS = st.tuples(st.floats(0, 3), st.floats(0.1, 20))
 
@@ -101,20 +101,3 @@ def test_a_probe_that_was_stopped_before_it_left_holds_up_nobody():
     threads, entered = enter_in_threads(limits, threading.Event(), 1)
     threads[0].join(2)
     assert len(entered) == 1
-
-
-def test_a_breaker_counts_failures_in_a_row():
-    breaker = Breaker(limit=3)
-    for failure in ("a", "b", None, "c", "d"):
-        breaker.count(failure)
-    assert breaker.reason is None
-    breaker.count("e")
-    assert breaker.reason == "e"
-    breaker.try_again()
-    assert breaker.reason is None
-    breaker.count("f")
-    assert breaker.reason == "f"
-    breaker.try_again()
-    for failure in (None, "g", "h"):
-        breaker.count(failure)
-    assert breaker.reason is None

@@ -261,11 +261,15 @@ class VerifyTask(SpanTask):
         ends: Dict[Key, End] = {}
         for group, reply in zip(groups, replies):
             for candidate, outcome, opinion in self._read(group, reply):
-                # One usable answer of several samples is an answer.
+                # One usable answer of several samples is an answer, unless others can still be had.
                 if opinion is not None:
                     opinions.setdefault(candidate.key, []).append(opinion)
-                if candidate.key not in ends or opinion is not None:
-                    ends[candidate.key] = End(group.window, outcome)
+                end = End(group.window, outcome)
+                before = ends.setdefault(candidate.key, end).outcome
+                if outcome.state == "not_sent" or (
+                    opinion is not None and before.state != "not_sent"
+                ):
+                    ends[candidate.key] = end
         judged = {}
         for candidate in all_candidates(doc, self.spans_key, self.target):
             judged[candidate.key] = self._judge(candidate, ends, opinions)

@@ -1,6 +1,6 @@
 import pytest
 
-from spacy_llmjudge.steps.stages import Stages
+from spacy_llmjudge.stages import Stages
 from spacy_llmjudge.storage import read_json
 
 
@@ -19,7 +19,7 @@ class Kitchen:
         return {"length": len(self.source.read_text())}
 
     def cook(self, setting=1, **options):
-        stages = Stages(self.metrics, 1)
+        stages = Stages(self.metrics)
         inputs = {"source": self.source, "setting": setting}
         return stages.run("copy", inputs, [self.target], self.work, **options)
 
@@ -32,7 +32,7 @@ def kitchen(tmp_path):
 def test_a_stage_runs_once(kitchen):
     assert kitchen.cook() == kitchen.cook() == {"length": 3}
     assert kitchen.runs == 1
-    stage = read_json(kitchen.metrics / "round.json")["stages"]["copy"]
+    stage = read_json(kitchen.metrics / "stages.json")["stages"]["copy"]
     assert set(stage) == {"inputs", "outputs", "result"}
     assert stage["inputs"]["source"] == stage["outputs"][str(kitchen.target)]
 
@@ -55,8 +55,8 @@ def test_a_stage_that_failed_is_not_in_the_manifest(kitchen):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Stages(kitchen.metrics, 1).run("copy", {}, [], fail)
-    assert not (kitchen.metrics / "round.json").exists()
+        Stages(kitchen.metrics).run("copy", {}, [], fail)
+    assert not (kitchen.metrics / "stages.json").exists()
     kitchen.cook()
     assert kitchen.runs == 1
 
@@ -72,6 +72,6 @@ def test_a_stage_that_resumes_by_itself_is_always_asked(kitchen):
 
 def test_a_finished_manifest_holds_this_run_only(kitchen):
     kitchen.cook()
-    stages = Stages(kitchen.metrics, 1)
+    stages = Stages(kitchen.metrics)
     stages.run("other", {}, [], dict)
     assert set(stages.finish({"stop": None})["stages"]) == {"other"}

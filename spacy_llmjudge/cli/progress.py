@@ -1,17 +1,48 @@
-"""What the judge is doing, in one line, while it does it."""
+"""Progress bars, a spinner, and what the judge is doing in one line while it does it."""
 
+import sys
 import threading
 import time
 import warnings
 from collections import Counter
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional
 
 from spacy.tokens import Doc
+from wasabi import msg
+
+if TYPE_CHECKING:
+    from ..judge.component import LLMJudge
+
+from ..transport.sender import Metered
 
 _EVERY = 0.5
 # Ends that need nobody's attention: there was nothing to ask.
 _NOTHING = {"no_words", "no_candidates"}
+
+
+@contextmanager
+def progress_bar(
+    total: Optional[int], text: str, unit: str = "doc"
+) -> Iterator[Callable[[int], Any]]:
+    """A progress bar; a counter where nobody knows the total.
+
+    YIELDS (Callable[[int], Any]): To be called with the number of units that are done.
+    """
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=text, unit=unit, leave=False, mininterval=0.3) as bar:
+        yield bar.update
+
+
+@contextmanager
+def spinner(text: str) -> Iterator[None]:
+    """Show that work is under way where no count of it is known; nothing where nobody looks."""
+    if sys.stdout.isatty():
+        with msg.loading(text):
+            yield
+    else:
+        yield
 
 
 class Meter:
@@ -29,7 +60,7 @@ class Meter:
         self._ends: Dict[str, Counter] = {"abstained": Counter(), "not_sent": Counter()}
         self._start = time.monotonic()
 
-    def watch(self, judge: Any) -> None:
+    def watch(self, judge: "LLMJudge") -> None:
         """Watch a component, from its first document on.
 
         judge (LLMJudge): The component. A model that counts what it does has `usage`.
@@ -60,7 +91,7 @@ class Meter:
             if reasons:
                 found = ", ".join(f"{n} {why}" for why, n in reasons.most_common())
                 parts.append(f"{state.replace('_', ' ')} {sum(reasons.values())} ({found})")
-        usage = self._model.usage() if hasattr(self._model, "usage") else None
+        usage = self._model.usage() if isinstance(self._model, Metered) else None
         if usage is not None:
             parts.append(f"tokens {usage['tokens_in']:,} in, {usage['tokens_out']:,} out")
             parts.append(describe_money(usage))
@@ -87,7 +118,7 @@ def describe_money(usage: Dict[str, Any]) -> str:
 
 @contextmanager
 def live(meter: Meter, every: float = _EVERY) -> Iterator[None]:
-    """Show a meter on stderr until the block ends; it moves while no document comes home, too.
+    """Show a meter on stderr until the block ends; it also moves while no document is finished.
 
     meter (Meter): The meter.
     every (float): Seconds between two looks.
@@ -106,7 +137,7 @@ def live(meter: Meter, every: float = _EVERY) -> Iterator[None]:
                 before = line
 
         def warn(*args: Any, **settings: Any) -> None:
-            # A warning gets a line of its own, and the meter goes on under it.
+            # A warning gets a line of its own, and the meter stays under it.
             with bar.external_write_mode():
                 shown(*args, **settings)
 

@@ -1,4 +1,4 @@
-"""Writing replies as a verifying task reads them: one line a question, with its own letters."""
+"""Writing replies as a verifying task reads them: one line a candidate, with its own letters."""
 
 from dataclasses import dataclass
 from typing import Dict, Optional, Sequence
@@ -21,16 +21,18 @@ class Finding:
     correction: Optional[str] = None
 
 
-def write_answers(findings: Sequence[Optional[Finding]], verdicts: Sequence[Dict[str, str]]) -> str:
+def write_verdict_lines(
+    findings: Sequence[Optional[Finding]], verdicts: Sequence[Dict[str, str]]
+) -> str:
     """Write a reply.
 
-    findings (Sequence[Optional[Finding]]): For every question; None leaves it without an answer.
-    verdicts (Sequence[Dict[str, str]]): For every question the verdict that each letter stands for.
+    findings (Sequence[Optional[Finding]]): For every candidate; None leaves its line out.
+    verdicts (Sequence[Dict[str, str]]): For every candidate the verdict that each letter stands for.
     RETURNS (str): Lines `number: letter | probability | correction`.
 
     EXAMPLE:
         >>> letters = {"A": "not_entity", "B": "correct", "C": "wrong_label", "D": "wrong_boundary"}
-        >>> write_answers([Finding("wrong_label", 0.2, "PLANT")], [letters])
+        >>> write_verdict_lines([Finding("wrong_label", 0.2, "PLANT")], [letters])
         '1: C | 20 | PLANT'
     """
     lines = []

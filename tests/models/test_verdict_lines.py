@@ -9,10 +9,7 @@ from spacy_llmjudge.cli import judge
 from spacy_llmjudge.judge import choices, opinions
 from spacy_llmjudge.judge.choices import LETTERS, parse_choices
 from spacy_llmjudge.judge.replies import ReplyError
-from spacy_llmjudge.ledger import prices
-from spacy_llmjudge.models import answers
-from spacy_llmjudge.models.answers import Finding, write_answers
-from spacy_llmjudge.transport import limits
+from spacy_llmjudge.models.verdict_lines import Finding, write_verdict_lines
 
 VERDICTS = ["correct", "wrong_label", "wrong_boundary", "not_entity"]
 WORDS = st.lists(st.from_regex(r"[a-z0-9]{1,6}(\\|[a-z])?", fullmatch=True), min_size=1, max_size=3)
@@ -36,7 +33,7 @@ FINDINGS = st.builds(
 def test_the_task_reads_what_is_written(rows):
     findings = [finding for finding, _ in rows]
     verdicts = [dict(zip(LETTERS, order)) for _, order in rows]
-    reply = write_answers(findings, verdicts)
+    reply = write_verdict_lines(findings, verdicts)
     if not any(findings):
         with pytest.raises(ReplyError):
             parse_choices(reply, len(rows))
@@ -58,7 +55,7 @@ def test_the_task_reads_what_is_written(rows):
     assert read == expected
 
 
-@pytest.mark.parametrize("module", [answers, limits, prices, choices, opinions, judge])
+@pytest.mark.parametrize("module", [choices, opinions, judge])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted and not result.failed

@@ -1,0 +1,70 @@
+"""How a verb ends: a user error as one line and exit code 1, a warning as a line, Ctrl-C with what to do."""
+
+import functools
+import shlex
+import sys
+import warnings
+from typing import Any, Callable, List, NoReturn, TypeVar, cast
+
+from wasabi import color, msg
+from wasabi.util import supports_ansi
+
+from ..errors import Errors, LLMJudgeError
+
+FuncT = TypeVar("FuncT", bound=Callable[..., Any])
+
+
+def user_errors(function: FuncT) -> FuncT:
+    """Turn what the user can fix into one line and exit code 1; Ctrl-C into exit code 130."""
+
+    from catalogue import RegistryError
+    from confection import ConfigValidationError
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("always", message=r"\[JW\d+\]")
+            warnings.showwarning = _show_warning
+            try:
+                return function(*args, **kwargs)
+            except LLMJudgeError as error:
+                _fail(str(error))
+            except ConfigValidationError as error:
+                _fail(Errors.J813.format(error=_describe(error)))
+            except RegistryError as error:
+                _fail(Errors.J813.format(error=error))
+            except OSError as error:
+                if error.filename is None and error.errno is None:
+                    raise
+                _fail(f"{error.strerror or error}: {error.filename or ''}".strip(": "))
+            except KeyboardInterrupt:
+                msg.warn("Stopped. What is done is kept; continue with:")
+                show_command(sys.argv[1:])
+                sys.exit(130)
+
+    return cast(FuncT, wrapped)
+
+
+def show_command(arguments: List[str]) -> None:
+    """Print a command of spaCy on a line of its own that nothing wraps, to be copied."""
+    sys.stderr.write(f"{shlex.join(['python', '-m', 'spacy', *arguments])}\n")
+
+
+def _fail(text: str) -> NoReturn:
+    # wasabi would wrap it, and an error is one line
+    line = f"\u2718 {' '.join(text.split())}"
+    sys.stderr.write(f"{color(line, fg='red') if supports_ansi() else line}\n")
+    sys.exit(1)
+
+
+def _describe(error: Any) -> str:
+    found = [
+        f"{' '.join(map(str, one.get('loc', ())))}: {one.get('msg', '')}"
+        for one in getattr(error, "errors", None) or []
+    ]
+    return "; ".join(found) or str(error)
+
+
+def _show_warning(message: Any, *args: Any, **kwargs: Any) -> None:
+    msg.warn(" ".join(str(message).split()))

@@ -1,0 +1,117 @@
+"""What makes a `Sender` of a model that answers calls in this process: one prompt a call."""
+
+import json
+from typing import Any, Dict, Iterable, Optional, Tuple
+
+from ..errors import LLMJudgeError
+from .credentials import known_secrets, redact
+from .messages import Prompt, Reply
+from .retry import Attempt, RetryPolicy
+from .strict_json import load_strict
+from .usage import UNKNOWN, Usage, count_of
+
+# What may stand around a request, in tokens, at most.
+_ENVELOPE = 64
+_MESSAGE_LENGTH = 2000
+
+
+class InProcess:
+    """The half of a `Sender` that models in this process share; they add `name`, `describe` and the call.
+
+    concurrency (int): How many requests at the same time are of use.
+    policy (RetryPolicy): A second try would end as the first one did.
+    reply_limit (Optional[int]): Tokens of the longest reply; None where nothing limits it.
+    """
+
+    concurrency: int = 1
+    policy = RetryPolicy(max_tries=1, backoff=0.0, max_wait=0.0)
+    reply_limit: Optional[int] = None
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def host(self) -> str:
+        return self.name
+
+    @property
+    def context_length(self) -> Optional[int]:
+        return None
+
+    def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
+        raise NotImplementedError
+
+    def describe(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): What tells this model from others, without secrets, as JSON."""
+        raise NotImplementedError
+
+    def make_request(self, prompt: str) -> bytes:
+        """Write what the model gets to read: the string, and all that it carries."""
+        read: Dict[str, Any] = {"prompt": str(prompt)}
+        if isinstance(prompt, Prompt):
+            read.update({k: v for k, v in vars(prompt).items() if k != "sample"})
+            if not prompt.verdicts:
+                # As before there were any, so that ledgers keep their replies.
+                del read["verdicts"]
+        return json.dumps(read, sort_keys=True).encode("ascii")
+
+    def identify(self, request: bytes) -> bytes:
+        return json.dumps(self.describe(), sort_keys=True).encode("ascii") + b"\n" + request
+
+    def bound_tokens(self, request: bytes) -> Tuple[int, Optional[int]]:
+        """RETURNS (Tuple[int, Optional[int]]): The most tokens in and out that one call can cost."""
+        return len(request) + _ENVELOPE, self.reply_limit
+
+    def send(self, prompt: str, request: Optional[bytes] = None) -> Attempt:
+        """Ask the model once.
+
+        prompt (str): The prompt.
+        request (Optional[bytes]): What `make_request` made of it.
+        RETURNS (Attempt): How it ended.
+        """
+        try:
+            replies: Any = self([[prompt]])
+            replies = replies if replies is None else [list(group) for group in replies]
+        except LLMJudgeError as error:
+            return Attempt("failed", reason="model_error", billed=False, error=error)
+        except Exception as error:
+            text = redact(f"{type(error).__name__}: {error}", known_secrets())
+            return Attempt("failed", text[:_MESSAGE_LENGTH], "model_error")
+        if not replies or not replies[0]:
+            return Attempt("rejected", reason="no_reply")
+        reply: Any = replies[0][0]
+        if not isinstance(reply, str):
+            return Attempt("rejected", repr(type(reply)), "not_a_string")
+        if getattr(reply, "state", "replied") != "replied":
+            return Attempt("rejected", reason=getattr(reply, "reason", None), billed=False)
+        return self._keep(
+            {
+                "text": str(reply),
+                "usage": dict(getattr(reply, "usage", None) or {}),
+                "reason": getattr(reply, "reason", None),
+                "logprobs": getattr(reply, "logprobs", None),
+            }
+        )
+
+    def _keep(self, kept: Dict[str, Any]) -> Attempt:
+        raw = json.dumps(kept)
+        clean = redact(raw, known_secrets())
+        body = kept if clean == raw else json.loads(clean)
+        return Attempt("replied", clean, body=body, usage=_read_usage(kept))
+
+    def parse(self, raw: str, body: Any = None) -> Reply:
+        """Read a reply from what `send` kept."""
+        kept = load_strict(raw) if body is None else body
+        return Reply(
+            kept["text"], reason=kept["reason"], logprobs=kept["logprobs"], usage=kept["usage"]
+        )
+
+
+def _read_usage(kept: Dict[str, Any]) -> Usage:
+    usage = kept["usage"]
+    if not usage:
+        return Usage(*kept.get("bound", (None, None)))
+    tokens_in, tokens_out = (count_of(usage.get(name)) for name in ("tokens_in", "tokens_out"))
+    known = tokens_in is not None and tokens_out is not None
+    return Usage(tokens_in, tokens_out) if known else UNKNOWN

@@ -1,0 +1,71 @@
+"""What a model must be able to do for a ledger to stand around it: write a request, and send it once."""
+
+from typing import Any, Dict, Optional, Protocol, Tuple, runtime_checkable
+
+from .messages import Reply
+from .retry import Attempt, RetryPolicy
+
+
+@runtime_checkable
+class Sender(Protocol):
+    """A model that answers one prompt a request, and says how each request ended.
+
+    name (str): The name of the model, by which its price is found.
+    host (str): Who answers, for messages.
+    concurrency (int): How many requests at the same time are of use.
+    policy (RetryPolicy): How often and how patiently to try.
+    context_length (Optional[int]): Tokens that the model can read, where that is known.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def concurrency(self) -> int: ...
+
+    @property
+    def policy(self) -> RetryPolicy: ...
+
+    @property
+    def context_length(self) -> Optional[int]: ...
+
+    def describe(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): What tells this model from others, without secrets, as JSON."""
+
+    def make_request(self, prompt: str) -> bytes:
+        """RETURNS (bytes): The request for a prompt, the same for every draw of the same question."""
+
+    def identify(self, request: bytes) -> bytes:
+        """RETURNS (bytes): All that a reply to a request depends on; a ledger's key is its hash."""
+
+    def bound_tokens(self, request: bytes) -> Tuple[int, Optional[int]]:
+        """RETURNS (Tuple[int, Optional[int]]): The most tokens in and out that one call of `send` can
+        cost; None where nothing limits the reply."""
+
+    def send(self, prompt: str, request: Optional[bytes] = None) -> Attempt:
+        """Send one request, once, and never raise.
+
+        prompt (str): The prompt.
+        request (Optional[bytes]): What `make_request` made of it, where that was done already.
+        RETURNS (Attempt): How it ended.
+        """
+
+    def parse(self, raw: str, body: Any = None) -> Reply:
+        """Read a reply from what `send` brought, or from what a ledger kept of it.
+
+        raw (str): What came, as text.
+        body (Any): What that was decoded to, where it was.
+        RETURNS (Reply): Abstained with a reason where there is none that can be used.
+        RAISES (StrictJSONError): Where `raw` is not what `send` brought: it was damaged.
+        """
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A model that counts what it does."""
+
+    def usage(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): What was done so far, see `tally.Tally`; from any thread."""
