@@ -171,6 +171,10 @@ class Errors(metaclass=_WithCodes):
     J206 = "{path} holds no documents. Give the judge a file with labelled documents, or none."
     J207 = "The judge's window is {found} tokens; it must be at least {least}."
     J208 = "The saved judge task has version {found}, this release reads version {expected}. Save the pipeline again with this release."
+    J240 = "The task {task} judges {known}, but {found} are labelled here. Give the config of another judge: llmjudge.Annotate.v1 and llmjudge.Verify.v1 judge ents and spans, llmjudge.Classify.v1 judges cats."
+    J241 = "The setting {name} of the judge is {found!r}. Expected one of {choices}."
+    J242 = "{path} has {found}, where documents with labels (doc.cats) are expected. Give the task llmjudge.Classify.v1 a labelled set for text classification."
+    J243 = '{path}, line {line}: expected a labelled document {{"text": ..., "label": ...}}, with a label, a list of labels, or {{"text": ..., "cats": {{label: number}}}}. Correct the line.'
     J250 = (
         "The setting {name} of the judge is {found}. Expected is a number from {least} to {most}."
     )

@@ -63,12 +63,23 @@ class Target(Protocol):
     component (str): The name of its block in `configs/components`.
     """
 
-    name: str
-    factories: Tuple[str, ...]
-    units: str
-    averages: str
-    can_skip: bool
-    component: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def factories(self) -> Tuple[str, ...]: ...
+
+    @property
+    def units(self) -> str: ...
+
+    @property
+    def averages(self) -> str: ...
+
+    @property
+    def can_skip(self) -> bool: ...
+
+    @property
+    def component(self) -> str: ...
 
     def to_dict(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): What `make_target` makes this target from again, as JSON."""

@@ -1,4 +1,4 @@
-"""Long documents are judged in windows that overlap, and each token belongs to one of them."""
+"""Documents that are longer than a prompt may be are judged in windows that overlap, one owner a token."""
 
 from dataclasses import dataclass
 from typing import List

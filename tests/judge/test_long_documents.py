@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from spacy_llmjudge.judge.windows import make_windows
+from spacy_llmjudge.judge.long_documents import make_windows
 
 VOCAB = Vocab()
 
