@@ -1,4 +1,4 @@
-"""Any denoiser on the labels of documents: an exclusive task as it is, any other label by label."""
+"""Any denoiser on labels of documents: those that exclude each other as they are, others one by one."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -6,17 +6,18 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..denoise.arrays import MISSING, Denoised, decode, prepare
-from ..denoise.confident import prune_labels
-from ..denoise.linear import fit_linear, out_of_fold
-from ..denoise.prior import correct_prior
-from ..denoise.sidyp import refine_sidyp
-from ..denoise.stacking import NOISY_REGULARISATION, stack
-from ..denoise.uu import refine_uu
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..numeric import safe_logit
-from .data import Choice, Task, to_matrix
+from .arrays import MISSING, Denoised, decode, prepare
+from .confident import prune_labels
+from .linear import fit_linear, out_of_fold
+from .prior import correct_prior
+from .sidyp import refine_sidyp
+from .stacking import NOISY_REGULARISATION, stack
+from .uu import refine_uu
 
+# the labels of a document; None where nobody knows them
+Choice = Optional[Tuple[str, ...]]
 # the penalty that stacking has on gold as well
 GOLD_REGULARISATION = 10.0
 # what a binary denoiser cannot do without: labels of both kinds, gold of both, a judge that is of use
@@ -117,13 +118,14 @@ METHODS: Dict[str, Callable[..., Denoised]] = {
 WITH_GOLD = ("gold", "prior_correction", "stacking", "uu")
 
 
-def refine_texts(
+def refine_labels(
     method: str,
     features: np.ndarray,
     noisy: Sequence[Choice],
     gold: Sequence[Choice],
-    task: Task,
     *,
+    labels: Sequence[str],
+    exclusive: bool,
     scores: Optional[np.ndarray] = None,
     groups: Optional[Sequence[Any]] = None,
     allow_missing: bool = False,
@@ -135,19 +137,20 @@ def refine_texts(
     features (np.ndarray): Shape (n, d). They must not hold the LLM's labels.
     noisy (Sequence[Choice]): The LLM's labels, shape (n,). None: it gave no usable answer.
     gold (Sequence[Choice]): Gold of a random sample, shape (n,), None for the rest.
-    task (Task): The labels there are. Any number of labels is refined label by label.
+    labels (Sequence[str]): The labels there are, C of them.
+    exclusive (bool): A document has exactly one of them. Any number is refined label by label.
     scores (Optional[np.ndarray]): More evidence for "stacking", shape (n, k).
     groups (Optional[Sequence[Any]]): What must share a fold, such as the text, shape (n,).
     allow_missing (bool): Whether the gold may lack labels that the LLM gives. Stacking then never
         gives them. Otherwise they are an error.
     seed (int): For folds, weights and batches.
-    RETURNS (Refined): In the order of the task's labels.
+    RETURNS (Refined): In the order of the labels.
     RAISES (LLMJudgeError): On labels or gold that cannot carry the method.
     """
     if method not in METHODS:
         raise LLMJudgeError(Errors.J916.format(method=method, known=", ".join(METHODS)))
     if method in WITH_GOLD:
-        _check_gold(noisy, gold, task, allow_missing)
+        _check_gold(noisy, gold, labels, allow_missing)
     settings: Dict[str, Any] = {"scores": scores, "groups": groups, "seed": seed}
     if method in WITH_GOLD:
         settings["allow_missing"] = True
@@ -155,16 +158,16 @@ def refine_texts(
         if method in WITH_GOLD:
             # checked above, for all labels at once
             warnings.filterwarnings("ignore", message=r"\[JW501\]")
-        refine = _refine_exclusive if task.exclusive else _refine_each
-        return refine(method, features, noisy, gold, task, settings)
+        refine = _refine_exclusive if exclusive else _refine_each
+        return refine(method, features, noisy, gold, labels, settings)
 
 
 def _check_gold(
-    noisy: Sequence[Choice], gold: Sequence[Choice], task: Task, allow_missing: bool
+    noisy: Sequence[Choice], gold: Sequence[Choice], labels: Sequence[str], allow_missing: bool
 ) -> None:
     said = {x for choice in noisy for x in choice or ()}
     seen = {x for choice in gold for x in choice or ()}
-    lacking = [label for label in task.labels if label in said - seen]
+    lacking = [label for label in labels if label in said - seen]
     if lacking and allow_missing:
         warnings.warn(Warnings.JW501.format(labels=", ".join(lacking)), stacklevel=3)
     elif lacking:
@@ -177,27 +180,27 @@ def _refine_exclusive(
     features: np.ndarray,
     noisy: Sequence[Choice],
     gold: Sequence[Choice],
-    task: Task,
+    labels: Sequence[str],
     settings: Dict[str, Any],
 ) -> Refined:
     def single(choices: Sequence[Choice]) -> List[Optional[str]]:
         return [choice[0] if choice else None for choice in choices]
 
     found = METHODS[method](features, single(noisy), single(gold), **settings)
-    order = [found.classes.index(x) if x in found.classes else MISSING for x in task.labels]
+    order = [found.classes.index(x) if x in found.classes else MISSING for x in labels]
 
     def arrange(columns: np.ndarray) -> np.ndarray:
-        """From the denoiser's classes to the task's labels; one that never occurred gets 0."""
+        """From the denoiser's classes to the labels; one that never occurred gets 0."""
         out = np.zeros((len(columns), len(order)))
         for k, column in enumerate(order):
             if column != MISSING:
                 out[:, k] = columns[:, column]
         return out
 
-    labels = [None if x is None else (x,) for x in found.labels]
+    chosen = np.array([[x == label for label in labels] for x in found.labels], dtype=bool)
     return Refined(
-        to_matrix(labels, task),
-        np.array([x is not None for x in labels]),
+        chosen.reshape(len(found.labels), len(labels)),
+        np.array([x is not None for x in found.labels]),
         arrange(found.probabilities),
         lambda new: arrange(found.predict(new)),
         found.report,
@@ -209,22 +212,22 @@ def _refine_each(
     features: np.ndarray,
     noisy: Sequence[Choice],
     gold: Sequence[Choice],
-    task: Task,
+    labels: Sequence[str],
     settings: Dict[str, Any],
 ) -> Refined:
     """One binary problem a label. One that the LLM gives to all or none is learned from gold, and one whose
     evidence carries nothing keeps the LLM's verdicts."""
     columns: List[Tuple[Denoised, np.ndarray]] = []
     report: Dict[str, Any] = {"method": method, "by_label": {}}
-    for k, label in enumerate(task.labels):
+    for k, label in enumerate(labels):
         verdicts = [None if choice is None else label in choice for choice in noisy]
         truth = [None if choice is None else label in choice for choice in gold]
         options = dict(settings)
         if method in WITH_GOLD and method != "gold":
             # a label that all of the gold has carries nothing, and one that none has was allowed before
             options["allow_missing"] = True not in truth
-        if options["scores"] is not None and options["scores"].shape[1] % len(task.labels) == 0:
-            options["scores"] = options["scores"][:, k :: len(task.labels)]
+        if options["scores"] is not None and options["scores"].shape[1] % len(labels) == 0:
+            options["scores"] = options["scores"][:, k :: len(labels)]
         try:
             found = METHODS[method](features, verdicts, truth, **options)
         except LLMJudgeError as error:
