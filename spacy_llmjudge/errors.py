@@ -192,6 +192,13 @@ class Errors(metaclass=_WithCodes):
     J241 = "The setting {name} of the judge is {found!r}. Expected one of {choices}."
     J242 = "{path} has {found}, where documents with labels (doc.cats) are expected. Give the task llmjudge.Classify.v1 a labelled set for text classification."
     J243 = '{path}, line {line}: expected a labelled document {{"text": ..., "label": ...}}, with a label, a list of labels, or {{"text": ..., "cats": {{label: number}}}}. Correct the line.'
+    J244 = "{where} has no column '{column}' (its columns: {columns}). Correct the row, or name the column that holds it in the config of the judge."
+    J245 = "{where} has {found} in '{column}', where {kind} is expected. Correct the row."
+    J246 = "{where}: the LLM's label '{label}' is none of {labels}. Correct the row, or list the label under refusals in the config of the judge if it stands for no answer."
+    J247 = "{where} has {found} in '{column}', where exactly one label is expected: the corpus has one label a text. Correct the row."
+    J248 = "{where} has {found} in '{column}'. Expected how sure the LLM was: a number from 0 to 1, or from 0 to 100."
+    J249 = "confidence_column and refusals belong to label_column, which llmjudge.Recorded.v1 was not given. Name the column with the LLM's labels, or leave the two out."
+    J256 = "The judge reads labels of documents from the column '{column}', but its task asks about something else. Give it the task llmjudge.Classify.v1, or leave label_column out."
     J250 = (
         "The setting {name} of the judge is {found}. Expected is a number from {least} to {most}."
     )

@@ -35,7 +35,7 @@ class Prompt(str):
     options: Optional[Tuple[str, ...]]
     verdicts: Tuple[Dict[str, str], ...]
     sample: int
-    exclusive: Optional[bool]
+    exclusive: Optional[bool] = None
 
     def __new__(
         cls,
@@ -60,7 +60,9 @@ class Prompt(str):
         self.options = None if options is None else tuple(options)
         self.verdicts = tuple(verdicts)
         self.sample = sample
-        self.exclusive = exclusive
+        if exclusive is not None:
+            # What a prompt does not carry is no part of a request, so that ledgers keep their replies.
+            self.exclusive = exclusive
         return self
 
 
