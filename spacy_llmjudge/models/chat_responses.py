@@ -103,6 +103,9 @@ def _end(
     accepted: bool,
 ) -> Attempt:
     course = triage(status, error, accepted)
+    if status == 402 and read_retry_after(response.headers) is not None:
+        # Credit that is reserved by requests under way, and comes back with them.
+        course = Course(RETRY, "http_402", pause_all=True)
     outcome = Attempt("failed", raw, course.reason, response.status, billed=course.billed)
     if course.action == SKIP:
         outcome.state = "rejected"

@@ -194,6 +194,17 @@ def test_an_error_in_a_body_with_status_200_is_no_paid_reply(body, tmp_path):
         assert model.usage()["cost"] == pytest.approx(10e-6 + 5 * 4e-6)
 
 
+def test_credit_that_comes_back_is_waited_for():
+    def script(request):
+        if request.number == 1:
+            return Answer(error("in-flight budget"), 402, {"Retry-After": "0.05"})
+        return echo(request)
+
+    with Loopback(script) as server:
+        assert ask(make(server), "p", "q") == ["reply to p", "reply to q"]
+    assert len(server.requests) == 3
+
+
 def test_a_refusal_in_a_body_with_status_200_abstains():
     body = {"error": {"code": 403, "message": "The prompt was flagged"}}
     with Loopback(lambda r: Answer(body) if r.prompt == "p" else echo(r)) as server:
