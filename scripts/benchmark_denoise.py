@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 from denoise_data import WIDTH, Split, load_mit, load_mit_verify, load_semeval
 from denoise_rates import CLASSES, ESTIMATED, OFF, measure_rates
+from denoise_replay import replay_sidyp
 from denoise_report import write_report
 from denoise_select import HELD_OUT, SELECTORS, measure_selection
 
@@ -26,7 +27,7 @@ from spacy_llmjudge.denoise.arrays import MISSING, Denoised, encode
 from spacy_llmjudge.denoise.confident import prune_labels
 from spacy_llmjudge.denoise.linear import fit_linear, out_of_fold
 from spacy_llmjudge.denoise.pools import sample_pools
-from spacy_llmjudge.denoise.prior import confusion_of, correct_prior, reweight
+from spacy_llmjudge.denoise.prior import correct_prior, estimate_confusion, reweight
 from spacy_llmjudge.denoise.sidyp import estimate_noise_rate, refine_sidyp
 from spacy_llmjudge.denoise.stacking import stack
 from spacy_llmjudge.denoise.uu import refine_uu
@@ -207,20 +208,15 @@ def denoise(method: str, gold: Any, seed: int, splits: Dict[str, Split]) -> Deno
         return candidates_only(train, classes, seed)
     if method == "sidyp_prior":
         done = refine_sidyp(x, noisy, groups=groups, seed=seed)
-        prior = confusion_of(encode(noisy, classes), encode(sample, classes), len(classes))[1]
+        prior = estimate_confusion(encode(noisy, classes), encode(sample, classes), len(classes))[1]
         old = done.probabilities.mean(axis=0)
         moved = reweight(done.probabilities, old, prior)
         return _denoised(moved, classes, lambda new: reweight(done.predict(new), old, prior))
-    # The share of wrong labels is known for the replay only, as its authors set it from outside.
-    replay = dict(faithful=True, noise_rate=train.wrong_share)
-    leak = (splits["test"].features, splits["test"].gold) if method.endswith("leak") else None
-    extra: Dict[str, Any] = {
-        "sidyp": {},
-        "sidyp_no_dynamic_prior": {"dynamic": False},
-        "sidyp_faithful": replay,
-        "sidyp_faithful_leak": {**replay, "leak": leak},
-    }[method]
-    return refine_sidyp(x, noisy, groups=groups, seed=seed, **extra)
+    if method.startswith("sidyp_faithful"):
+        leak = (splits["test"].features, splits["test"].gold) if method.endswith("leak") else None
+        return replay_sidyp(x, noisy, train.wrong_share, leak=leak, seed=seed)
+    dynamic = method != "sidyp_no_dynamic_prior"
+    return refine_sidyp(x, noisy, dynamic=dynamic, groups=groups, seed=seed)
 
 
 def measure(method: str, gold: Any, seed: int, splits: Dict[str, Split]) -> Dict[str, Any]:

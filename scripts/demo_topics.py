@@ -2,16 +2,22 @@
 
     python scripts/demo_topics.py --work /tmp/topics --json docs/topics.json
 
-The rows are classifiers on frozen vectors of all-MiniLM-L6-v2, as `textcat denoise` makes them; the
+The rows are classifiers on frozen vectors of all-MiniLM-L6-v2, as the selectors of denoised labels use them; the
 LLM's labels are those of assets/garden/topics.jsonl. Vectors are computed once; a run that was stopped
-goes on with the draw that is missing. Confident learning needs the extra [denoise].
+resumes with the draw that is missing. Confident learning needs the extra [denoise].
 """
 
+import json
+import random
 import statistics
+import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
+import numpy as np
 import typer
+
+from spacy_llmjudge.errors import LLMJudgeError
 
 ROOT = Path(__file__).parents[1]
 METHODS = ("gold", "none", "confident_learning", "prior_correction", "stacking", "uu", "sidyp")
@@ -25,7 +31,7 @@ def main(
     work: Path = typer.Option(..., help="Folder for vectors and draws"),
     seeds: str = typer.Option("0,1,2,3,4", help="Seeds of the draws, separated by commas"),
     gold: int = typer.Option(60, help="Documents of evidence in each draw"),
-    json: Path = typer.Option(Path("docs/topics.json"), help="File for the figures"),
+    output: Path = typer.Option(Path("docs/topics.json"), "--json", help="File for the figures"),
     # fmt: on
 ) -> None:
     from spacy_llmjudge.encoders.fetch import MINILM, fetch_encoder
@@ -49,7 +55,7 @@ def main(
         for name in methods
         if name != other
     ]
-    write_json(json, {"seeds": numbers, "gold": gold, "rows": rows, "differences": pairs})
+    write_json(output, {"seeds": numbers, "gold": gold, "rows": rows, "differences": pairs})
     for row in rows:
         cells = [f"{f} {show(row[f])}" for f in FIGURES if row[f]["mean"] is not None]
         print(f"{row['method']:20s} {'  '.join(cells)}")
@@ -63,36 +69,91 @@ def main(
 
 def measure(work: Path, seed: int, gold: int) -> Dict[str, Dict[str, Any]]:
     """RETURNS (Dict[str, Dict[str, Any]]): By method the figures of one draw."""
-    from spacy_llmjudge.encoders.doc_vectors import make_features
-    from spacy_llmjudge.textcat.denoise import METHODS as KNOWN
-    from spacy_llmjudge.textcat.evaluate import evaluate_texts
-    from spacy_llmjudge.textcat.judge import judge_texts
-    from spacy_llmjudge.textcat.prepare import prepare_texts
-    from spacy_llmjudge.textcat.steps import denoise_texts
+    from spacy_llmjudge.corpora.duplicates import normalise
+    from spacy_llmjudge.denoise.methods import make_scores, refine_labels
+    from spacy_llmjudge.encoders.doc_vectors import centre_layers, load_encoder
 
-    assert set(METHODS) == set(KNOWN)
-    source, corpus = ROOT / "assets/garden/topics.jsonl", work / f"corpus-{seed}"
-    prepare_texts(source, corpus, gold=gold, seed=seed)
-    make_features(corpus, work / "encoder", work / "features")
-    column = {"path": str(source), "label": "llm_label", "confidence": "llm_confidence"}
-    judge_texts(corpus, work / "judged", column=column, splits=("pool", "test"))
-    args = (corpus, work / "judged", work / "features", corpus / "denoised")
-    reports = denoise_texts(*args, METHODS, allow_missing=True, seed=seed)
-    reports.update(
-        denoise_texts(*args, ["gold"], evidence=corpus / "pool_gold.spacy", name="all_gold")
-    )
-    found = evaluate_texts(
-        corpus, work / "judged", corpus / "denoised", corpus / "metrics", n_resamples=10
-    )
-    return {
-        name: {
-            **{metric: row["test"][metric]["value"] for metric in FIGURES[:2]},
-            "pool_accuracy": row.get("pool", {}).get("accuracy"),
-            "pool_macro_f1": row.get("pool", {}).get("macro_f1"),
-            "seconds": reports[name]["seconds"] if name in reports else None,
-        }
-        for name, row in found["rows"].items()
+    pool, test = read_topics()
+    labels = sorted({row["label"] for row in (*pool, *test)})
+    texts = {"pool": [row["text"] for row in pool], "test": [row["text"] for row in test]}
+    path = work / "vectors.npz"
+    if not path.exists():
+        embed = load_encoder(work / "encoder")
+        np.savez(path, **centre_layers({name: embed(found) for name, found in texts.items()}))
+    vectors = np.load(path)
+    # numbered as strings: the draws are those of the figures that were published before
+    order = sorted(range(len(pool)), key=lambda i: str(pool[i]["line"]))
+    drawn = set(random.Random(f"{seed} evidence").sample(order, gold))
+    truth = [(row["label"],) for row in pool]
+    noisy = [(row["llm_label"],) for row in pool]
+    support = np.full((len(pool), len(labels)), np.nan)
+    for i, row in enumerate(pool):
+        support[i, labels.index(row["llm_label"])] = row["llm_confidence"] / 100
+    settings: Dict[str, Any] = {
+        "labels": labels,
+        "exclusive": True,
+        "scores": make_scores(support, None),
+        "groups": [normalise(text) for text in texts["pool"]],
+        "allow_missing": True,
+        "seed": seed,
     }
+    of_test = one_hot([row["label"] for row in test], labels)
+    rest = [i for i in range(len(pool)) if i not in drawn]
+    of_pool = one_hot([pool[i]["label"] for i in rest], labels)
+    found = {
+        "llm": {
+            **score(of_test, one_hot([row["llm_label"] for row in test], labels)),
+            **as_pool(score(of_pool, one_hot([pool[i]["llm_label"] for i in rest], labels))),
+            "seconds": None,
+        }
+    }
+    for name in (*METHODS, "all_gold"):
+        given = (
+            truth
+            if name == "all_gold"
+            else [t if i in drawn else None for i, t in enumerate(truth)]
+        )
+        start = time.perf_counter()
+        try:
+            method = "gold" if name == "all_gold" else name
+            refined = refine_labels(method, vectors["pool"], noisy, given, **settings)
+        except LLMJudgeError as error:
+            print(f"{name} is left out: {error}")
+            continue
+        seconds = round(time.perf_counter() - start, 2)
+        predicted = np.eye(len(labels), dtype=bool)[refined.predict(vectors["test"]).argmax(axis=1)]
+        kept = refined.chosen[rest] & refined.known[rest, None]
+        of_labels = score(of_pool, kept) if name != "all_gold" else dict.fromkeys(FIGURES[:2])
+        found[name] = {**score(of_test, predicted), **as_pool(of_labels), "seconds": seconds}
+    return found
+
+
+def read_topics() -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
+    """RETURNS (Tuple): The rows of pool and test, each with its line."""
+    path = ROOT / "assets/garden/topics.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
+    numbered = [{**row, "line": n} for n, row in enumerate(rows, 1)]
+    parts = [[row for row in numbered if row["split"] == name] for name in ("pool", "test")]
+    return parts[0], parts[1]
+
+
+def one_hot(names: List[str], labels: List[str]) -> np.ndarray:
+    return np.array([[name == label for label in labels] for name in names], dtype=bool)
+
+
+def score(gold: np.ndarray, said: np.ndarray) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): Accuracy and macro-F1 of two matrices of bool, documents by labels."""
+    from spacy_llmjudge.evaluation.significance import macro_f1
+
+    totals = np.stack([(gold & said).sum(0), (~gold & said).sum(0), (gold & ~said).sum(0)], axis=1)
+    return {
+        "accuracy": float((gold == said).all(axis=1).mean()),
+        "macro_f1": float(macro_f1(totals)),
+    }
+
+
+def as_pool(figures: Dict[str, Any]) -> Dict[str, Any]:
+    return {f"pool_{name}": value for name, value in figures.items()}
 
 
 def describe(name: str, draws: List[Dict[str, Any]], gold: int) -> Dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from denoise_data import SPLITS, Split, name_pair, read_rows, write_arrays
+from denoise_replay import replay_sidyp
 
 from spacy_llmjudge.denoise.arrays import MISSING, Denoised, decode, encode
 from spacy_llmjudge.denoise.branches import Branches, branch_loss
-from spacy_llmjudge.denoise.prior import confusion_of, reweight
+from spacy_llmjudge.denoise.prior import estimate_confusion, reweight
 from spacy_llmjudge.denoise.sidyp import refine_sidyp
 
 BRANCHES = 2
@@ -147,18 +148,15 @@ def denoise_finetuned(
     classes = tuple(sorted(set(train.gold)))
     codes, n = encode(train.noisy, classes), len(classes)
     if method.startswith("sidyp"):
-        # as in the published runs, which were told the share of wrong labels
-        replay: Dict[str, Any] = (
-            {"faithful": True, "noise_rate": train.wrong_share}
-            if method == "sidyp_faithful"
-            else {}
-        )
-        return refine_sidyp(train.features, train.noisy, classifiers=branches, seed=seed, **replay)
+        if method == "sidyp_faithful":
+            rate = train.wrong_share
+            return replay_sidyp(train.features, train.noisy, rate, classifiers=branches, seed=seed)
+        return refine_sidyp(train.features, train.noisy, classifiers=branches, seed=seed)
 
     def move(probabilities: np.ndarray) -> np.ndarray:
         if method != "prior_correction":
             return probabilities
-        new = confusion_of(codes, encode(sample, classes), n)[1]
+        new = estimate_confusion(codes, encode(sample, classes), n)[1]
         return reweight(
             probabilities, np.bincount(codes[codes != MISSING], minlength=n) / len(codes), new
         )

@@ -17,6 +17,8 @@ from .errors import Errors, LLMJudgeError
 KEY = "llmjudge"
 # spans with at least this posterior are candidates
 CANDIDATE_CUT = 0.02
+# the share of wrong candidates among the accepted ones: a student needs recall as much as precision
+Q = 0.25
 # the span group of silver documents that `ner` reads as its `incorrect_spans_key`
 INCORRECT_KEY = "incorrect_spans"
 FIELDS = (
@@ -168,13 +170,6 @@ def copy_tokens(doc: Doc, vocab: Optional[Vocab] = None) -> Doc:
     words = [token.text for token in doc]
     spaces = [bool(token.whitespace_) for token in doc]
     return Doc(doc.vocab if vocab is None else vocab, words=words, spaces=spaces)
-
-
-def copy_candidates(source: Doc, target: Doc, key: str = KEY) -> None:
-    """Copy the group with all that it holds to another document with the same tokens."""
-    attrs = dict(source.spans[key].attrs) if key in source.spans else {}
-    set_candidates(target, get_candidates(source, key), key)
-    target.spans[key].attrs.update(attrs)
 
 
 def _span_getter(span: Span) -> List[Dict[str, Any]]:

@@ -86,22 +86,20 @@ class Errors(metaclass=_WithCodes):
     J600 = (
         "{path} has a suffix that cannot be read. Known are {suffixes}; rename or convert the file."
     )
-    J601 = "{where} is not UTF-8 ({error}). Convert the file to UTF-8."
-    J602 = "{where} is not JSON ({error}). Every line must be one JSON object; repair or delete the line."
+    J601 = "{where} is not UTF-8 ({error}). Convert the file, for example: iconv -f WINDOWS-1252 -t UTF-8 old > new (UTF-16 with a byte order mark can be read as it is)."
+    J602 = "{where} is not JSON ({error}). In JSONL every line must be one JSON object; repair or delete the line."
     J603 = '{where} holds {found}, where a JSON object is expected, such as {{"text": "...", "spans": []}}.'
     J604 = "{where} has neither 'text' nor 'tokens' (its keys: {keys}). Give the document as one of them."
     J605 = "{where} has {found} in '{key}'. Expected: 'text' a string, 'tokens' a list of strings that are not empty, and 'spans', 'entities' or 'ents' a list of {{\"start\": 0, \"end\": 4, \"label\": \"NAME\"}} or [0, 4, \"NAME\"]."
-    J606 = "{where}: the span {start}-{end} ({label!r}) does not lie inside of the document, which has {length} {unit}. Offsets start at 0, and the end comes after the last one of the span."
+    J606 = "{where}: the span {start}-{end} ({label!r}) does not lie inside the document, which has {length} {unit}.{hint} Offsets start at 0, and the end comes after the last one of the span."
     J607 = "{where}: the span {start}-{end} ({label!r}) {text} does not fall on tokens; the tokens around it are {tokens}.{hint} Move its offsets to the edges of tokens, or leave such spans out with --misaligned drop."
-    J608 = "{where}: the spans {first} and {second} overlap. An entity cannot share tokens with another one; delete one of them."
+    J608 = "{where}: the spans {first} and {second} cannot stand together. Delete one of them, keep one of each such pair with --overlaps longest (or first), or annotate overlapping spans with --target spans."
     J609 = "{where} is a document of {length} characters, over the limit of {limit}. Split it into paragraphs."
     J610 = "{where}: 'tokens' do not spell 'text'. Repair one of them, or give only one."
-    J611 = "{path}: neither the first nor the last column of its first {n} lines holds tags such as O, B-NAME or I-NAME. Expected are a token and its tag on a line, separated by a tab or spaces."
-    J612 = "{where}: {line} lacks a token or a tag. Expected are a token and its tag, separated by a tab or spaces."
-    J613 = (
-        "{where}: {tag} is not a tag. Expected is O, -, or B-, I-, E-, S-, L- or U- with a label."
-    )
-    J614 = "misaligned is {found}; expected is {known}."
+    J611 = "{path}: no column of its first {n} lines holds tags such as O, B-NAME or I-NAME. Expected a token and its tag on a line, separated by a tab or spaces; a table with commas and a header needs the suffix .csv."
+    J612 = "{where}: {line} lacks a token or a tag. Expected a token and its tag, separated by a tab or spaces."
+    J613 = "{where}: {tag} is not a tag. Expected O, -, or B-, I-, E-, S-, L- or U- with a label."
+    J614 = "{name} is {found}; expected {known}."
     J615 = "{folder} has no {split} set. Put {names} there, or name the file."
     J616 = "{folder} has more than one {split} set: {names}. Keep one of them, or name the file."
     J617 = "No document of {path} is left for the {split} set: {reason}. Give at least one that is not empty and in no other set."
@@ -110,10 +108,29 @@ class Errors(metaclass=_WithCodes):
     J620 = "{where} belongs to another document than row {row} of {pool}: the texts differ. Row n of the gold must belong to row n of the pool."
     J621 = "shots ({shots}) and mentions ({mentions}) are two ways of sampling the labelled set. Give one of them, at least 1."
     J622 = "{folder} has no pool. Put {names} there, or ask for a sample (--shots or --mentions), so that the rest of the labelled file becomes the pool."
-    J623 = "holdout ({holdout}) draws a dev set from what the sample left over. It needs shots or mentions, no dev file, and fewer documents than the {n_rest} left over."
+    J623 = "holdout ({holdout}) draws a dev set from the {n_rest} left over by the sample. Give a number from 1 up to one less than that."
     J624 = "q is {q}; a share of wrong silver lies between 0 and 1, for example 0.1."
-    J625 = "{path} has no entity, so that no few-shot sample can be drawn from it. Check its annotation."
-    J626 = "spaCy has no tokenizer for the language {lang!r} that can be used here ({error}). Give the code of another one, such as 'en', or 'xx' for none in particular."
+    J625 = "{path} has no label, so that no few-shot sample can be drawn from it. Check its annotation."
+    J626 = "spaCy has no tokenizer for the language {lang!r} that can be used here ({error}). Install what the message names, or give the code of another language, such as 'en', or 'xx' for none in particular."
+    J630 = "The corpus would be written to {out}, where the files of the dataset {source} are. Give another folder for the corpus."
+    J631 = "{out} holds {names}, but no {record}: these files were not made by `prepare` and would be replaced. Give another folder, or move them away."
+    J632 = "{where} has no column '{column}' (its columns: {columns}). Correct the row, or name the column that holds it."
+    J633 = "{where} has {found} in '{column}'. Expected a label, a list of labels, or an object with a number from 0 to 1 for each label."
+    J634 = "{where} has the labels {found}, where exactly one is expected. Correct the row, or let a text have any number of labels: --multilabel."
+    J635 = "{path} has only the labels: {found}. There is nothing to tell apart; at least two labels are expected."
+    J636 = "{where} has the label '{label}', which is none of {labels}. Correct the row, or add the label to --labels."
+    J637 = "{path} has {n} texts with gold, so that {holdout} cannot be held out as evidence. Label a random sample of the pool, and hold out at most that many; something must be left in the pool."
+    J638 = "{where}: the span {start}-{end} ({label!r}) says that its text is {stated}, but {found} stands there.{hint} Correct the offsets, or leave such spans out with --misaligned drop."
+    J639 = "{where} has the number {tag} as a tag in '{column}', and {n} names of tags are known. Give all names in the order of their numbers: --tag-names O,B-PER,I-PER, or put dataset_info.json beside the file."
+    J640 = "{path}: it cannot be told which column holds the tokens (tags are in the columns {tags}). Expected a token first and its tag after it; remove the columns that are neither."
+    J641 = "{where} cannot be read as a row of a table: {found}. Expected a header with the names of the columns, such as text,label, and as many cells in every row; put quotes around cells with separators in them."
+    J642 = "{path} cannot be read without pyarrow. Install it (pip install pyarrow), or convert the file to JSONL."
+    J643 = "{path} is a link to a file that is not there; it would be the {split} set. Repair or remove the link."
+    J644 = "There is a single label at {string}, but a list of labels at {list}. Write lists everywhere if a text may have any number of labels, else strings; or say which it is: --exclusive or --multilabel."
+    J645 = "{where} has {n_tags} tags in '{column}' for {n_tokens} tokens. Give each token one tag."
+    J646 = "The settings contradict each other: --spans-key and --single-label are about spans, --exclusive and --multilabel about labels of documents, but the target would be {target} ({other} is asked for as well). Leave some of them out."
+    J647 = "holdout ({holdout}) draws a dev set, but there is one: {path}. Leave out one of them."
+    J649 = "{where} cannot be cut into tokens by the tokenizer of the language '{lang}' ({error}). Shorten or correct the text."
 
     # Evaluation
     J700 = "None of the {n} gold documents says anything about {units}. Evaluate on annotated documents (an empty list counts)."
@@ -141,6 +158,7 @@ class Errors(metaclass=_WithCodes):
     J324 = '{path} is not a table of prices: {error}. Expected {{"as_of": "2026-01-31", "usd_per_million_tokens": {{"name of the model": {{"input": 0.5, "output": 1.5}}}}}}.'
     J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."
     J326 = "The ledger {path} is locked ({error}). Wait for the other process or end it, then run the same command again; all that is kept is still there. If there is no other process, the file system has no locks, as some network drives: keep the ledger on a disk of this machine."
+    J330 = "{host} answered a request to {url}, but with no chat reply, so nothing more was sent and nothing is counted as paid. Check base_url (most end in /v1) and what listens there. It says: {message}"
     J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
     # Denoising
     J500 = "The features ({found}) are not a matrix of numbers with one row for each of {n}. Give an array of shape (items, width)."
@@ -170,6 +188,17 @@ class Errors(metaclass=_WithCodes):
     J206 = "{path} holds no documents. Give the judge a file with labelled documents, or none."
     J207 = "The judge's window is {found} tokens; it must be at least {least}."
     J208 = "The saved judge task has version {found}, this release reads version {expected}. Save the pipeline again with this release."
+    J240 = "The task {task} judges {known}, but {found} are labelled here. Give the config of another judge: llmjudge.Annotate.v1 and llmjudge.Verify.v1 judge ents and spans, llmjudge.Classify.v1 judges cats."
+    J241 = "The setting {name} of the judge is {found!r}. Expected one of {choices}."
+    J242 = "{path} has {found}, where documents with labels (doc.cats) are expected. Give the task llmjudge.Classify.v1 a labelled set for text classification."
+    J243 = '{path}, line {line}: expected a labelled document {{"text": ..., "label": ...}}, with a label, a list of labels, or {{"text": ..., "cats": {{label: number}}}}. Correct the line.'
+    J244 = "{where} has no column '{column}' (its columns: {columns}). Correct the row, or name the column that holds it in the config of the judge."
+    J245 = "{where} has {found} in '{column}', where {kind} is expected. Correct the row."
+    J246 = "{where}: the LLM's label '{label}' is none of {labels}. Correct the row, or list the label under refusals in the config of the judge if it stands for no answer."
+    J247 = "{where} has {found} in '{column}', where exactly one label is expected: the corpus has one label a text. Correct the row."
+    J248 = "{where} has {found} in '{column}'. Expected how sure the LLM was: a number from 0 to 1, or from 0 to 100."
+    J249 = "confidence_column and refusals belong to label_column, which llmjudge.Recorded.v1 was not given. Name the column with the LLM's labels, or leave the two out."
+    J256 = "The judge reads labels of documents from the column '{column}', but its task asks about something else. Give it the task llmjudge.Classify.v1, or leave label_column out."
     J250 = (
         "The setting {name} of the judge is {found}. Expected is a number from {least} to {most}."
     )
@@ -207,6 +236,7 @@ class Errors(metaclass=_WithCodes):
     J825 = "The labelled set {path} has {n} documents in {found} fold(s), too few to cross-fit with {folds} folds. Label more, or give more folds."
     J826 = "The judge answered about none of {n} documents ({reasons}), so there is nothing to select by. Mend what the reasons name; a judge of recorded replies needs replies for these very documents."
     J827 = "--only {found} names no set. Expected is pool or dev; without it, both are done."
+    J840 = "There is no judge {found!r}. Give the path of a config, or the name of one in configs/judges: {known}."
 
     # Text classification
     J901 = "{where} has no column '{column}' (its columns: {columns}). Correct the row, or name the column that holds it."
@@ -254,13 +284,26 @@ class Warnings(metaclass=_WithCodes):
     # Corpora
     JW600 = "{path}: {n} tags continue an entity that nothing started (I- after O or after another label). They were read as the start of one; if the file is not IOB1, check its tags."
     JW601 = '{path}: {n} documents without annotation were left out of the {split} set. Write "spans": [] for a document without entities.'
+    JW610 = "{path} has spans that overlap, the first are {first} and {second}: the corpus has spans (for spancat), not entities. If they should not overlap: --target ents --overlaps longest."
+    JW611 = "{path}: {n} texts were annotated again in another way, and the first annotation was kept: {examples}. Settle which one is right."
+    JW612 = "{path}: the offsets count UTF-16 units, as JavaScript does ({n} documents can only be read so), and were converted to characters."
+    JW613 = "{path}: in {n} documents the offsets fit the tokens as characters and as UTF-16 units; they were read as characters. If the file comes from a tool in a browser, look at spans behind emoji, and say --offsets utf-16 if they are shifted."
+    JW614 = "{path}: {n} documents without {units} were left out of the {split} set; the columns of the first one are: {keys}. If one of them holds the annotation, give it a name that is read: spans for spans with character offsets, tokens and ner_tags for tags, --label-column for labels of texts."
+    JW615 = "{path} has tags in the columns {columns}; those of column {read} are read."
+    JW616 = "{path}: some labels differ only in case, spaces or hyphens: {examples}. White space at the edges of a label is taken off, all else makes another label; correct them if they mean the same."
+    JW617 = "{path}: rows with other values of '{column}' were left out: {values}. Known values are {known}, and usual names of these sets."
+    JW618 = "{path} looks like the {split} set, but its suffix cannot be read. Convert it to one of {suffixes}."
+    JW619 = "{path}: each of {n} texts has exactly one label, but as a list, so that any number of labels may be true. If there is always exactly one, say --exclusive."
 
     # Models
     JW310 = "{percent:.0f} % of the budget of {max_cost} USD is used or reserved ({path}). At 100 % nothing more is sent; all replies are kept."
     JW311 = "{count} requests of a run that was killed have no reply in {path}. They may have been paid, so the budget counts each at its worst case."
     JW312 = "The ledger {path} was damaged ({error}). {count} rows were read out of it into a new ledger; the damaged file is kept as {kept}."
-    JW313 = "{host} failed {count} prompts in a row (the last one with {reason}), so the other prompts were not sent. Run the same command again when it is back."
+    JW313 = "{host} seems to be down (the last prompt failed with {reason}), so the other prompts were not sent. Run the same command again when it is back."
     JW314 = "There is no price for model {model!r}: its tokens are counted as free, so max_cost = {max_cost} does not limit it."
+    JW330 = "{host} does not accept the field {field} of a request for model {model!r}, so it {what} for the rest of this run. Put that into the config to save the first request. The server says: {message}"
+    JW331 = "{host} returned no log-probabilities for model {model!r}, although top_logprobs asks for them. Supports come from votes or stated confidences instead; set top_logprobs = 0, or use a model that returns them."
+    JW332 = "{host} sent a reply of model {model!r} that is longer than max_reply_bytes = {limit}. It was paid for and could not be read, so its document is asked about again by the next run: raise max_reply_bytes, or lower max_tokens or top_logprobs, before you start it."
     JW315 = "The model {name!r} failed on a prompt, which it abstains from: {error}"
 
     # Text classification

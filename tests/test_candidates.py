@@ -1,11 +1,11 @@
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import (
     KEY,
     Candidate,
-    copy_candidates,
     copy_tokens,
     count_statuses,
     get_candidates,
@@ -17,6 +17,7 @@ from spacy_llmjudge.candidates import (
     set_status,
 )
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.storage import read_docs, write_docs
 
 
 @pytest.fixture
@@ -62,13 +63,13 @@ def test_lists_of_different_lengths_are_an_error(doc):
         get_candidates(doc)
 
 
-def test_candidates_are_copied_with_all_that_the_group_holds(doc):
+def test_a_file_keeps_all_that_the_group_holds(doc, tmp_path):
     set_candidates(doc, [Candidate(0, 2, "PEST", support=0.4)])
     set_outside(doc, [0.0, 0.0, 1.0, 0.5])
-    target = Doc(doc.vocab, words=[token.text for token in doc])
-    copy_candidates(doc, target)
-    assert get_candidates(target) == get_candidates(doc)
-    assert get_outside(target) == [0.0, 0.0, 1.0, 0.5]
+    write_docs(tmp_path / "docs.spacy", [doc])
+    (kept,) = read_docs(tmp_path / "docs.spacy", Vocab())
+    assert get_candidates(kept) == get_candidates(doc)
+    assert get_outside(kept) == [0.0, 0.0, 1.0, 0.5]
 
 
 def test_tokens_are_copied_and_nothing_else(doc):

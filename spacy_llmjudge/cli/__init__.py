@@ -24,7 +24,6 @@ from . import (  # noqa: E402
     plan,
     prepare,
     rules,
-    textcat,
     train,
     unjudged,
 )
@@ -46,7 +45,6 @@ for verb in (
     evaluate,
     unjudged,
     package,
-    textcat,
 ):
     verb.register(app)
 

@@ -10,13 +10,7 @@ from .progress import spinner
 from .timing import timed
 from .user_errors import user_errors
 
-NAMES = {
-    "platt": "llmjudge.Platt.v1",
-    "temperature": "llmjudge.Temperature.v1",
-    "isotonic": "llmjudge.Isotonic.v1",
-    "venn_abers": "llmjudge.VennAbers.v1",
-    "none": "llmjudge.None.v1",
-}
+NAMES = ("platt", "temperature", "isotonic", "venn_abers", "none")
 
 
 @user_errors
@@ -66,7 +60,9 @@ def calibrate_cli(
 
 def calibrator_of(name: str) -> Optional[str]:
     """RETURNS (Optional[str]): The registered name of a calibrator; None for "auto"."""
-    return None if name == "auto" else NAMES.get(name, name)
+    from ..confidence.calibrators import SHORT_NAMES
+
+    return None if name == "auto" else SHORT_NAMES.get(name, name)
 
 
 def describe_figures(figures: Dict[str, Any]) -> str:

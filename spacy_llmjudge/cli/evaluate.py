@@ -64,6 +64,9 @@ def parse_models(models: List[str], required: Sequence[str] = ()) -> Dict[str, s
     return chosen
 
 
+LEVELS = {"ents": "entity level", "spans": "span level", "cats": "averaged over labels"}
+
+
 @user_errors
 def summary_cli(
     # fmt: off
@@ -90,8 +93,11 @@ def summary_cli(
         summary["seconds"] = seconds
         write_json(metrics / "summary.json", summary)
     rows = model_rows(summary)
-    msg.divider("Students on the test set (entity level, %)")
-    msg.table(rows, header=header(), divider=True, aligns=tuple("lrrrrr"), max_col=60)
+    level = LEVELS[summary.get("target", "ents")]
+    titles = header(summary)
+    aligns = ("l", *"r" * (len(titles) - 1))
+    msg.divider(f"Students on the test set ({level}, %)")
+    msg.table(rows, header=titles, divider=True, aligns=aligns, max_col=60)
     rows = silver_rows(summary)
     if rows:
         msg.divider("Silver against the hidden gold of the pool (%)")

@@ -26,6 +26,9 @@ def filter_cli(
         "--evidence",
         help="Folder of judged held-out documents, such as `crossfit` writes, instead of dev/ in the first argument",
     ),
+    q: Optional[float] = Opt(
+        None, "--q", help="Share of wrong spans that the silver may have; else that of the config"
+    ),
     audit: Optional[Path] = Opt(
         None,
         "--audit",
@@ -35,7 +38,7 @@ def filter_cli(
 ) -> None:
     """Fuse confidence and support, accept what keeps the error rate, and write silver documents.
 
-    Settings of the config can be given by their dotted names, such as --selector.q 0.05.
+    Settings of the config can be given by their dotted names, such as --selector.floor 0.5.
     """
     from ..steps.filter import filter_candidates
 
@@ -49,6 +52,7 @@ def filter_cli(
             metrics / "selection.json",
             overrides=overrides_of(ctx),
             audit=audit,
+            q=q,
         )
     decisions = report["decisions"]
     msg.good(f"{silver}: {report['documents']['silver']} documents, {report['spans']} spans")

@@ -107,8 +107,10 @@ def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
             " are left. All replies are kept. To go on with a higher budget:"
         )
     else:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left.items()))
         msg.warn(
-            f"{n_left} documents are left. All replies are kept. To go on, when what is named above is mended:"
+            f"{n_left} documents have no answer yet ({reasons}). All replies are kept, and none is paid for twice."
+            " To ask about them when the server can be reached again:"
         )
     show_command(arguments)
     sys.exit(1)

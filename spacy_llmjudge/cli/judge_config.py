@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def paths_in(assets: Optional[Path]) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): The settings of a judge's config that name what a folder of assets has."""
+    """RETURNS (Dict[str, Any]): The settings of a judge's config that name what a folder of assets has; a
+    dataset that is one file may hold what an LLM said in a column."""
+    if assets is not None and assets.is_file():
+        return {"paths.replies": str(assets)}
     names = {"paths.rules": "rules.txt", "paths.replies": "responses.jsonl"}
     files = {key: (assets or Path()) / name for key, name in names.items()}
     return {key: str(file_) for key, file_ in files.items() if assets and file_.exists()}

@@ -66,6 +66,9 @@ def loop_cli(
         help="Stop when so many rounds in a row did not raise F1 on the stopping part of dev",
     ),
     min_gain: float = Opt(0.0, "--min-gain", help="What does not count as a rise of F1, 0 to 1"),
+    q: Optional[float] = Opt(
+        None, "--q", help="Share of wrong spans that the silver may have; else that of the config"
+    ),
     stop_share: float = Opt(
         0.3,
         "--stop-share",
@@ -91,11 +94,12 @@ def loop_cli(
     It ends when the selection is stable, when F1 on a part of dev that is no evidence does not rise any
     more, when the judge's budget is spent, or after --rounds. A loop that was stopped or killed goes on
     where it was: start it again. Settings of the configs are given by their dotted names with the
-    config in front: --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.q 0.05.
+    config in front: --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.floor 0.5.
     """
     restart_with_sleeping_threads()
 
-    from ..steps.loop import LoopSettings, run_loop
+    from ..steps.loop import run_loop
+    from ..steps.round import LoopSettings
     from ..steps.stopping import StopRules
 
     overrides = overrides_by_config(overrides_of(ctx), ("student", "judge", "filter"))
@@ -114,6 +118,7 @@ def loop_cli(
         stop_share=stop_share,
         calibrator=calibrator_of(calibrator),
         pipe_name=pipe_name,
+        q=q,
         candidate_cut=candidate_cut,
         shard_size=shard_size,
         gpu_id=gpu_id,

@@ -1,11 +1,13 @@
 """`prepare`: turn the files of a dataset into a corpus. `check`: look at a corpus before a run."""
 
+import csv
 import sys
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 from wasabi import msg
 
+from ..candidates import Q
 from .arguments import Arg, Opt
 from .progress import spinner
 from .timing import timed
@@ -17,10 +19,40 @@ def prepare_cli(
     # fmt: off
     source: Path = Arg(
         ...,
-        help="Folder with labelled (or train), dev, test and pool, as .jsonl, .conll, .bio, .iob or .spacy",
+        help="Folder with labelled (or train), dev, test and pool in any format that can be read, or one file with a column that names the set",
     ),
     output: Path = Arg(..., help="Folder for the corpus"),
     lang: str = Opt("en", "--lang", "-l", help="Language code: whose tokenizer cuts plain text"),
+    target: Optional[str] = Opt(
+        None,
+        "--target",
+        help="What is annotated: ents (ner), spans (spancat) or cats (textcat); without it, what the labelled set shows",
+    ),
+    spans_key: Optional[str] = Opt(None, "--spans-key", help="Of spans: the span group"),
+    single_label: bool = Opt(
+        False, "--single-label", help="Of spans: a span has one label at most (spancat_singlelabel)"
+    ),
+    exclusive: Optional[bool] = Opt(
+        None,
+        "--exclusive/--multilabel",
+        help="Of cats: a text has exactly one label, or any number; without it, what the rows show",
+    ),
+    labels: Optional[str] = Opt(
+        None,
+        "--labels",
+        help="The labels that there may be, separated by commas (a label with a comma in double quotes); without it, all that the rows have",
+    ),
+    label_column: Optional[str] = Opt(
+        None,
+        "--label-column",
+        help="Of cats: the column with the label of a text, or with a list of labels",
+    ),
+    split_column: str = Opt(
+        "split", "--split-column", help="Of a single file: the column that names the set"
+    ),
+    tag_names: Optional[str] = Opt(
+        None, "--tag-names", help="The names of tags that are numbers, from 0, separated by commas"
+    ),
     shots: Optional[int] = Opt(
         None,
         "--shots",
@@ -32,13 +64,23 @@ def prepare_cli(
         help="Keep about this many MENTIONS a label of the labelled file, instead of --shots",
     ),
     holdout: int = Opt(
-        0, "--holdout", help="Without a dev file: this many documents of that rest become dev"
+        0,
+        "--holdout",
+        help="Without a dev file: this many random documents of that rest, or of the pool with its gold, become dev",
     ),
-    seed: int = Opt(0, "--seed", help="Seed of the sample"),
+    seed: int = Opt(0, "--seed", help="Seed of the samples"),
     misaligned: str = Opt(
         "error",
         "--misaligned",
         help="What to do with spans that do not fall on tokens: error or drop",
+    ),
+    overlaps: Optional[str] = Opt(
+        None,
+        "--overlaps",
+        help="What to do with entities that overlap: refuse, or keep the longest or the first",
+    ),
+    offsets: str = Opt(
+        "auto", "--offsets", help="What offsets count: characters, utf-16 (JavaScript), or auto"
     ),
     ignore_unseen_labels: bool = Opt(
         False,
@@ -48,33 +90,57 @@ def prepare_cli(
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
     # fmt: on
 ) -> None:
-    """Turn the files of a dataset into a corpus of DocBins, checked, with no text of the pool in another set.
+    """Turn the files of a dataset into a corpus of DocBins, checked, with no text of one set in another.
 
     Labels of the pool are stripped; what gold there is for it is kept apart in pool_gold.spacy,
     for measuring the silver afterwards and for nothing else.
     """
+    from ..corpora.files import unread_files
     from ..corpora.prepare import prepare
+    from ..targets.base import find_target
 
     with timed("prepare", metrics), spinner("Preparing the corpus..."):
         report = prepare(
             source,
             output,
+            target=target,
+            spans_key=spans_key,
+            single_label=single_label,
+            exclusive=exclusive,
+            labels=_split(labels),
+            label_column=label_column,
+            split_column=split_column,
+            tag_names=_split(tag_names),
             lang=lang,
             shots=shots,
             mentions=mentions,
             holdout=holdout,
             seed=seed,
             misaligned=misaligned,
+            overlaps=overlaps,
+            offsets=offsets,
             ignore_unseen_labels=ignore_unseen_labels,
         )
+    units = find_target(output / "labelled.spacy").units
     for split, n in report["documents"].items():
-        n_entities = report["entities"].get(split)
-        entities = "" if n_entities is None else f", {n_entities} entities"
-        msg.good(f"{output / split}.spacy: {n} documents{entities}")
+        n_units = report["entities"].get(split)
+        counted = "" if n_units is None else f", {n_units} {units}"
+        msg.good(f"{output / split}.spacy: {n} documents{counted}")
     for split, counts in report["dropped"].items():
         for reason, n in counts.items():
             if n:
                 msg.info(f"{split}: dropped {n} ({reason.replace('_', ' ')})")
+    for split, n in report.get("trimmed_spans", {}).items():
+        msg.info(f"{split}: white space taken off the edges of {n} spans")
+    unread = unread_files(source, report["settings"]["files"].values())
+    if unread:
+        msg.info(f"Not read: {', '.join(unread)}")
+
+
+def _split(text: Optional[str]) -> List[str]:
+    """The items of a list that commas separate, those with a comma in double quotes."""
+    cells = next(csv.reader([text or ""], skipinitialspace=True), [])
+    return [cell.strip() for cell in cells if cell.strip()]
 
 
 @user_errors
@@ -82,7 +148,7 @@ def check_cli(
     # fmt: off
     corpus: Path = Arg(..., help="Folder that `prepare` wrote"),
     lang: str = Opt("en", "--lang", "-l", help="Language code"),
-    q: float = Opt(0.1, "--q", help="The share of wrong silver that the selection is to promise"),
+    q: float = Opt(Q, "--q", help="The share of wrong silver that the selection is to promise"),
     window: int = Opt(512, "--window", help="How many tokens the encoder reads at once"),
     # fmt: on
 ) -> None:
@@ -90,7 +156,7 @@ def check_cli(
     from ..corpora.check import check
 
     failed = False
-    for level, text in check(corpus, lang=lang, q=q, window=window)["messages"]:
+    for level, text in check(corpus, lang=lang, q=q, window=window).messages:
         getattr(msg, level)(text)
         failed = failed or level == "fail"
     if failed:

@@ -214,16 +214,6 @@ def fit_evidence(
     )
 
 
-def fit_temperature(adapter: Any, evidence: Sequence[Evidence]) -> float:
-    """The temperature inside of the pass with the least log-loss on held-out gold.
-
-    adapter (Any): The adapter that scored the evidence.
-    evidence (Sequence[Evidence]): Held-out documents; none leave the temperature at 1.
-    RETURNS (float): 0.5 to 8.
-    """
-    return pick_temperature(temperature_losses(adapter, evidence))
-
-
 def temperature_losses(adapter: Any, evidence: Sequence[Evidence]) -> np.ndarray:
     """The log-loss of all spans of each document, at each temperature of the grid.
 

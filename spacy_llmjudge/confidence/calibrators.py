@@ -8,6 +8,7 @@ on it, which makes one class or no data at all safe, and keeps 0 and 1 out of re
 from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
+from catalogue import RegistryError
 
 from ..errors import Errors, LLMJudgeError
 from ..numeric import safe_logit, sigmoid
@@ -24,7 +25,7 @@ class Platt:
     Platt, 1999, "Probabilistic outputs for support vector machines", with slope >= 0.
     """
 
-    type = "platt"
+    type = "llmjudge.Platt.v1"
 
     def __init__(self, slope: float = 1.0, intercept: float = 0.0) -> None:
         self.slope = slope
@@ -48,7 +49,7 @@ class Temperature:
     Guo et al., 2017, "On calibration of modern neural networks", section 4.2, with two classes.
     """
 
-    type = "temperature"
+    type = "llmjudge.Temperature.v1"
 
     def __init__(self, temperature: float = 1.0) -> None:
         self.temperature = temperature
@@ -73,7 +74,7 @@ class Isotonic:
     estimates". Values stay within 1 / (n + 2) of 0 and 1.
     """
 
-    type = "isotonic"
+    type = "llmjudge.Isotonic.v1"
 
     def __init__(self, x: Sequence[float] = (0.0, 1.0), y: Sequence[float] = (0.0, 1.0)) -> None:
         self.x = [float(value) for value in x]
@@ -108,7 +109,7 @@ class VennAbers:
     the evidence has at most 1,001 places. Without evidence it says .5.
     """
 
-    type = "venn_abers"
+    type = "llmjudge.VennAbers.v1"
 
     def __init__(
         self,
@@ -165,7 +166,7 @@ class VennAbers:
 class NoCalibration:
     """The posterior as it is."""
 
-    type = "none"
+    type = "llmjudge.None.v1"
 
     def fit(self, scores: Sequence[float], correct: Sequence[bool]) -> "NoCalibration":
         return self
@@ -177,34 +178,38 @@ class NoCalibration:
         return {"type": self.type}
 
 
-_TYPES = {c.type: c for c in (Platt, Temperature, Isotonic, VennAbers, NoCalibration)}
+# the names that people type
+SHORT_NAMES = {
+    "platt": Platt.type,
+    "temperature": Temperature.type,
+    "isotonic": Isotonic.type,
+    "venn_abers": VennAbers.type,
+    "none": NoCalibration.type,
+}
 
 
-@registry.llmjudge_calibrators("llmjudge.Platt.v1")
-def make_platt() -> Platt:
+def make_platt(slope: float = 1.0, intercept: float = 0.0) -> Platt:
     """Two numbers; the default. Keeps the ranking."""
-    return Platt()
+    return Platt(slope, intercept)
 
 
-@registry.llmjudge_calibrators("llmjudge.Temperature.v1")
-def make_temperature() -> Temperature:
+def make_temperature(temperature: float = 1.0) -> Temperature:
     """One number; keeps .5 where it is."""
-    return Temperature()
+    return Temperature(temperature)
 
 
-@registry.llmjudge_calibrators("llmjudge.Isotonic.v1")
-def make_isotonic() -> Isotonic:
+def make_isotonic(x: Sequence[float] = (0.0, 1.0), y: Sequence[float] = (0.0, 1.0)) -> Isotonic:
     """Any monotone shape; needs some hundred spans."""
-    return Isotonic()
+    return Isotonic(x, y)
 
 
-@registry.llmjudge_calibrators("llmjudge.VennAbers.v1")
-def make_venn_abers() -> VennAbers:
+def make_venn_abers(
+    x: Sequence[float] = (), y: Sequence[float] = (), weight: Sequence[float] = ()
+) -> VennAbers:
     """Isotonic with a guarantee of validity; cautious where evidence is thin."""
-    return VennAbers()
+    return VennAbers(x, y, weight)
 
 
-@registry.llmjudge_calibrators("llmjudge.None.v1")
 def make_none() -> NoCalibration:
     """No calibration beyond the temperature inside of the pass."""
     return NoCalibration()
@@ -213,15 +218,15 @@ def make_none() -> NoCalibration:
 def calibrator_from_dict(data: Dict[str, Any]) -> Any:
     """Read a calibrator that `to_dict` wrote.
 
-    data (Dict[str, Any]): `type`, and the parameters of that type.
+    data (Dict[str, Any]): `type` (its registered name), and its parameters.
     RETURNS (Any): The fitted calibrator.
     RAISES (LLMJudgeError): J110 where the type or its parameters are not known.
     """
     parameters = {key: value for key, value in data.items() if key != "type"}
     try:
-        return _TYPES[data["type"]](**parameters)
-    except (KeyError, TypeError) as error:
-        known = ", ".join(sorted(_TYPES))
+        return registry.llmjudge_calibrators.get(data["type"])(**parameters)
+    except (KeyError, TypeError, RegistryError) as error:
+        known = ", ".join(sorted(registry.llmjudge_calibrators.get_all()))
         raise LLMJudgeError(Errors.J110.format(found=data, known=known)) from error
 
 

@@ -4,90 +4,110 @@ Every finding is a pair of a level and a message: "good", "info", "warn" (the ru
 "fail" (the run cannot do what it is for).
 """
 
-from typing import Any, Dict, List, Optional, Tuple
-
-from spacy.language import Language
-from spacy.tokens import Doc
+import re
+from dataclasses import dataclass
+from typing import Dict, List, Tuple
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, read_docs, require_file
-from .duplicates import normalise
+from ..targets.base import Target, find_target
+from ..targets.cats import Cats
+from .describe import Counts, describe
 from .language import make_blank
-from .sampling import count_labels
-from .splits import GOLD, SPLITS
+from .split_names import GOLD, SPLITS
 
 FEW_MENTIONS = 5
 MANY_EMPTY = 0.2
+MANY_NEAR = 0.1
 LARGE_SHARE = 0.5
 TOKENS_OF_A_LONG_DOCUMENT = 10_000
+# what the suggester in configs/components/spancat.cfg proposes at most
+SUGGESTED_TOKENS = 6
 
 Message = Tuple[str, str]
+Splits = Dict[str, Counts]
 
 
-def check(
-    corpus: PathLike, *, lang: str = "en", q: float = 0.1, window: int = 512
-) -> Dict[str, Any]:
+@dataclass(frozen=True)
+class Evidence:
+    """How small a share of wrong silver the dev set can carry.
+
+    held_out (int): Entities, spans or labels in the distinct texts of dev that the labelled set lacks.
+    q (float): The share that is asked for.
+    """
+
+    held_out: int
+    q: float
+
+    @property
+    def smallest_q(self) -> float:
+        return smallest_q(self.held_out)
+
+    @property
+    def smallest_q_of_half(self) -> float:
+        return smallest_q(self.held_out, 0.5)
+
+    @property
+    def smallest_share(self) -> float:
+        """The smallest share of the candidates that can be kept at q; over 1 means none."""
+        return smallest_q(self.held_out, self.q)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What `check` found.
+
+    target (Target): What is annotated.
+    splits (Splits): Counts by set.
+    evidence (Evidence): What dev can carry.
+    messages (List[Message]): Levels and messages.
+    """
+
+    target: Target
+    splits: Splits
+    evidence: Evidence
+    messages: List[Message]
+
+
+def check(corpus: PathLike, *, lang: str = "en", q: float = 0.1, window: int = 512) -> Findings:
     """Count a corpus and say what may go wrong with it.
 
     corpus (Path): The folder that `prepare` wrote.
     lang (str): The language, whose tokenizer the student will use.
     q (float): The share of wrong silver that the selection is to promise.
     window (int): How many tokens the encoder reads at once.
-    RETURNS (Dict[str, Any]): `data`: `splits` (counts by split) and `evidence` (for q); `messages`:
-        a list of (level, message).
+    RETURNS (Findings): Counts and messages.
     """
     corpus = require_file(corpus, "Run `prepare` first.")
     if not 0 < q < 1:
         raise LLMJudgeError(Errors.J624.format(q=q))
     nlp = make_blank(lang)
-    texts: Dict[str, List[str]] = {}
-    splits: Dict[str, Dict[str, Any]] = {}
+    for split in ("labelled", "pool"):
+        require_file(corpus / f"{split}.spacy", "Run `prepare` first.")
+    target = find_target(corpus / "labelled.spacy")
+    max_size = SUGGESTED_TOKENS if target.name == "spans" else 0
+    splits: Splits = {}
+    held_out = 0
     for split in (*SPLITS, GOLD):
         path = corpus / f"{split}.spacy"
-        if split in ("labelled", "pool"):
-            require_file(path, "Run `prepare` first.")
         if path.exists():
             docs = list(read_docs(path, nlp.vocab))
-            splits[split] = describe(docs, nlp, retokenise=split not in ("pool", GOLD))
-            texts[split] = [normalise(doc.text) for doc in docs]
-    evidence = _evidence(splits.get("dev"), q)
+            tokenizer = None if split in ("pool", GOLD) else nlp
+            splits[split] = describe(docs, target, tokenizer, max_size)
+            if split == "dev":
+                known = set(splits["labelled"].texts)
+                new = {text: doc for text, doc in zip(splits["dev"].texts, docs)}
+                kept = [doc for text, doc in new.items() if text not in known]
+                held_out = describe(kept, target).mentions
+    evidence = Evidence(held_out, q)
     messages = [
-        *_check_sizes(splits),
-        *_check_labels(splits),
-        *_check_overlaps(texts),
-        *_check_tokens(splits, window, lang),
-        *_check_evidence(evidence),
+        *_check_sizes(splits, target),
+        *_check_labels(splits, target),
+        *_check_overlaps(splits),
+        *_check_tokens(splits, target, window, lang),
+        *_check_evidence(evidence, splits, target),
     ]
-    return {"data": {"splits": splits, "evidence": evidence}, "messages": messages}
-
-
-def describe(docs: List[Doc], nlp: Language, retokenise: bool = True) -> Dict[str, Any]:
-    """Count what a split holds.
-
-    docs (List[Doc]): The documents.
-    nlp (Language): Its tokenizer is that of the student.
-    retokenise (bool): Whether to look for entities that this tokenizer cuts.
-    RETURNS (Dict[str, Any]): `documents`, `entities`, `labels`, `without_entities` (share of the
-        documents), `missing_tokens` (in documents that have annotation), `longest` (tokens),
-        `median` (tokens), `over_long` (documents), and `misaligned` where it was looked for.
-    """
-    lengths = sorted(len(doc) for doc in docs)
-    labels = count_labels(docs)
-    annotated = [doc for doc in docs if doc.has_annotation("ENT_IOB")]
-    empty = sum(not doc.ents for doc in annotated)
-    found = {
-        "documents": len(docs),
-        "annotated": len(annotated),
-        "entities": sum(labels.values()),
-        "labels": dict(sorted(labels.items())),
-        "without_entities": empty / len(annotated) if annotated else None,
-        "missing_tokens": sum(t.ent_iob == 0 for doc in annotated for t in doc),
-        "longest": lengths[-1] if lengths else 0,
-        "median": lengths[len(lengths) // 2] if lengths else 0,
-    }
-    if retokenise:
-        found["misaligned"] = sum(_count_misaligned(doc, nlp) for doc in annotated)
-    return found
+    return Findings(target, splits, evidence, messages)
 
 
 def smallest_q(n: int, share: float = 1.0) -> float:
@@ -105,139 +125,133 @@ def smallest_q(n: int, share: float = 1.0) -> float:
     return 1 / ((n + 1) * share)
 
 
-def _evidence(dev: Optional[Dict[str, Any]], q: float) -> Dict[str, Any]:
-    n = dev["entities"] if dev else 0
-    return {
-        "q": q,
-        "held_out_spans": n,
-        "smallest_share": smallest_q(n, q),
-        "smallest_q": smallest_q(n),
-        "smallest_q_of_half": smallest_q(n, 0.5),
-    }
-
-
-def _check_sizes(splits: Dict[str, Dict[str, Any]]) -> List[Message]:
+def _check_sizes(splits: Splits, target: Target) -> List[Message]:
     messages: List[Message] = []
+    units = target.units
     for split, found in splits.items():
+        size = f"{found.documents} documents"
         if split == GOLD:
-            text = f"pool_gold: gold for {found['annotated']} of {found['documents']} documents, for measuring only"
+            text = f"gold for {found.annotated} of {size}, for measuring only"
         elif split == "pool":
-            text = f"pool: {found['documents']} documents, at most {found['longest']} tokens long"
+            text = f"{size}, at most {found.longest} tokens long"
         else:
-            text = f"{split}: {found['documents']} documents, {found['entities']} entities, at most {found['longest']} tokens long"
-        messages.append(("info", text))
+            text = f"{size}, {found.mentions} {units}, at most {found.longest} tokens long"
+        messages.append(("info", f"{split}: {text}"))
     labelled, pool = splits["labelled"], splits["pool"]
-    if not pool["documents"]:
+    if not pool.documents:
         messages.append(("fail", "The pool is empty: there is nothing to label."))
-    elif pool["documents"] < labelled["documents"]:
-        messages.append(
-            ("warn", "The pool is smaller than the labelled set: little can be gained.")
-        )
-    if not labelled["entities"]:
-        messages.append(("fail", "The labelled set has no entity: nothing can be learned."))
+    elif pool.documents < labelled.documents:
+        text = "The pool is smaller than the labelled set: little can be gained."
+        messages.append(("warn", text))
+    if not labelled.mentions:
+        messages.append(("fail", f"The labelled set has no {units}: nothing can be learned."))
     if "test" not in splits:
         messages.append(("warn", "There is no test set: nothing can be measured at the end."))
     return messages
 
 
-def _check_labels(splits: Dict[str, Dict[str, Any]]) -> List[Message]:
+def _check_labels(splits: Splits, target: Target) -> List[Message]:
     messages: List[Message] = []
-    labelled = splits["labelled"]
+    labelled = splits["labelled"].labels
     for split in ("dev", "test"):
         if split not in splits:
             continue
-        labels = splits[split]["labels"]
-        unseen = sorted(set(labels) - set(labelled["labels"]))
-        absent = sorted(set(labelled["labels"]) - set(labels))
+        labels = splits[split].labels
+        unseen = ", ".join(sorted(set(labels) - set(labelled)))
+        absent = ", ".join(sorted(set(labelled) - set(labels)))
         if unseen:
-            messages.append(
-                (
-                    "fail",
-                    f"{split} has labels that the labelled set lacks: {', '.join(unseen)}.",
-                )
-            )
+            messages.append(("fail", f"{split} has labels that the labelled set lacks: {unseen}."))
         if absent:
-            messages.append(
-                (
-                    "warn",
-                    f"{split} has no mention of {', '.join(absent)}: nothing is known about it there.",
-                )
-            )
-    few = {label: n for label, n in labelled["labels"].items() if n < FEW_MENTIONS}
+            text = f"{split} has no mention of {absent}: nothing is known about it there."
+            messages.append(("warn", text))
+    if isinstance(target, Cats):
+        missing = ", ".join(label for label in target.labels if label not in labelled)
+        if missing:
+            text = f"No labelled text has the labels {missing}: only the judge can bring examples."
+            messages.append(("warn", text))
+    few = [f"{label} ({n})" for label, n in labelled.items() if n < FEW_MENTIONS]
     if few:
-        listed = ", ".join(f"{label} ({n})" for label, n in few.items())
-        messages.append(
-            (
-                "warn",
-                f"Labels with fewer than {FEW_MENTIONS} labelled mentions: {listed}. Add examples.",
-            )
-        )
-    if labelled["labels"] and not messages:
+        listed = ", ".join(few)
+        text = f"Labels with fewer than {FEW_MENTIONS} labelled mentions: {listed}. Add examples."
+        messages.append(("warn", text))
+    if labelled and not messages:
         messages.append(("good", "All sets have the same labels, each with enough mentions."))
-    messages += _check_empty_shares(splits)
-    return messages
+    return [*messages, *_check_empty_shares(splits, target)]
 
 
-def _check_empty_shares(splits: Dict[str, Dict[str, Any]]) -> List[Message]:
+def _check_empty_shares(splits: Splits, target: Target) -> List[Message]:
     """A labelled set by shots has too few documents without entities, so the student finds too much."""
-    ours = splits["labelled"]["without_entities"]
-    natural = splits["dev"]["without_entities"] if "dev" in splits else None
+    ours = splits["labelled"].empty_share
+    natural = splits["dev"].empty_share if "dev" in splits else None
     if ours is None or natural is None or natural - ours < MANY_EMPTY:
         return []
-    text = f"{ours:.0%} of the labelled documents have no entity, but {natural:.0%} of dev: add some without, or the student will find entities everywhere."
+    text = (
+        f"{ours:.0%} of the labelled documents have no {target.units}, but {natural:.0%} of dev: "
+        f"add some without, or the student will find {target.units} everywhere."
+    )
     return [("warn", text)]
 
 
-def _check_overlaps(texts: Dict[str, List[str]]) -> List[Message]:
+def _check_overlaps(splits: Splits) -> List[Message]:
     messages: List[Message] = []
-    pairs = (("labelled", "dev"), ("labelled", "test"), ("dev", "test"))
-    pairs += tuple((split, "pool") for split in ("labelled", "dev", "test"))
+    pairs = [("labelled", "dev"), ("labelled", "test"), ("dev", "test")]
+    pairs += [(split, "pool") for split in ("labelled", "dev", "test")]
     for first, second in pairs:
-        known = set(texts.get(first, ()))
-        n = sum(text in known for text in texts.get(second, ()))
-        if n:
-            messages.append(("warn", f"{n} documents of {second} are also in {first}."))
-    repeated = len(texts["pool"]) - len(set(texts["pool"]))
-    if repeated:
-        messages.append(("info", f"{repeated} documents of the pool repeat another one."))
-    if not messages:
-        messages.append(("good", "No document is in two sets."))
-    return messages
+        if first in splits and second in splits:
+            known = set(splits[first].texts)
+            n = sum(text in known for text in splits[second].texts)
+            if n:
+                level = "fail" if second == "dev" and n == splits[second].documents else "warn"
+                messages.append((level, f"{n} documents of {second} are also in {first}."))
+    for split, found in splits.items():
+        if found.repeated and split != GOLD:
+            level = "info" if split in ("labelled", "pool") else "warn"
+            text = f"{found.repeated} documents of {split} repeat another one: they count once."
+            messages.append((level, text))
+    return messages or [("good", "No document is in two sets.")]
 
 
-def _check_tokens(splits: Dict[str, Dict[str, Any]], window: int, lang: str) -> List[Message]:
+def _check_tokens(splits: Splits, target: Target, window: int, lang: str) -> List[Message]:
     messages: List[Message] = []
     for split, found in splits.items():
-        if found.get("misaligned"):
-            text = f"{found['misaligned']} entities of {split} do not fall on the tokens of the '{lang}' tokenizer: a student that cuts the text itself cannot predict them."
+        if found.misaligned:
+            text = f"{found.misaligned} {target.units} of {split} do not fall on the tokens of the '{lang}' tokenizer: a student that cuts the text itself cannot predict them."
             messages.append(("warn", text))
-        if split != GOLD and found["missing_tokens"]:
-            text = f"{found['missing_tokens']} tokens of {split} have no annotation (spans that were dropped, or left open): they are neither trained on nor scored."
+        if found.long_mentions and split not in ("pool", GOLD):
+            text = f"{found.long_mentions} spans of {split} have more than {SUGGESTED_TOKENS} tokens, which the suggester does not propose: raise components.spancat.suggester.max_size."
             messages.append(("warn", text))
-        if split != GOLD and found["longest"] > window:
-            level = "warn" if found["longest"] > TOKENS_OF_A_LONG_DOCUMENT else "info"
-            text = f"The longest document of {split} has {found['longest']} tokens, the encoder reads {window} at once: it is read in pieces. Shorter documents (paragraphs, sentences) take less time and memory."
+        if split != GOLD and found.unknown:
+            things = "labels of texts" if target.name == "cats" else "tokens"
+            text = f"{found.unknown} {things} of {split} have no annotation (dropped, or left open): they are neither trained on nor scored."
+            messages.append(("warn", text))
+        if split != GOLD and found.longest > window:
+            level = "warn" if found.longest > TOKENS_OF_A_LONG_DOCUMENT else "info"
+            text = f"The longest document of {split} has {found.longest} tokens, the encoder reads {window} at once: it is read in pieces. Shorter documents (paragraphs, sentences) take less time and memory."
             messages.append((level, text))
     return messages
 
 
-def _check_evidence(evidence: Dict[str, Any]) -> List[Message]:
-    n, q, share = (evidence[key] for key in ("held_out_spans", "q", "smallest_share"))
+def _check_evidence(evidence: Evidence, splits: Splits, target: Target) -> List[Message]:
+    n, q, share = evidence.held_out, evidence.q, evidence.smallest_share
     if not n:
-        text = "There is no dev set with entities: nothing held out says how often the judge is right, so that no share of wrong silver can be promised. Cross-fitting on the labelled set gives numbers without a promise."
+        text = f"There is no dev set with {target.units} that the labelled set lacks: nothing held out says how often the judge is right, so that no share of wrong silver can be promised. Cross-fitting on the labelled set gives numbers without a promise."
         return [("warn", text)]
-    carries = f"were the judge right on all {n} entities of dev, they would carry q = {evidence['smallest_q']:.4f} at the least, and q = {evidence['smallest_q_of_half']:.4f} where half of the candidates are kept"
+    carries = f"were the judge right on all {n} {target.units} of dev, they would carry q = {evidence.smallest_q:.4f} at the least, and q = {evidence.smallest_q_of_half:.4f} where half of the candidates are kept"
+    messages = _check_near_texts(splits["dev"])
     if share > 1:
         text = (
             f"Too little evidence for q = {q}: {carries}. Label more of dev, or ask for a larger q."
         )
-        return [("fail", text)]
+        return [*messages, ("fail", text)]
     text = f"At q = {q} the selection keeps nothing unless it can keep {share:.1%} of the candidates; {carries}."
-    return [("warn" if share > LARGE_SHARE else "good", text)]
+    return [*messages, ("warn" if share > LARGE_SHARE else "good", text)]
 
 
-def _count_misaligned(doc: Doc, nlp: Language) -> int:
-    if not doc.ents:
-        return 0
-    cut = nlp.make_doc(doc.text)
-    return sum(cut.char_span(e.start_char, e.end_char) is None for e in doc.ents)
+def _check_near_texts(dev: Counts) -> List[Message]:
+    """Texts that a template made are hardly more evidence than one of them."""
+    texts = set(dev.texts)
+    n_near = len(texts) - len({re.sub(r"\d+", "0", text) for text in texts})
+    if n_near < MANY_NEAR * len(texts) or not n_near:
+        return []
+    text = f"{n_near} texts of dev differ from another one in numbers only: they are hardly more evidence than one. Draw dev at random from the texts of the pool."
+    return [("warn", text)]

@@ -1,103 +1,177 @@
-"""Read annotated or raw documents from JSONL, column and `.spacy` files, one at a time.
+"""Read annotated or raw documents from files of all formats, one at a time; the suffix says how.
 
-A row that carries annotation, be it an empty list, becomes a document with entities set; a row
-without becomes a document whose entities are unset.
+JSON and JSONL in the shapes of several tools, tables, columns, `.spacy` files, and text files with a text a
+line. What carries annotation, be it an empty list, becomes a document with annotation; what does not
+becomes one without.
 """
 
+import warnings
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Callable, Dict, Iterator, Optional, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import get_words_and_spaces
 
-from ..candidates import copy_tokens
-from ..errors import Errors, LLMJudgeError
-from ..storage import PathLike, read_docs, require_file
-from .columns import has_columns, make_doc_from_words, read_columns
-from .offsets import annotate
-from .rows import Row, read_lines, read_rows, read_words, require_string
+from ..errors import Errors, LLMJudgeError, Warnings
+from ..storage import PathLike, require_file
+from ..targets.base import Target
+from ..targets.ents import Ents
+from .class_names import find_class_names
+from .columns import read_columns
+from .docbin import read_docbin
+from .documents import make_doc
+from .layout import has_columns
+from .lines import printable, read_lines
+from .record import Record
+from .rows import Row, read_json_rows, read_rows
+from .settings import ReadSettings
+from .shapes import read_row
+from .shapes.common import RowContext
+from .split_names import split_of_value
+from .tables import read_parquet, read_table
+from .utf16 import UTF16, convert, depends_on_unit, find_unit
 
-COLUMN_SUFFIXES = (".conll", ".bio", ".iob", ".txt")
-SUFFIXES = (".jsonl", *COLUMN_SUFFIXES, ".spacy")
-MISALIGNED = ("error", "drop")
-_ENTITY_ATTRS = ["ENT_IOB", "ENT_TYPE"]
+_ROW_READERS: Dict[str, Callable[[Path], Iterator[Tuple[str, Row]]]] = {
+    ".jsonl": read_rows,
+    ".ndjson": read_rows,
+    ".json": read_json_rows,
+    ".csv": read_table,
+    ".tsv": read_table,
+    ".parquet": read_parquet,
+}
+ROW_SUFFIXES = tuple(_ROW_READERS)
+COLUMN_SUFFIXES = (
+    ".conll",
+    ".bio",
+    ".iob",
+    ".iob2",
+    ".bioes",
+    ".conllu",
+    ".conllup",
+    # CoNLL-2003 has the name of the set there
+    ".train",
+    ".testa",
+    ".testb",
+)
+TEXT_SUFFIX = ".txt"
+DOCBIN_SUFFIX = ".spacy"
+SUFFIXES = (*ROW_SUFFIXES, *COLUMN_SUFFIXES, TEXT_SUFFIX, DOCBIN_SUFFIX)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A set of documents: a file, or those rows of one that have the name of the set in a column."""
+
+    path: Path
+    column: Optional[str] = None
+    split: Optional[str] = None
 
 
 def read_examples(
     path: PathLike,
     nlp: Language,
     *,
-    misaligned: str = "error",
+    target: Optional[Target] = None,
+    settings: Optional[ReadSettings] = None,
     counts: Optional[Counter] = None,
 ) -> Iterator[Doc]:
-    """Read the documents of a file; the suffix says how.
+    """Read the documents of a file.
 
-    path (PathLike): `.jsonl` (`text` with `spans`, `entities` or `ents` in characters, or `tokens`
-        with `ents` in tokens), `.conll`, `.bio`, `.iob` or `.txt` (columns), `.txt` without tags (a text a
-        line, nothing annotated), or `.spacy`.
+    path (PathLike): The file.
     nlp (Language): Its tokenizer cuts rows that have a text only.
-    misaligned (str): What happens to a span that does not fall on tokens: "error", or "drop", which
-        leaves its tokens missing.
-    counts (Optional[Counter]): Gets how many spans were dropped (`misaligned`), tags repaired
-        (`repaired_tags`), and rows rejected or ignored by their annotator (`not_accepted`).
-    YIELDS (Doc): One for every row, so that row n is document n.
+    target (Optional[Target]): What is annotated; entities where nothing is given.
+    settings (Optional[ReadSettings]): How files are read.
+    counts (Optional[Counter]): Gets what was dropped and repaired, as in `make_doc`.
+    YIELDS (Doc): One for every row that one person annotated, so that row n is document n.
     """
-    if misaligned not in MISALIGNED:
-        known = " or ".join(MISALIGNED)
-        raise LLMJudgeError(Errors.J614.format(found=repr(misaligned), known=known))
-    path = require_file(path, "Check the name of the file.")
+    wanted: Target = Ents() if target is None else target
+    settings = ReadSettings() if settings is None else settings
     counts = Counter() if counts is None else counts
-    if path.suffix == ".jsonl":
-        return _read_jsonl(path, nlp, misaligned, counts)
-    if path.suffix == ".txt" and not has_columns(path):
-        return (nlp.make_doc(line.strip()) for _, line in read_lines(path))
-    if path.suffix in COLUMN_SUFFIXES:
-        return read_columns(path, nlp.vocab, counts)
-    if path.suffix == ".spacy":
-        return (plain_copy(doc) for doc in read_docs(path, nlp.vocab))
+    part = Part(require_file(path, "Check the name of the file."))
+    before = counts["repaired_tags"]
+    for record in read_records(part, nlp, settings, wanted):
+        yield make_doc(record, nlp, wanted, settings, counts)
+    warn_of_repairs(part.path, counts["repaired_tags"] - before)
+
+
+def read_records(
+    part: Part, nlp: Language, settings: ReadSettings, target: Optional[Target] = None
+) -> Iterator[Record]:
+    """Read what a file says, before it is put on tokens.
+
+    part (Part): The file.
+    nlp (Language): Its tokenizer cuts texts; its language says what stands between tokens.
+    settings (ReadSettings): How files are read.
+    target (Optional[Target]): What is read of documents in a `.spacy` file that carry several things.
+    YIELDS (Record): A record for every row and annotator.
+    """
+    path = part.path
+    if holds_rows(path):
+        return settle_unit(lambda: _read_row_records(part, nlp, settings), nlp, settings, path)
+    suffix = path.suffix.lower()
+    if suffix == DOCBIN_SUFFIX:
+        return read_docbin(path, nlp.vocab, target)
+    if suffix in COLUMN_SUFFIXES or (suffix in (TEXT_SUFFIX, ".tsv") and has_columns(path)):
+        return read_columns(path, nlp.lang)
+    if suffix == TEXT_SUFFIX:
+        return (Record(where, line.strip()) for where, line in read_lines(path))
     raise LLMJudgeError(Errors.J600.format(path=path, suffixes=", ".join(SUFFIXES)))
 
 
-def plain_copy(doc: Doc, entities: bool = True) -> Doc:
-    """Copy words, spaces and, where they are set and wanted, the entities; nothing else.
+def holds_rows(path: Path) -> bool:
+    """RETURNS (bool): Whether a file has rows with named columns."""
+    suffix = path.suffix.lower()
+    return suffix in ROW_SUFFIXES and not (suffix == ".tsv" and has_columns(path))
 
-    doc (Doc): The document.
-    entities (bool): False leaves the entities of the copy unset.
-    RETURNS (Doc): A new document over the same vocabulary.
+
+def read_named_rows(part: Part) -> Iterator[Tuple[str, Row]]:
+    """Read the rows of a file, or those of one of its sets.
+
+    part (Part): The file.
+    YIELDS (Tuple[str, Row]): "file, line 12" and the row.
     """
-    copy = copy_tokens(doc)
-    if entities and doc.has_annotation("ENT_IOB"):
-        copy.from_array(_ENTITY_ATTRS, doc.to_array(_ENTITY_ATTRS))
-    return copy
+    for where, row in _ROW_READERS[part.path.suffix.lower()](part.path):
+        if part.column is None or split_of_value(row.get(part.column)) == part.split:
+            yield where, row
 
 
-def _read_jsonl(path: Path, nlp: Language, misaligned: str, counts: Counter) -> Iterator[Doc]:
-    for where, row in read_rows(path):
-        doc = _make_doc(nlp, row, where)
-        if row.get("answer", "accept") == "accept":
-            annotate(doc, row, where, misaligned=misaligned, counts=counts)
-        else:
-            counts["not_accepted"] += 1
-        yield doc
+def row_context(path: Path, nlp: Language, settings: ReadSettings) -> RowContext:
+    """RETURNS (RowContext): What the rows of a file do not say themselves."""
+    return RowContext(nlp, settings, find_class_names(path))
 
 
-def _make_doc(nlp: Language, row: Row, where: str) -> Doc:
-    words = read_words(row, where)
-    if row.get("text") is None:
-        if words is None:
-            keys = ", ".join(sorted(row)) or "none"
-            raise LLMJudgeError(Errors.J604.format(where=where, keys=keys))
-        return make_doc_from_words(nlp.vocab, words)
-    text = require_string(row["text"], "text", where)
-    if len(text) > nlp.max_length:
-        lengths = {"length": len(text), "limit": nlp.max_length}
-        raise LLMJudgeError(Errors.J609.format(where=where, **lengths))
-    if words is None:
-        return nlp.make_doc(text)
-    try:
-        words, spaces = get_words_and_spaces(words, text)
-    except ValueError as error:
-        raise LLMJudgeError(Errors.J610.format(where=where)) from error
-    return Doc(nlp.vocab, words=words, spaces=spaces)
+def settle_unit(
+    read: Callable[[], Iterator[Record]], nlp: Language, settings: ReadSettings, path: Path
+) -> Iterator[Record]:
+    """Let the offsets of a file count characters, whatever they count there.
+
+    read (Callable[[], Iterator[Record]]): Gives the records anew each time.
+    nlp (Language): Its tokenizer cuts texts.
+    settings (ReadSettings): Says what offsets count, or leaves it to the file.
+    path (Path): The file, for the warning where the file says it.
+    YIELDS (Record): The records.
+    """
+    unit = None if settings.offsets == "auto" else settings.offsets
+    for record in read():
+        if unit is None and depends_on_unit(record):
+            found = find_unit(read(), nlp)
+            unit = found.name
+            if unit == UTF16:
+                warnings.warn(Warnings.JW612.format(path=path, n=found.n_decisive), stacklevel=2)
+            elif found.n_open and not found.n_decisive:
+                warnings.warn(Warnings.JW613.format(path=path, n=found.n_open), stacklevel=2)
+        yield convert(record) if unit == UTF16 else record
+
+
+def warn_of_repairs(path: Path, n: int) -> None:
+    """Warn where tags were repaired."""
+    if n:
+        warnings.warn(Warnings.JW600.format(path=printable(path), n=n), stacklevel=3)
+
+
+def _read_row_records(part: Part, nlp: Language, settings: ReadSettings) -> Iterator[Record]:
+    context = row_context(part.path, nlp, settings)
+    for where, row in read_named_rows(part):
+        yield from read_row(row, where, context)

@@ -1,138 +1,134 @@
-"""Put the annotation of a JSONL row on the tokens of its document, or say why it does not fit.
+"""Put the spans of a record on the tokens of its document, or say why they do not fit.
 
-Offsets count characters (code points) or tokens from 0, and end after the last one of the span.
+Offsets count characters (code points) from 0, and end after the last one of the span.
 """
 
 from collections import Counter
-from typing import Any, List, Optional, Sequence, Set, Tuple
+from typing import Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
-from .rows import Row, read_words, require_string, shape_error, show
+from .record import Mention, Record
+from .rows import range_error
+from .settings import ReadSettings
+from .utf16 import from_utf16, says_its_text, trim
 
-ANNOTATION_KEYS = ("spans", "entities", "ents")
-
-Offsets = Tuple[int, int, str]
+Key = Tuple[int, int, str]
 
 
-def annotate(doc: Doc, row: Row, where: str, *, misaligned: str, counts: Counter) -> None:
-    """Set the entities of a document from a row; without annotation they stay unset.
-
-    doc (Doc): The document, changed in place.
-    row (Row): May carry `spans`, `entities` or `ents`.
-    where (str): File and line, for messages.
-    misaligned (str): "error", or "drop": a span that does not fall on tokens leaves them missing.
-    counts (Counter): Gets the number of dropped spans under `misaligned`.
+class Placed(NamedTuple):
+    """keys (List[Key]): Spans in tokens, in the order in which they are listed, each once.
+    missing (Set[int]): Tokens of which nothing is known.
     """
-    offsets = _read_offsets(doc, row, where)
-    if offsets is None:
-        return
-    spans: List[Span] = []
+
+    keys: List[Key]
+    missing: Set[int]
+
+
+def place(record: Record, doc: Doc, settings: ReadSettings, counts: Counter) -> Placed:
+    """Put the spans of a record on tokens.
+
+    White space at the edges of a span is taken off: nothing is lost by it, and no model can learn it.
+
+    record (Record): Has mentions.
+    doc (Doc): The tokens of its text.
+    settings (ReadSettings): Says what happens to a span that does not fall on tokens.
+    counts (Counter): Gets the number of spans that were dropped, as `misaligned`, and that were `trimmed`.
+    RETURNS (Placed): The spans.
+    """
+    keys: List[Key] = []
+    missing = _tokens_of(record.unknown, doc)
     dropped: Set[int] = set()
-    for start, end, label in sorted(set(offsets)):
-        span = _span_on_tokens(doc, start, end, label)
-        if span is not None:
-            spans.append(span)
-        elif misaligned == "drop":
-            touched = doc.char_span(start, end, alignment_mode="expand")
-            dropped.update(range(touched.start, touched.end) if touched else ())
+    for mention in record.mentions or ():
+        key = _place(mention, doc, record.where, counts, settings.misaligned == "drop")
+        if key is None:
             counts["misaligned"] += 1
-        else:
-            raise LLMJudgeError(_misaligned_message(doc, start, end, label, where))
-    for first, second in zip(spans, spans[1:]):
-        if second.start < first.end:
-            pair = {"first": _describe(first), "second": _describe(second)}
-            raise LLMJudgeError(Errors.J608.format(where=where, **pair))
-    dropped -= {i for span in spans for i in range(span.start, span.end)}
-    missing = [Span(doc, i, i + 1) for i in sorted(dropped)]
-    doc.set_ents(spans, missing=missing, default="outside")
+            dropped |= _tokens_of([(mention.start, mention.end)], doc)
+        elif key not in keys:
+            keys.append(key)
+    covered = {i for start, end, _ in keys for i in range(start, end)}
+    return Placed(keys, missing | (dropped - covered))
 
 
-def _read_offsets(doc: Doc, row: Row, where: str) -> Optional[List[Offsets]]:
-    """The annotation as character offsets, checked against the text; None where there is none."""
-    key = next((k for k in ANNOTATION_KEYS if row.get(k) is not None), None)
-    if key is None:
+def _place(
+    mention: Mention, doc: Doc, where: str, counts: Counter, may_drop: bool
+) -> Optional[Key]:
+    """The mention in tokens; None where it does not fit and may be dropped."""
+    text = doc.text
+    if not 0 <= mention.start < mention.end <= len(text):
+        if may_drop:
+            return None
+        offsets = (mention.start, mention.end, mention.label)
+        raise range_error(where, *offsets, len(text), "characters", _unit_hint(mention, doc))
+    if not says_its_text(mention, text):
+        if may_drop:
+            return None
+        raise LLMJudgeError(_other_text_message(mention, doc, where))
+    start, end = trim(mention, text)
+    span = doc.char_span(start, end, label=mention.label) if start < end else None
+    if span is not None:
+        counts["trimmed"] += (start, end) != (mention.start, mention.end)
+        return span.start, span.end, mention.label.strip()
+    if may_drop:
         return None
-    if not isinstance(row[key], list):
-        raise shape_error(key, show(row[key]), where)
-    items = [_read_item(item, key, where) for item in row[key]]
-    # Dictionaries are Prodigy's and spaCy's JSON, in characters; `ents` as lists are in tokens.
-    in_tokens = key == "ents" and not all(isinstance(item, dict) for item in row[key])
-    edges: List[Tuple[int, int]] = []
-    if in_tokens:
-        words = read_words(row, where) or [token.text for token in doc]
-        edges = _word_edges(doc.text, words)
-    length, unit = (len(edges), "tokens") if in_tokens else (len(doc.text), "characters")
-    for start, end, label in items:
-        if not 0 <= start < end <= length:
-            span = {"start": start, "end": end, "label": label}
-            message = Errors.J606.format(where=where, length=length, unit=unit, **span)
-            raise LLMJudgeError(message)
-    if in_tokens:
-        return [(edges[start][0], edges[end - 1][1], label) for start, end, label in items]
-    return items
+    raise LLMJudgeError(_misaligned_message(mention, doc, where))
 
 
-def _read_item(item: Any, key: str, where: str) -> Offsets:
-    values = item
-    if isinstance(item, dict):
-        values = [item.get("start"), item.get("end"), item.get("label")]
-    if not isinstance(values, list) or len(values) != 3:
-        raise shape_error(key, show(item), where)
-    start, end, label = values
-    if type(start) is not int or type(end) is not int:
-        raise shape_error(key, f"the offsets {show(start)} and {show(end)}", where)
-    if not require_string(label, key, where).strip():
-        raise shape_error(key, "an empty label", where)
-    return start, end, label
+def _tokens_of(stretches: Iterable[Tuple[int, int]], doc: Doc) -> Set[int]:
+    length = len(doc.text)
+    inside = ((max(0, start), min(end, length)) for start, end in stretches)
+    spans = (
+        doc.char_span(start, end, alignment_mode="expand") for start, end in inside if start < end
+    )
+    return {i for span in spans if span is not None for i in range(span.start, span.end)}
 
 
-def _word_edges(text: str, words: Sequence[str]) -> List[Tuple[int, int]]:
-    edges, position = [], 0
-    for word in words:
-        start = text.find(word, position)
-        position = start + len(word)
-        edges.append((start, position))
-    return edges
-
-
-def _span_on_tokens(doc: Doc, start: int, end: int, label: str) -> Optional[Span]:
-    """The span, unless it cuts a token or has space at an edge, which the `ner` cannot learn."""
-    span = doc.char_span(start, end, label=label)
-    if span is None or span[0].is_space or span[-1].is_space:
-        return None
-    return span
-
-
-def _misaligned_message(doc: Doc, start: int, end: int, label: str, where: str) -> str:
-    touched = doc.char_span(start, end, alignment_mode="expand")
+def _misaligned_message(mention: Mention, doc: Doc, where: str) -> str:
+    touched = doc.char_span(mention.start, mention.end, alignment_mode="expand")
     first, last = (touched.start, touched.end) if touched else (0, len(doc))
     around = [token.text for token in doc[max(0, first - 2) : last + 2]][:12]
     return Errors.J607.format(
         where=where,
-        start=start,
-        end=end,
-        label=label,
-        text=repr(doc.text[start:end][:60]),
+        start=mention.start,
+        end=mention.end,
+        label=mention.label,
+        text=repr(doc.text[mention.start : mention.end][:60]),
         tokens=around,
-        hint=_unit_hint(doc, start, end, label),
+        hint=_unit_hint(mention, doc),
     )
 
 
-def _unit_hint(doc: Doc, start: int, end: int, label: str) -> str:
+def _other_text_message(mention: Mention, doc: Doc, where: str) -> str:
+    return Errors.J638.format(
+        where=where,
+        start=mention.start,
+        end=mention.end,
+        label=mention.label,
+        stated=repr((mention.text or "")[:60]),
+        found=repr(doc.text[mention.start : mention.end][:60]),
+        hint=_unit_hint(mention, doc),
+    )
+
+
+def _unit_hint(mention: Mention, doc: Doc) -> str:
     """Say so where the offsets fit when they are counted in another unit than characters."""
-    units = (("UTF-16 units", "utf-16-le", 2), ("UTF-8 bytes", "utf8", 1))
-    for name, encoding, width in units:
-        data = doc.text.encode(encoding)
-        first, last = (
-            len(data[: offset * width].decode(encoding, "ignore")) for offset in (start, end)
-        )
-        differs = (first, last) != (start, end) and first < last
-        if differs and _span_on_tokens(doc, first, last, label) is not None:
-            return f" They fit as {name}: convert them to characters."
+    readings = (
+        ("UTF-16 units", from_utf16(mention, doc.text), "; read the file with --offsets utf-16."),
+        ("UTF-8 bytes", _from_utf8(mention, doc.text), ": convert them to characters."),
+    )
+    for name, reading, advice in readings:
+        if reading is None or reading == mention or not says_its_text(reading, doc.text):
+            continue
+        start, end = trim(reading, doc.text)
+        if start < end and doc.char_span(start, end) is not None:
+            return f" They fit as {name}{advice}"
     return ""
 
 
-def _describe(span: Span) -> str:
-    return f"{span.start_char}-{span.end_char} {span.label_!r} {span.text[:60]!r}"
+def _from_utf8(mention: Mention, text: str) -> Optional[Mention]:
+    data = text.encode("utf8")
+    if not 0 <= mention.start < mention.end <= len(data):
+        return None
+    start, end = (len(data[:i].decode("utf8", "ignore")) for i in (mention.start, mention.end))
+    return Mention(start, end, mention.label, mention.text) if start < end else None

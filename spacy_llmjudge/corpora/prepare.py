@@ -1,32 +1,51 @@
 """Turn the files of a dataset into the corpus that every later step reads.
 
 `labelled.spacy`, `dev.spacy`, `test.spacy` and `pool.spacy`; the pool without labels, and what gold
-there is for it apart in `pool_gold.spacy`, for measuring only. All of them appear, or none.
+there is for it apart in `pool_gold.spacy`, for measuring only; `target.json`, which says what is
+annotated. All of them appear, or none.
 """
 
-import random
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, TypedDict
 
 from spacy.tokens import Doc, DocBin
 
+from ..candidates import copy_tokens
 from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, require_file, staged, write_bytes, write_docs, write_json
-from .duplicates import leave_out, texts_of
-from .formats import plain_copy
+from ..targets.base import RECORD, Target, write_target
+from .choose_target import Wanted, choose_target
+from .files import Parts, expected_names, find_parts
 from .language import make_blank
-from .sampling import (
-    count_labels,
-    sample_mentions_per_label,
-    sample_sentences_per_label,
-)
-from .splits import GOLD, SPLITS, Reader, expected_names, find_file
+from .lines import printable
+from .reader import Reader
+from .sampling import count_labels
+from .sets import Docs, Sampling, read_sets, require_known_labels
+from .settings import ReadSettings
+from .split_names import GOLD, SPLITS
 
 REPORT = "prepare.json"
-_FILES = (*(f"{name}.spacy" for name in (*SPLITS, GOLD)), REPORT)
+FILES = (*(f"{name}.spacy" for name in (*SPLITS, GOLD)), RECORD, REPORT)
+_ENTITY_ATTRS = ["ENT_IOB", "ENT_TYPE"]
 
-Files = Dict[str, Optional[Path]]
+
+class _Optional(TypedDict, total=False):
+    trimmed_spans: Dict[str, int]
+
+
+class Report(_Optional):
+    """What `prepare` did: `documents`, `entities` (or spans, or labels) and `labels` by split;
+    `dropped`: counts by split and reason; `repaired_tags` and `trimmed_spans`: counts by split;
+    `settings`."""
+
+    documents: Dict[str, int]
+    entities: Dict[str, int]
+    labels: Dict[str, Dict[str, int]]
+    dropped: Dict[str, Dict[str, int]]
+    repaired_tags: Dict[str, int]
+    settings: Dict[str, Any]
 
 
 def prepare(
@@ -38,170 +57,174 @@ def prepare(
     test: Optional[PathLike] = None,
     pool: Optional[PathLike] = None,
     pool_gold: Optional[PathLike] = None,
+    target: Optional[str] = None,
+    spans_key: Optional[str] = None,
+    single_label: bool = False,
+    exclusive: Optional[bool] = None,
+    labels: Sequence[str] = (),
+    label_column: Optional[str] = None,
+    split_column: str = "split",
+    tag_names: Sequence[str] = (),
     lang: str = "en",
     shots: Optional[int] = None,
     mentions: Optional[int] = None,
     holdout: int = 0,
     seed: int = 0,
     misaligned: str = "error",
+    overlaps: Optional[str] = None,
+    offsets: str = "auto",
     ignore_unseen_labels: bool = False,
-) -> Dict[str, Any]:
+) -> Report:
     """Read a dataset, check it, and write it as a corpus.
 
     source (Path): The folder with `labelled` (or `train`), `dev`, `test`, `pool` and `pool_gold`, in
-        any suffix that can be read; `dev`, `test` and `pool_gold` may be absent.
+        any suffix that can be read; `dev`, `test` and `pool_gold` may be absent. Or one file, whose
+        rows name their set in a column.
     out (Path): The folder of the corpus.
     labelled, dev, test, pool, pool_gold (Optional[Path]): A file that stands elsewhere.
+    target (Optional[str]): What is annotated: "ents", "spans" or "cats". None: what the labelled set
+        shows.
+    spans_key (Optional[str]): The span group of the spans.
+    single_label (bool): A span has one label at most.
+    exclusive (Optional[bool]): A text has exactly one label, or any number of them. None: what the
+        rows show.
+    labels (Sequence[str]): The labels that there may be; empty: all that the rows have.
+    label_column (Optional[str]): The column with the label of a text, or a list of labels.
+    split_column (str): Of a single file: the column that names the set.
+    tag_names (Sequence[str]): The names of tags that are numbers, from 0.
     lang (str): The language, whose tokenizer cuts plain text.
     shots (Optional[int]): Keep this many sentences a label of the labelled file. Without a pool
         file, the rest becomes the pool, and its labels the gold of the pool.
     mentions (Optional[int]): The same, for about this many mentions a label.
-    holdout (int): Without a dev file, how many documents of that rest, at random, become dev.
-    seed (int): The seed of the sample.
+    holdout (int): Without a dev file, how many documents of that rest, or of the pool where there is
+        gold for it, become dev, drawn at random.
+    seed (int): The seed of the samples.
     misaligned (str): "error", or "drop" for spans that do not fall on tokens.
+    overlaps (Optional[str]): What happens to spans that cannot stand together: "refuse", or keep the
+        "longest" or the "first". With one of the latter, spans that overlap are still entities.
+    offsets (str): What offsets count: "characters", "utf-16" units, or "auto".
     ignore_unseen_labels (bool): Accept labels in dev and test that the labelled set lacks.
-    RETURNS (Dict[str, Any]): `documents`, `entities` and `labels` by split; `dropped`: counts by
-        split and reason; `repaired_tags`: counts by split; `settings`. The same is in
-        `prepare.json`.
+    RETURNS (Report): What was done. The same is in `prepare.json`.
     """
     source, out = require_file(source, "Name the folder of the dataset."), Path(out)
-    sizes = [size for size in (shots, mentions) if size is not None]
-    if len(sizes) > 1 or any(size < 1 for size in sizes):
-        raise LLMJudgeError(Errors.J621.format(shots=shots, mentions=mentions))
+    settings = ReadSettings(
+        misaligned, overlaps or "refuse", offsets, label_column, tuple(labels), tuple(tag_names)
+    )
+    wanted = Wanted(target, spans_key, single_label, exclusive)
+    sampling = Sampling(shots, mentions, holdout, seed)
     given = dict(zip((*SPLITS, GOLD), (labelled, dev, test, pool, pool_gold)))
-    files = {split: find_file(source, split, path) for split, path in given.items()}
-    sampling = {"shots": shots, "mentions": mentions, "holdout": holdout, "seed": seed}
-    reader = Reader(make_blank(lang), misaligned)
-    docs, rest = _read_sets(source, files, reader, sampling)
-    _remove_duplicates(docs, files, reader)
+    parts = find_parts(source, given, split_column)
+    _require_places(source, out, parts)
+    _require_sets(source, parts, sampling)
+    nlp = make_blank(lang)
+    reader = Reader(nlp, choose_target(parts, wanted, nlp, settings), settings)
+    docs, pool_docs = read_sets(parts, reader, sampling)
     if not ignore_unseen_labels:
-        _require_known_labels(docs)
-    pool_docs = iter(rest)
-    if files["pool"] is not None:
-        pool_docs = reader.read_pool(files["pool"], files[GOLD])
-    with staged(out, _FILES) as stage:
+        require_known_labels(docs, reader.target, settings.labels)
+    with staged(out, FILES) as stage:
         for split, split_docs in docs.items():
             write_docs(stage / f"{split}.spacy", split_docs)
-        found = _write_pool(stage, pool_docs, docs, reader.dropped["pool"])
-        if not found["pool"]["documents"]:
-            raise reader.empty_error(files["pool"] or files["labelled"], "pool")
-        report = _make_report(docs, found, reader.dropped)
-        names = {split: str(path) for split, path in files.items() if path is not None}
-        report["settings"] = {"files": names, "lang": lang, **sampling}
+        found = _write_pool(stage, pool_docs, reader.target)
+        part = parts["pool"] or parts["labelled"]
+        if not found["pool"].documents and part is not None:
+            raise reader.empty_error(part.path, "pool")
+        reader.warn_of_labels(source)
+        report = _make_report(docs, found, reader)
+        report["settings"] = {"files": _names(parts), "lang": lang, **sampling._asdict()}
+        report["settings"].update(_given(wanted, settings))
+        write_target(stage, reader.target)
         write_json(stage / REPORT, report)
     return report
 
 
-def _read_sets(
-    source: Path, files: Files, reader: Reader, sampling: Dict[str, Any]
-) -> Tuple[Dict[str, List[Doc]], List[Doc]]:
-    """Read labelled, dev and test, and what the sample left over, where that is the pool."""
-    shots, mentions, holdout, seed = sampling.values()
-    if files["labelled"] is None:
+def _require_places(source: Path, out: Path, parts: Parts) -> None:
+    """Write over no file that is read, and over none that is not ours."""
+    read = {part.path.resolve() for part in parts.values() if part is not None}
+    if source.resolve() == out.resolve() or read & {(out / name).resolve() for name in FILES}:
+        raise LLMJudgeError(Errors.J630.format(source=source, out=out))
+    found = [name for name in FILES if (out / name).exists()]
+    if found and REPORT not in found:
+        raise LLMJudgeError(Errors.J631.format(out=out, names=", ".join(found), record=REPORT))
+
+
+def _require_sets(source: Path, parts: Parts, sampling: Sampling) -> None:
+    sizes = sampling.sizes
+    if len(sizes) > 1 or any(size < 1 for size in sizes):
+        raise LLMJudgeError(Errors.J621.format(shots=sampling.shots, mentions=sampling.mentions))
+    if parts["labelled"] is None:
         names = expected_names("labelled")
         raise LLMJudgeError(Errors.J615.format(folder=source, split="labelled", names=names))
-    if files["pool"] is None and shots is None and mentions is None:
+    if parts["pool"] is None and not sizes:
         names = expected_names("pool")
         raise LLMJudgeError(Errors.J622.format(folder=source, names=names))
-    docs = {"labelled": reader.read_gold(files["labelled"], "labelled")}
-    rest: List[Doc] = []
-    if shots is not None:
-        drawn = sample_sentences_per_label(docs["labelled"], shots, seed)
-        docs["labelled"], rest = _part(docs["labelled"], drawn)
-    elif mentions is not None:
-        drawn = sample_mentions_per_label(docs["labelled"], mentions, seed)
-        docs["labelled"], rest = _part(docs["labelled"], drawn)
-    if not docs["labelled"]:
-        raise LLMJudgeError(Errors.J625.format(path=files["labelled"]))
-    if holdout:
-        if files["dev"] is not None or not 0 < holdout < len(rest):
-            raise LLMJudgeError(Errors.J623.format(holdout=holdout, n_rest=len(rest)))
-        drawn = random.Random(f"{seed} holdout").sample(range(len(rest)), holdout)
-        docs["dev"], rest = _part(rest, drawn)
-    for split in ("dev", "test"):
-        if files[split] is not None:
-            docs[split] = reader.read_gold(files[split], split)
-    if files["pool"] is not None:
-        reader.dropped["labelled"]["not_sampled"] = len(rest)
-    return docs, rest
+    if sampling.holdout and parts["dev"] is not None:
+        raise LLMJudgeError(Errors.J647.format(holdout=sampling.holdout, path=parts["dev"].path))
 
 
-def _part(docs: List[Doc], positions: Iterable[int]) -> Tuple[List[Doc], List[Doc]]:
-    drawn = set(positions)
-    inside = [doc for i, doc in enumerate(docs) if i in drawn]
-    return inside, [doc for i, doc in enumerate(docs) if i not in drawn]
+class _Counts(NamedTuple):
+    documents: int
+    labels: Counter
 
 
-def _remove_duplicates(docs: Dict[str, List[Doc]], files: Files, reader: Reader) -> None:
-    """Remove documents of the labelled set from dev and test."""
-    labelled = texts_of(docs["labelled"])
-    for split in ("dev", "test"):
-        if split not in docs:
-            continue
-        docs[split] = list(leave_out(docs[split], labelled, reader.dropped[split]))
-        if not docs[split]:
-            raise reader.empty_error(files[split] or files["labelled"], split)
-
-
-def _require_known_labels(docs: Dict[str, List[Doc]]) -> None:
-    seen = set(count_labels(docs["labelled"]))
-    for split in ("dev", "test"):
-        unseen = sorted(set(count_labels(docs.get(split, []))) - seen)
-        if unseen:
-            labels = {
-                "unseen": ", ".join(unseen),
-                "seen": ", ".join(sorted(seen)) or "none",
-            }
-            raise LLMJudgeError(Errors.J618.format(split=split, **labels))
-
-
-def _write_pool(
-    stage: Path, pool: Iterable[Doc], docs: Dict[str, List[Doc]], dropped: Counter
-) -> Dict[str, Dict[str, Any]]:
+def _write_pool(stage: Path, pool: Iterable[Doc], target: Target) -> Dict[str, _Counts]:
     """Write the pool without labels, and its gold, where there is any, row by row beside it.
 
-    RETURNS (Dict[str, Dict[str, Any]]): For "pool" and "pool_gold": `documents` and `labels`.
+    RETURNS (Dict[str, _Counts]): For "pool" and "pool_gold".
     """
-    known = texts_of(doc for split in docs.values() for doc in split)
-    gold = DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=False)
+    gold = DocBin(attrs=_ENTITY_ATTRS, store_user_data=False)
     labels: Counter = Counter()
     n_gold = 0
 
     def strip() -> Iterator[Doc]:
         nonlocal n_gold
-        for doc in leave_out(pool, known, dropped):
-            n_gold += doc.has_annotation("ENT_IOB")
-            labels.update(count_labels([doc]))
+        for doc in pool:
+            n_gold += target.is_annotated(doc)
+            labels.update(count_labels([doc], target))
             gold.add(doc)
-            yield plain_copy(doc, entities=False)
+            yield copy_tokens(doc)
 
     n_docs = write_docs(stage / "pool.spacy", strip())
-    found = {"pool": {"documents": n_docs, "labels": Counter()}}
+    found = {"pool": _Counts(n_docs, Counter())}
     # A pool whose rows all carry an empty list was exported so; that is no gold.
     if labels:
         write_bytes(stage / f"{GOLD}.spacy", gold.to_bytes())
-        found[GOLD] = {"documents": n_gold, "labels": labels}
+        found[GOLD] = _Counts(n_gold, labels)
     return found
 
 
-def _make_report(
-    docs: Dict[str, List[Doc]],
-    pool: Dict[str, Dict[str, Any]],
-    dropped: Dict[str, Counter],
-) -> Dict[str, Any]:
+def _make_report(docs: Docs, pool: Dict[str, _Counts], reader: Reader) -> Report:
     found = {
-        split: {"documents": len(split_docs), "labels": count_labels(split_docs)}
+        split: _Counts(len(split_docs), count_labels(split_docs, reader.target))
         for split, split_docs in docs.items()
     }
     found.update(pool)
-    repaired = {split: counts.pop("repaired_tags", 0) for split, counts in dropped.items()}
-    return {
-        "documents": {split: part["documents"] for split, part in found.items()},
-        "entities": {split: sum(part["labels"].values()) for split, part in found.items()},
-        "labels": {split: dict(sorted(part["labels"].items())) for split, part in found.items()},
+    repaired = {split: counts.pop("repaired_tags", 0) for split, counts in reader.dropped.items()}
+    trimmed = {split: counts.pop("trimmed", 0) for split, counts in reader.dropped.items()}
+    report: Report = {
+        "documents": {split: part.documents for split, part in found.items()},
+        "entities": {split: sum(part.labels.values()) for split, part in found.items()},
+        "labels": {split: dict(sorted(part.labels.items())) for split, part in found.items()},
         "dropped": {
             split: {reason: n for reason, n in sorted(counts.items()) if n}
-            for split, counts in dropped.items()
+            for split, counts in reader.dropped.items()
         },
         "repaired_tags": {split: n for split, n in repaired.items() if n},
+        "settings": {},
     }
+    if any(trimmed.values()):
+        report["trimmed_spans"] = {split: n for split, n in trimmed.items() if n}
+    return report
+
+
+def _names(parts: Parts) -> Dict[str, str]:
+    return {split: printable(part.path) for split, part in parts.items() if part is not None}
+
+
+def _given(wanted: Wanted, settings: ReadSettings) -> Dict[str, Any]:
+    """The settings that say something which the files do not say themselves."""
+    given: Dict[str, Any] = {}
+    for record, default in ((wanted, Wanted()), (settings, ReadSettings())):
+        for name, value in asdict(record).items():
+            if value != getattr(default, name):
+                given[name] = list(value) if isinstance(value, tuple) else value
+    return given

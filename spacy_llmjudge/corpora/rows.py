@@ -1,52 +1,101 @@
-"""Lines and JSON rows of a text file with where they are, so that messages can name file and line."""
+"""Rows of JSON and JSONL files with where they are."""
 
-import codecs
 import json
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
+from .lines import printable, read_lines, read_text
 
 Row = Dict[str, Any]
 
-
-def read_lines(path: Path) -> Iterator[Tuple[str, str]]:
-    """Read a UTF-8 file line by line, with or without a byte order mark, ended by LF or CRLF.
-
-    Only a line feed ends a line: what Unicode calls line separators may stand inside of a text.
-
-    path (Path): The file.
-    YIELDS (Tuple[str, str]): "file, line 12" and the line without its end.
-    """
-    with path.open("rb") as file_:
-        for number, data in enumerate(file_, start=1):
-            where = f"{path}, line {number}"
-            if number == 1 and data.startswith(codecs.BOM_UTF8):
-                data = data[len(codecs.BOM_UTF8) :]
-            try:
-                line = data.decode("utf8")
-            except UnicodeDecodeError as error:
-                message = Errors.J601.format(where=where, error=error.reason)
-                raise LLMJudgeError(message) from error
-            yield where, line.rstrip("\r\n")
+# under one of these keys a JSON file holds its rows, where it is no list itself
+_LISTS = ("data", "rows", "examples", "documents", "annotations", "records", "items", "tasks")
 
 
 def read_rows(path: Path) -> Iterator[Tuple[str, Row]]:
-    """Read the rows of a JSONL file; empty lines are passed over.
+    """Read the rows of a JSONL file; empty lines are passed over. A JSON list under that name is read too.
 
     path (Path): The file.
     YIELDS (Tuple[str, Row]): "file, line 12" and the row.
     """
-    for where, line in read_lines(path):
+    for number, (where, line) in enumerate(read_lines(path)):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise LLMJudgeError(Errors.J602.format(where=where, error=error)) from error
-        if not isinstance(row, dict):
-            raise LLMJudgeError(Errors.J603.format(where=where, found=show(row)))
-        yield where, row
+        if number == 0 and _begins_a_list(line, path):
+            yield from read_json_rows(path)
+            return
+        yield where, _as_row(_parse(line, where), where)
+
+
+def read_json_rows(path: Path) -> Iterator[Tuple[str, Row]]:
+    """Read the rows of a JSON file: a list of them, or an object that holds one. Lines of JSON under that
+    name are read too.
+
+    path (Path): The file.
+    YIELDS (Tuple[str, Row]): "file, row 12" and the row.
+    """
+    text = read_text(path)
+    name = printable(path)
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        first = text.lstrip().partition("\n")[0]
+        if first.startswith("{") and _is_json(first):
+            yield from read_rows(path)
+            return
+        raise LLMJudgeError(Errors.J602.format(where=name, error=error)) from error
+    if isinstance(data, dict):
+        data = next((data[key] for key in _LISTS if isinstance(data.get(key), list)), [data])
+    if not isinstance(data, list):
+        raise LLMJudgeError(Errors.J603.format(where=name, found=show(data)))
+    for number, item in enumerate(data, start=1):
+        if item is not None:
+            where = f"{name}, row {number}"
+            yield where, _as_row(item, where)
+
+
+def _parse(line: str, where: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise LLMJudgeError(Errors.J602.format(where=where, error=error)) from error
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _begins_a_list(line: str, path: Path) -> bool:
+    """Whether a file is one list of rows, and not a row a line, by its first line."""
+    if not line.lstrip().startswith("["):
+        return False
+    if not _is_json(line):
+        return _is_json(read_text(path))
+    items = json.loads(line)
+    return bool(items) and all(isinstance(item, dict) or _is_tuple(item) for item in items)
+
+
+def _is_tuple(item: Any) -> bool:
+    """Whether an item is a pair of a text and a dictionary, as spaCy v2 was trained on."""
+    return (
+        isinstance(item, list)
+        and len(item) == 2
+        and isinstance(item[0], str)
+        and isinstance(item[1], dict)
+    )
+
+
+def _as_row(item: Any, where: str) -> Row:
+    if _is_tuple(item):
+        return {"text": item[0], **item[1]}
+    if not isinstance(item, dict):
+        raise LLMJudgeError(Errors.J603.format(where=where, found=show(item)))
+    return item
 
 
 def read_words(row: Row, where: str) -> Optional[List[str]]:
@@ -84,6 +133,16 @@ def require_string(value: Any, key: str, where: str) -> str:
 def shape_error(key: str, found: str, where: str) -> LLMJudgeError:
     """RETURNS (LLMJudgeError): The error about a row in which `key` is not what it should be."""
     return LLMJudgeError(Errors.J605.format(where=where, key=key, found=found))
+
+
+def range_error(
+    where: str, start: int, end: int, label: str, length: int, unit: str, hint: str = ""
+) -> LLMJudgeError:
+    """RETURNS (LLMJudgeError): The error about a span that is not inside of its document."""
+    span = {"start": start, "end": end, "label": label}
+    return LLMJudgeError(
+        Errors.J606.format(where=where, length=length, unit=unit, hint=hint, **span)
+    )
 
 
 def show(value: Any) -> str:

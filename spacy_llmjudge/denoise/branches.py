@@ -35,14 +35,13 @@ def train_branches(
     batch: int = 128,
     learning_rate: float = 3e-3,
     agreement: float = 5.0,
-    faithful: bool = False,
+    shuffle: bool = True,
     seed: int = 0,
 ) -> Branches:
     """Train M networks with one hidden layer on noisy labels, each drawn towards their mean.
 
     The loss of a batch is (1/M) sum_m [CE(p_m, noisy) + agreement KL(mean || p_m)]. The second part
-    starts after a tenth of the epochs. The code that was published along with the method loses it
-    for ever at that point, and goes through the items without shuffling.
+    starts after a tenth of the epochs.
 
     features (np.ndarray): Shape (n, d).
     codes (np.ndarray): Noisy labels, shape (n,), MISSING where there is none: these take no part.
@@ -53,7 +52,7 @@ def train_branches(
     batch (int): Items in a batch.
     learning_rate (float): The step of Adam.
     agreement (float): The weight of the pull towards the mean.
-    faithful (bool): Whether to replay what the published code does.
+    shuffle (bool): Whether to go through the items in a new order in each epoch.
     seed (int): For weights and batches.
     RETURNS (Branches): Probabilities of the last epoch, trajectories, and both for other items.
     """
@@ -68,8 +67,8 @@ def train_branches(
     labelled = torch.from_numpy(np.flatnonzero(codes != MISSING))
     kept: List[List[Tensor]] = []
     for epoch in range(epochs):
-        pull = 0.0 if faithful or epoch < max(1, epochs // 10) else agreement
-        order = labelled if faithful else labelled[torch.randperm(len(labelled), generator=rng)]
+        pull = 0.0 if epoch < max(1, epochs // 10) else agreement
+        order = labelled[torch.randperm(len(labelled), generator=rng)] if shuffle else labelled
         for part in order.chunk(ceil(len(order) / batch)):
             logits = _forward(items[part], weights)[1]
             loss = branch_loss(logits, targets[part], pull)

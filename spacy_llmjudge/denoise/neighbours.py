@@ -60,10 +60,10 @@ def mark_noisy(
     [False, True, False, True]
     """
     marked = codes == MISSING
-    if np.ndim(noise_rate) == 0:
-        groups = [(np.flatnonzero(~marked), float(noise_rate))]
-    else:
+    if isinstance(noise_rate, np.ndarray):
         groups = [(np.flatnonzero(codes == k), float(rate)) for k, rate in enumerate(noise_rate)]
+    else:
+        groups = [(np.flatnonzero(~marked), noise_rate)]
     for members, rate in groups:
         order = members[np.argsort(-scores[members], kind="stable")]
         marked[order[: int(rate * len(order))]] = True

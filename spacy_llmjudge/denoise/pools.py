@@ -106,7 +106,7 @@ def _estimate(
     judged = accepted != MISSING
     share = float((accepted == 1).sum() / max(1, judged.sum()))
     prior = _combine(rates[0], rates[1], share, 1 - share)
-    return PoolStats(rates[0], rates[1], prior, _combine(*rates, 1.0, -1.0), share)
+    return PoolStats(rates[0], rates[1], prior, _combine(rates[0], rates[1], 1.0, -1.0), share)
 
 
 def estimate_pools(
@@ -208,4 +208,4 @@ def _as_bits(values: Sequence[Optional[bool]], what: str) -> np.ndarray:
     wrong = [v for v in cleaned if v is not None and v not in (True, False)]
     if wrong:
         raise LLMJudgeError(Errors.J508.format(what=what, found=repr(wrong[0])))
-    return np.array([MISSING if v is None else int(v) for v in cleaned], dtype="int64")
+    return np.array([MISSING if v is None else int(bool(v)) for v in cleaned], dtype="int64")

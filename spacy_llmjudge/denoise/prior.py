@@ -14,10 +14,7 @@ from .arrays import (
     Denoised,
     Label,
     check_width,
-    clean_labels,
     decode,
-    encode,
-    find_classes,
     prepare,
 )
 from .linear import fit_linear, out_of_fold
@@ -25,35 +22,25 @@ from .pools import Rate, estimate_rate
 
 
 def estimate_confusion(
-    labels: Sequence[Optional[Label]], gold: Sequence[Optional[Label]], *, strength: float = 2.0
-) -> Tuple[np.ndarray, np.ndarray, Tuple[Label, ...]]:
+    codes: np.ndarray, gold: np.ndarray, n_classes: int, strength: float = 2.0
+) -> Tuple[np.ndarray, np.ndarray]:
     """Estimate P(gold | label) and the prior of the classes from gold drawn at random.
 
     The gold may be drawn at random over all, or at random inside each label: the estimate weights
     each label by its share. Rows with little gold shrink towards the prior, and the prior has half
     an item of each class.
 
-    labels (Sequence[Optional[Label]]): Noisy labels, shape (n,).
-    gold (Sequence[Optional[Label]]): Gold labels, shape (n,), None where nobody looked.
+    codes (np.ndarray): Noisy labels, shape (n,), MISSING where there is none.
+    gold (np.ndarray): Gold labels, shape (n,), MISSING where nobody looked.
+    n_classes (int): C.
     strength (float): How many items the prior counts for in each row.
-    RETURNS (Tuple[np.ndarray, np.ndarray, Tuple[Label, ...]]): P(gold | label), shape (C, C), a row
-        for each noisy label; the prior of the gold classes, shape (C,); the classes.
+    RETURNS (Tuple[np.ndarray, np.ndarray]): P(gold | label), shape (C, C), a row for each noisy label; the
+        prior of the gold classes, shape (C,).
 
-    >>> table, prior, classes = estimate_confusion(["a", "a", "b", "b"], ["a", "b", "b", "b"])
-    >>> classes, [round(float(p), 2) for p in prior]
-    (('a', 'b'), [0.3, 0.7])
+    >>> table, prior = estimate_confusion(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 2)
+    >>> prior.round(2).tolist()
+    [0.3, 0.7]
     """
-    noisy, truth = clean_labels(labels, "labels"), clean_labels(gold, "gold")
-    classes = find_classes(noisy, truth)
-    codes, gold_codes = encode(noisy, classes), encode(truth, classes)
-    table, prior = confusion_of(codes, gold_codes, len(classes), strength)
-    return table, prior, classes
-
-
-def confusion_of(
-    codes: np.ndarray, gold: np.ndarray, n_classes: int, strength: float = 2.0
-) -> Tuple[np.ndarray, np.ndarray]:
-    """The table and the prior of `estimate_confusion`, from codes of shape (n,)."""
     seen = (gold != MISSING) & (codes != MISSING)
     counts = np.zeros((n_classes, n_classes))
     np.add.at(counts, (codes[seen], gold[seen]), 1.0)
@@ -66,28 +53,6 @@ def confusion_of(
     prior = (1 - smooth) * mass / max(mass.sum(), 1e-12) + smooth / n_classes
     table = (counts + strength * prior) / (drawn + strength)[:, None]
     return table, prior
-
-
-def estimate_prior(
-    labels: Sequence[Optional[Label]],
-    gold: Sequence[Optional[Label]],
-    *,
-    level: float = 0.95,
-) -> Dict[Label, Rate]:
-    """The share of each class, with its interval, from gold drawn at random.
-
-    labels (Sequence[Optional[Label]]): Noisy labels, shape (n,).
-    gold (Sequence[Optional[Label]]): Gold labels, shape (n,), None where nobody looked.
-    level (float): The mass of each interval.
-    RETURNS (Dict[Label, Rate]): By class; the values are the prior of `estimate_confusion`.
-
-    >>> found = estimate_prior(["a", "b"] * 50, ["a", "b"] * 20 + [None] * 60)
-    >>> round(found["a"].value, 2), round(found["a"].low, 2), round(found["a"].high, 2)
-    (0.5, 0.35, 0.65)
-    """
-    _, prior, classes = estimate_confusion(labels, gold)
-    n_gold = sum(label is not None for label in clean_labels(gold, "gold"))
-    return rates_of(prior, n_gold, classes, level)
 
 
 def rates_of(
@@ -155,7 +120,7 @@ def correct_prior(
     """
     matrix, codes, truth, classes = prepare(features, labels, gold, allow_missing=allow_missing)
     n = len(classes)
-    _, prior = confusion_of(codes, truth, n)
+    _, prior = estimate_confusion(codes, truth, n)
     noisy_prior = np.bincount(codes[codes != MISSING], minlength=n) + 0.5
     noisy_prior = noisy_prior / noisy_prior.sum()
     inside = out_of_fold(matrix, codes, n, regularisation, groups, n_folds, seed)

@@ -6,7 +6,7 @@ learns to undo the noise, and its own guesses sharpen the candidates (Ye et al. 
 2505.19675). It needs no gold.
 """
 
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
@@ -16,18 +16,14 @@ from .arrays import (
     Denoised,
     Label,
     check_counts,
-    check_features,
     check_width,
-    clean_labels,
     decode,
-    encode,
     prepare,
 )
 from .linear import out_of_fold
 from .neighbours import (
     ask_neighbours,
     choose_candidates,
-    find_centroids,
     mark_noisy,
     score_dynamics,
 )
@@ -62,18 +58,11 @@ def refine_sidyp(
     dominant: float = 0.8,
     diffusion_epochs: int = 10,
     dynamic: bool = True,
-    faithful: bool = False,
-    leak: Optional[Tuple[Any, Sequence[Label]]] = None,
     classifiers: Optional["Branches"] = None,
     groups: Optional[Sequence[Any]] = None,
     seed: int = 0,
 ) -> Denoised:
     """Learn to undo the noise in labels from the labels alone.
-
-    The default is the method as described. `faithful` replays what the published code does instead:
-    the branches are never drawn together, items are not shuffled, each update of the candidates
-    takes one guess of the denoiser for all its samples, the denoiser is told a wrong time, labels
-    that are missing are filled at random, and answers are hard.
 
     features (array-like): Shape (n, d); neighbours are found among them.
     labels (Sequence[Optional[Label]]): Noisy labels, shape (n,). None: the LLM gave none.
@@ -88,9 +77,6 @@ def refine_sidyp(
     dominant (float): The share of votes that settles on two.
     diffusion_epochs (int): Of the denoisers; the first fifth sees only settled labels.
     dynamic (bool): Whether the denoisers' guesses sharpen the candidates.
-    faithful (bool): See above.
-    leak (Optional[Tuple[array-like, Sequence[Label]]]): Features and gold labels of test items,
-        which the published code lets into the centroids. Only with `faithful`.
     classifiers (Optional[Branches]): Trained elsewhere, such as by fine-tuning an encoder; `predict`
         then takes what their `apply` takes.
     groups (Optional[Sequence[Any]]): What must share a fold where the noise rate is estimated.
@@ -109,7 +95,7 @@ def refine_sidyp(
     True
     """
     from .branches import train_branches
-    from .diffusion import train_denoisers
+    from .diffusion_training import train_denoisers
 
     check_counts(
         branches=branches,
@@ -118,15 +104,8 @@ def refine_sidyp(
         neighbours=neighbours,
         diffusion_epochs=diffusion_epochs,
     )
-    if leak is not None and not faithful:
-        raise LLMJudgeError(
-            Errors.J513.format(name="leak", found="given", expected="faithful=True with it")
-        )
     matrix, codes, _, classes = prepare(features, labels)
     n = len(classes)
-    rng = np.random.default_rng(seed)
-    if faithful:
-        codes = np.where(codes == MISSING, rng.integers(0, n, len(codes)), codes)
     rate = check_rate(noise_rate, n)
     if rate is None:
         rate = estimate_noise_rate(matrix, codes, n, groups, seed)
@@ -138,16 +117,11 @@ def refine_sidyp(
             branches=branches,
             epochs=epochs,
             hidden=hidden,
-            faithful=faithful,
             seed=seed,
         )
-    held_out = _check_leak(leak, classes, matrix.shape[1])
     priors = []
-    for branch, path in enumerate(classifiers.trajectories):
-        centroids = (
-            None if held_out is None else _leak_centroids(classifiers, branch, codes, held_out, n)
-        )
-        marked = mark_noisy(score_dynamics(path, codes, centroids), codes, rate)
+    for path in classifiers.trajectories:
+        marked = mark_noisy(score_dynamics(path, codes), codes, rate)
         votes = ask_neighbours(matrix, codes, marked, n, neighbours)
         priors.append(Prior(*choose_candidates(votes, certain, dominant), marked))
     model = train_denoisers(
@@ -156,22 +130,18 @@ def refine_sidyp(
         priors,
         epochs=diffusion_epochs,
         dynamic=dynamic,
-        faithful=faithful,
         seed=seed,
     )
-    if faithful:
-        probabilities = model.predict(classifiers.probabilities, classifiers.trajectories)
-    else:
-        probabilities = model.relabel(classifiers.probabilities, classifiers.trajectories, codes)
+    probabilities = model.relabel(classifiers.probabilities, classifiers.trajectories, codes)
 
     def predict(new: Any) -> np.ndarray:
         rows = check_width(new, matrix.shape[1]) if own else new
         return model.predict(*classifiers.apply(rows))
 
     own = classifiers.apply.__module__ == train_branches.__module__
-    report = _describe(classifiers, priors, model.weights, codes, classes, rate)
+    report = describe_stages(classifiers, priors, model.weights, codes, classes, rate)
     best = decode(probabilities.argmax(axis=1), classes)
-    return Denoised(best, probabilities, classes, predict, {**report, "faithful": faithful})
+    return Denoised(best, probabilities, classes, predict, report)
 
 
 def estimate_noise_rate(
@@ -220,30 +190,7 @@ def check_rate(
     return rates if rates.ndim else float(rates)
 
 
-def _check_leak(
-    leak: Optional[Tuple[Any, Sequence[Label]]], classes: Sequence[Label], width: int
-) -> Optional[Tuple[np.ndarray, np.ndarray]]:
-    if leak is None:
-        return None
-    gold = [x if x in classes else None for x in clean_labels(leak[1], "leaked labels")]
-    check_features(leak[0], len(gold))
-    return check_width(leak[0], width), encode(gold, classes)
-
-
-def _leak_centroids(
-    classifiers: "Branches",
-    branch: int,
-    codes: np.ndarray,
-    held_out: Tuple[np.ndarray, np.ndarray],
-    n_classes: int,
-) -> np.ndarray:
-    path = np.concatenate(
-        [classifiers.trajectories[branch], classifiers.apply(held_out[0])[1][branch]]
-    )
-    return find_centroids(path, np.concatenate([codes, held_out[1]]), n_classes)
-
-
-def _describe(
+def describe_stages(
     classifiers: "Branches",
     priors: List[Prior],
     weights: List[np.ndarray],

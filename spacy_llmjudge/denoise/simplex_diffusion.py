@@ -1,13 +1,15 @@
-"""Diffusion on the label simplex: labels to points, noise onto them, and a network that takes it off."""
+"""Diffusion on the label simplex: labels as points, the noise that goes onto them, and the network that takes
+it off."""
 
 from math import cos, pi
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 SIMPLEX = 5.0
+# How many steps put the noise on in training.
+STEPS = 200
 
 
 def to_simplex(codes: Tensor, n_classes: int, value: float = SIMPLEX) -> Tensor:
@@ -57,6 +59,7 @@ class Denoiser(nn.Module):
         self.norms = nn.ModuleList([nn.LayerNorm(hidden), nn.LayerNorm(hidden)])
         self.time = nn.Linear(hidden, 2 * hidden)
         angles = torch.arange(steps)[:, None] / steps * torch.arange(1, hidden // 2 + 1) * pi / 2
+        self.waves: Tensor
         self.register_buffer("waves", torch.cat([angles.cos(), angles.sin()], dim=1))
 
     def forward(self, noised: Tensor, step: Tensor, known: Tensor, noisy: Tensor) -> Tensor:
@@ -80,41 +83,3 @@ def add_noise(point: Tensor, step: Tensor, schedule: Tensor, rng: torch.Generato
     left = schedule[step][:, None]
     noise = torch.randn(point.shape, generator=rng).to(point.device)
     return left.sqrt() * point + (1 - left).sqrt() * SIMPLEX * noise
-
-
-@torch.no_grad()
-def reverse(
-    denoiser: Denoiser,
-    known: Tensor,
-    noisy: Tensor,
-    steps: int,
-    schedule_steps: int,
-    rng: torch.Generator,
-    *,
-    start: Optional[Tensor] = None,
-    scaled_time: bool = True,
-) -> Tensor:
-    """Start at noise and take it off in a few steps, each time from the best guess so far.
-
-    denoiser (Denoiser): Fitted with `schedule_steps` time steps.
-    known (Tensor): `denoiser.item` of the items, shape (B, hidden).
-    noisy (Tensor): The points of the noisy labels, shape (B, C).
-    steps (int): How many steps to take.
-    schedule_steps (int): How many steps the noise was put on with.
-    rng (torch.Generator): For the noise.
-    start (Optional[Tensor]): Points to start near, shape (B, C); else pure noise.
-    scaled_time (bool): Whether to tell the denoiser the time on the scale that it was fitted on.
-    RETURNS (Tensor): The logits of the last step, shape (B, C).
-    """
-    schedule = make_schedule(steps).to(noisy.device)
-    last = torch.full((len(noisy),), steps - 1, device=noisy.device)
-    current = SIMPLEX * torch.randn(noisy.shape, generator=rng).to(noisy.device)
-    if start is not None:
-        current = add_noise(start, last, schedule, rng)
-    for step in reversed(range(steps)):
-        told = int((step + 0.5) * schedule_steps / steps) if scaled_time else step
-        logits = denoiser(current, torch.full_like(last, told), known, noisy)
-        if step:
-            guess = to_simplex(logits.argmax(dim=-1), noisy.shape[1])
-            current = add_noise(guess, torch.full_like(last, step - 1), schedule, rng)
-    return logits

@@ -177,7 +177,7 @@ def _estimate_all(
         [bit for verdicts in bits for bit in verdicts],
         [bit for k in positives for bit in _bits(truth, k)],
         [k for k in positives for _ in codes],
-        weights=np.tile(weights, len(positives)),
+        weights=np.tile(weights, len(positives)).tolist(),
         strength=strength,
         level=level,
     )

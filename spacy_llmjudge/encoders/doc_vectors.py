@@ -6,101 +6,30 @@ topics of the demo the log-loss on LLM labels that were held out is 1.24 with th
 the middle one, and 1.12 with both, as well as with all (`scripts/topics_layers.py`).
 """
 
-import io
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, TypedDict, Union
-from zipfile import BadZipFile
+from typing import Callable, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
-from ..errors import Errors, LLMJudgeError
-from ..storage import (
-    PathLike,
-    read_docs,
-    require_file,
-    sha256_json,
-    write_bytes,
-)
 from .fetch import NONE, verify_encoder
 from .layers import load_layers, middle_and_last
 
-SPLITS = ("pool", "test")
 MAX_PIECES = 256
 BATCH = 32
 # without an encoder: words and pairs of words, reduced to this width
 TFIDF_WIDTH = 200
 
 
-class Features(TypedDict):
-    """What `make_features` has made: documents by split, the width of a vector, and whether anything was
-    computed (False where all was there)."""
+def embed_documents(encoder: Path, texts: Sequence[str]) -> np.ndarray:
+    """Compute the vectors of documents, centred on their own mean.
 
-    documents: Dict[str, int]
-    width: int
-    computed: bool
-
-
-def make_features(
-    corpus: PathLike,
-    encoder: PathLike,
-    output: PathLike,
-    *,
-    progress: Optional[Callable[[int], None]] = None,
-) -> Features:
-    """Write the vectors of pool and test, unless they are there already.
-
-    corpus (PathLike): The folder that `prepare` wrote.
-    encoder (PathLike): The folder that `encoder` wrote. The encoder "none" stands for TF-IDF, reduced
-        by an SVD that is fitted on the pool.
-    output (PathLike): The folder; gets `pool.npz` and `test.npz`.
-    progress (Optional[Callable[[int], None]]): Called with the number of documents that are done.
-    RETURNS (Features): What was made.
+    encoder (Path): The folder that `encoder` wrote. The encoder "none" stands for TF-IDF, reduced by an SVD.
+    texts (Sequence[str]): The documents.
+    RETURNS (np.ndarray): Shape (documents, width), float32, rows of length 1.
     """
-    from spacy.vocab import Vocab
-
-    corpus, encoder, output = Path(corpus), Path(encoder), Path(output)
-    vocab = Vocab()
-    texts: Dict[str, List[str]] = {}
-    for split in SPLITS:
-        path = corpus / f"{split}.spacy"
-        if split == "pool" or path.exists():
-            require_file(path, "Run the step `prepare` first.")
-            texts[split] = [doc.text for doc in read_docs(path, vocab)]
-    record = verify_encoder(encoder)
-    mark = sha256_json([record["name"], record["sha256"], texts])
-    files = {split: output / f"{split}.npz" for split in texts}
-    documents = {split: len(of_split) for split, of_split in texts.items()}
-    kept = [one for one in map(_load, files.values()) if one and one.texts and one.mark == mark]
-    if len(kept) == len(files):
-        width = int(kept[0].features.shape[1])
-        return {"documents": documents, "width": width, "computed": False}
-    if record["name"] == NONE:
-        found = embed_words(texts)
-    else:
-        embed = load_encoder(encoder)
-        found = centre_layers({s: embed(of_split, progress) for s, of_split in texts.items()})
-    for split, path in files.items():
-        stream = io.BytesIO()
-        digest = np.array(sha256_json(texts[split]))
-        np.savez(stream, features=found[split], mark=np.array(mark), texts=digest)
-        write_bytes(path, stream.getvalue())
-    return {"documents": documents, "width": int(found["pool"].shape[1]), "computed": True}
-
-
-def read_features(path: PathLike, texts: Sequence[str]) -> np.ndarray:
-    """Read the vectors of a split.
-
-    path (PathLike): A file that `make_features` wrote.
-    texts (Sequence[str]): The texts of the split, shape (n,).
-    RETURNS (np.ndarray): Shape (n, width), float32.
-    RAISES (LLMJudgeError): J908 where they are the vectors of other texts.
-    """
-    path = require_file(path, "Run `textcat features` first.")
-    found = _load(path)
-    if found is None or found.texts != sha256_json(list(texts)):
-        rows = None if found is None else len(found.features)
-        raise LLMJudgeError(Errors.J908.format(path=path, rows=rows, n=len(texts)))
-    return found.features
+    if verify_encoder(encoder)["name"] == NONE:
+        return embed_words({"pool": list(texts)})["pool"]
+    return centre_layers({"pool": load_encoder(encoder)(texts)})["pool"]
 
 
 def load_encoder(
@@ -184,20 +113,3 @@ def embed_words(texts: Dict[str, List[str]]) -> Dict[str, np.ndarray]:
         split: normalize(svd.transform(vectorizer.transform(of_split))).astype("float32")
         for split, of_split in texts.items()
     }
-
-
-class _Kept(NamedTuple):
-    """The content of a file: vectors, the hash of all that they depend on, the hash of the split's texts."""
-
-    features: np.ndarray
-    mark: str
-    texts: str
-
-
-def _load(path: Path) -> Optional[_Kept]:
-    try:
-        with np.load(path, allow_pickle=False) as file_:
-            marks = (str(file_[name]) if name in file_.files else "" for name in _Kept._fields[1:])
-            return _Kept(file_["features"], *marks)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return None

@@ -155,7 +155,7 @@ class SpanVectors:
     """
 
     def __init__(self, encoder: Union[Path, str]) -> None:
-        self._name = encoder
+        self.encoder = encoder
         self._encoder: Optional[SpanEncoder] = None
 
     def __call__(self, texts: Sequence[str], spans: Sequence[Sequence[Characters]]) -> np.ndarray:
@@ -166,7 +166,7 @@ class SpanVectors:
         RETURNS (np.ndarray): Shape (n_spans, 5 * width), float32, in the order of texts and spans.
         """
         if self._encoder is None:
-            self._encoder = SpanEncoder(self._name)
+            self._encoder = SpanEncoder(self.encoder)
         encoded = self._encoder.encode(texts)
         rows = [span_features(text, found) for text, found in zip(encoded, spans)]
         return np.concatenate(rows).astype("float32")

@@ -81,8 +81,7 @@ def _describe_silver(
 
 
 def model_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
-    """RETURNS (List[Tuple[str, ...]]): A row for each model: title, P, R, F1, its interval, and what
-    the judged student has over it."""
+    """RETURNS (List[Tuple[str, ...]]): A row for each model, in the columns of `header`."""
     rows = []
     for name, title in TITLES.items():
         if name in summary:
@@ -93,6 +92,7 @@ def model_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
                     title,
                     *(_percent(scores[key]) for key in ("p", "r", "f")),
                     f"{_percent(scores['f_low'])} to {_percent(scores['f_high'])}",
+                    *_accuracy_cells(scores),
                     "" if gain is None else _gain(gain),
                 )
             )
@@ -120,6 +120,13 @@ def calibration_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
     ]
 
 
+def _accuracy_cells(scores: Dict[str, Any]) -> Tuple[str, ...]:
+    if "accuracy" not in scores:
+        return ()
+    low, high = scores["accuracy_low"], scores["accuracy_high"]
+    return (_percent(scores["accuracy"]), f"{_percent(low)} to {_percent(high)}")
+
+
 def _gain(gain: Dict[str, Any]) -> str:
     low, high = (f"{100 * gain[key]:+.1f}" for key in ("low", "high"))
     return f"{100 * gain['difference']:+.1f} ({low} to {high})"
@@ -137,6 +144,9 @@ def _read(path: Path) -> Dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
-def header() -> Sequence[str]:
+def header(summary: Dict[str, Any]) -> Sequence[str]:
     """RETURNS (Sequence[str]): The titles over `model_rows`."""
-    return ("model", "P", "R", "F1", "95 % interval", "judged student is better by")
+    f1 = "macro-F1" if summary.get("target") == "cats" else "F1"
+    more = ("accuracy", "95 % interval") if summary.get("target") == "cats" else ()
+    better = f"judged student is better by ({f1})" if more else "judged student is better by"
+    return ("model", "P", "R", f1, "95 % interval", *more, better)

@@ -3,9 +3,10 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from .replies import MAX_CHARS, ReplyError, is_percentage
+from .reply_json import ReplyError, find_text
+from .stated_confidence import Stated, read_stated, to_shares
 
 LETTERS = "ABCD"
 # Below this the four letters are not what the model was about to say.
@@ -18,7 +19,6 @@ _HEAD = re.compile(
     r"(?i:(?:the\s+)?(?:correct\s+)?answer\s*(?:is\b|:)\s*)?"
     r"[*_`\"'(\[]*(?P<letter>[A-D])[*_`\"')\].]*\s*"
 )
-_CHANCE = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%?")
 _QUOTING = " \t\r\n\"'`|*"
 
 
@@ -38,56 +38,76 @@ class Choice:
     correction: Optional[str] = None
 
 
-def parse_choices(reply: str, n: int, cut_off: bool = False) -> Dict[int, Choice]:
+def parse_choices(reply: str, n: int, is_cut_off: bool = False) -> Dict[int, Choice]:
     """Find the answers to n questions, one a line: `number: letter | probability | correction`.
 
-    Prose and fences around the lines are skipped. With one question the number may be missing; a
-    question that is answered in two ways has no answer.
+    Thinking, and prose and fences around the lines, are skipped. With one question the number may be
+    missing; a question that is answered in two ways has no answer.
 
     reply (str): The reply.
     n (int): How many questions were asked; they count from 1.
-    cut_off (bool): Whether the reply ends at the token limit: what its last line says after the
-        letter may then be half a word.
+    is_cut_off (bool): Whether the reply ends at the token limit: what its last line says after the
+        letter may then be half a word, and lines among prose may be no more than thoughts.
     RETURNS (Dict[int, Choice]): Answer by question.
-    RAISES (ReplyError): empty_reply, oversized, several_answers or no_answer, where there is none.
+    RAISES (ReplyError): empty_reply, oversized, truncated, several_answers or no_answer, where there
+        is none.
 
     EXAMPLE:
         >>> parse_choices("2: C | 20 | red roses", 2)
         {2: Choice(letter='C', offset=3, chance=0.2, correction='red roses')}
     """
-    if not reply.strip():
-        raise ReplyError("empty_reply")
-    if len(reply) > MAX_CHARS:
-        raise ReplyError("oversized")
-    found: Dict[int, List[Choice]] = {}
-    offset = 0
-    for line in reply.splitlines(keepends=True):
+    answer = find_text(reply)
+    offset = len(reply) - len(answer)
+    lines: List[_Line] = []
+    has_prose = False
+    for line in answer.splitlines(keepends=True):
         head, *tail = line.split("|", 2)
         match = _HEAD.fullmatch(head) if len(head) <= _MAX_HEAD else None
         if match:
             number = int(match["number"] or (1 if n == 1 else 0))
-            is_whole = not cut_off or offset + len(line) < len(reply) or line[-1] in "\r\n"
-            choice = _read_choice(match, offset, tail if is_whole else [])
-            if 1 <= number <= n:
-                found.setdefault(number, []).append(choice)
+            is_whole = not is_cut_off or offset + len(line) < len(reply) or line[-1] in "\r\n"
+            lines.append(_read_line(match, number, offset, tail if is_whole else []))
+        has_prose = has_prose or not (match or not line.strip("` \t\r\n"))
         offset += len(line)
-    answers = {
+    if is_cut_off and (has_prose or not lines):
+        raise ReplyError("truncated")
+    answers = _find_answers(lines, n)
+    if not answers:
+        several = any(1 <= line.number <= n for line in lines)
+        raise ReplyError("several_answers" if several else "no_answer")
+    return answers
+
+
+class _Line(NamedTuple):
+    number: int
+    letter: str
+    offset: int
+    stated: Optional[Stated]
+    correction: Optional[str]
+
+
+def _read_line(match: "re.Match[str]", number: int, offset: int, tail: List[str]) -> _Line:
+    stated = read_stated(tail[0]) if tail else None
+    # Where no number is stated, the correction may come at once.
+    correction = tail[-1].strip(_QUOTING) if len(tail) > (stated is not None) else ""
+    letter, place = match["letter"], offset + match.start("letter")
+    return _Line(number, letter, place, stated, correction or None)
+
+
+def _find_answers(lines: Sequence[_Line], n: int) -> Dict[int, Choice]:
+    """The answer to every question that has one."""
+    # A lone 1 is on the scale that was asked for; what cannot go with its letter is dropped later.
+    shares = to_shares([line.stated for line in lines], lone_one=0.01)
+    found: Dict[int, List[Choice]] = {}
+    for line, share in zip(lines, shares):
+        if 1 <= line.number <= n:
+            choice = Choice(line.letter, line.offset, share, line.correction)
+            found.setdefault(line.number, []).append(choice)
+    return {
         number: choices[0]
         for number, choices in found.items()
         if len({(c.letter, c.chance, c.correction) for c in choices}) == 1
     }
-    if not answers:
-        raise ReplyError("several_answers" if found else "no_answer")
-    return answers
-
-
-def _read_choice(match: "re.Match[str]", offset: int, tail: List[str]) -> Choice:
-    stated = _CHANCE.fullmatch(tail[0].strip()) if tail else None
-    chance = float(stated[1]) if stated else None
-    chance = chance / 100 if is_percentage(chance) else None
-    # Where no number is stated, the correction may come at once.
-    correction = tail[-1].strip(_QUOTING) if len(tail) > (stated is not None) else ""
-    return Choice(match["letter"], offset + match.start("letter"), chance, correction or None)
 
 
 def read_masses(

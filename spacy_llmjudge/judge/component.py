@@ -1,33 +1,36 @@
-"""The component `llm_judge`: verdicts of an LLM on the candidates of any NER pipeline."""
+"""The component `llm_judge`: verdicts of an LLM on what any pipeline predicts, be it entities, spans or labels."""
 
 import warnings
 from collections import Counter
 from contextlib import closing
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Literal, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Generator, Iterable, Iterator, List, Optional, Set, Tuple
 
 from spacy.language import Language
 from spacy.scorer import PRFScore
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples
 from spacy.util import minibatch, raise_error
 from spacy.vocab import Vocab
 from spacy_llm.pipeline.llm import LLMWrapper
 from spacy_llm.ty import validate_type_consistency
 
-from ..candidates import KEY, get_candidates, get_status, is_judged, register_extensions
+from ..candidates import KEY, get_candidates, get_status, register_extensions
 from ..errors import Errors, LLMJudgeError, Warnings
+from ..targets.base import NAMES, Key, Target
 from ..transport.messages import Reply
-
-Action = Literal["annotate", "drop", "replace"]
+from .actions import Action, act
 
 DEFAULT_TASK = {"@llm_tasks": "llmjudge.Annotate.v1"}
-SCORES = ("ents_before_p", "ents_before_r", "ents_before_f", "judge_p", "judge_r", "judge_f")
+JUDGE_SCORES = ("judge_p", "judge_r", "judge_f")
+# what was there before, by target
+BEFORE = {name: tuple(f"{name}_before_{part}" for part in "prf") for name in NAMES}
+SCORES = [*(score for scores in BEFORE.values() for score in scores), *JUDGE_SCORES]
 
 
 @Language.factory(
     "llm_judge",
+    # It requires doc.ents, doc.spans or doc.cats, as its task says, or none where there are candidates.
     assigns=["doc.spans", "doc._.llmjudge", "span._.llmjudge"],
-    requires=["doc.ents"],
     default_config={
         "task": DEFAULT_TASK,
         "model": None,
@@ -55,13 +58,14 @@ def make_llm_judge(
     task (Any): A judge task, such as `llmjudge.Annotate.v1`.
     model (Optional[Callable]): Any model of spacy-llm's registry `llm_models`.
     spans_key (str): The key of the candidate group in `doc.spans`.
-    action (Action): "annotate" leaves `doc.ents` alone; "drop" takes out the entities that the judge
-        rejects; "replace" puts those that it lists in their place.
+    action (Action): "annotate" leaves the predictions alone (`doc.ents`, a span group or `doc.cats`, as
+        the task says); "drop" takes out those that the judge rejects; "replace" puts those that it lists
+        in their place. A label of the document that goes gets 0, one that comes 1.
     save_io (bool): Keep prompts and replies in `doc.user_data["llm_io"]`.
     validate_types (bool): Check that task and model fit together.
     RETURNS (LLMJudge): The component.
     """
-    if not all(hasattr(task, attr) for attr in ("spans_key", "load", "labels")):
+    if not all(hasattr(task, attr) for attr in ("spans_key", "load", "labels", "target")):
         raise LLMJudgeError(Errors.J202.format(name=name, found=type(task).__name__))
     if model is None:
         raise LLMJudgeError(Errors.J203.format(name=name))
@@ -120,6 +124,12 @@ class LLMJudge(LLMWrapper):
         return tuple(self._task.labels)
 
     @property
+    def target(self) -> Target:
+        """What is labelled, as the task has it."""
+        target: Target = self._task.target
+        return target
+
+    @property
     def model(self) -> Callable[[Iterable[Iterable[Any]]], Iterable[Iterable[Any]]]:
         """The model that is asked."""
         return self._model
@@ -159,7 +169,7 @@ class LLMJudge(LLMWrapper):
             for doc, prompts, replies in answered:
                 try:
                     (doc,) = self._task.parse_responses([[doc]], [replies])
-                    self._act(doc)
+                    act(doc, self.action, self.target, self.spans_key)
                 except Exception as error:
                     error_handler(self._name, self, [doc], error)
                     continue
@@ -172,15 +182,16 @@ class LLMJudge(LLMWrapper):
 
     def _ask_all(
         self, asked: List[Tuple[Doc, List[Any]]]
-    ) -> Iterator[Tuple[Doc, List[Any], List[Any]]]:
+    ) -> Generator[Tuple[Doc, List[Any], List[Any]], None, None]:
         """Yield each document with its prompts and its replies, as they come."""
         failures: Counter = Counter()
         filled = [prompts for _, prompts in asked if prompts]
+        replies: Iterator[List[Any]] = iter(())
         if type(self._model).__module__.startswith("spacy_llm."):
             # These answer one prompt after another anyway, and one failure loses all replies of a call.
             replies = (self._ask_each(prompts, failures) for prompts in filled)
-        else:
-            replies = self._ask(filled, failures) if filled else iter(())
+        elif filled:
+            replies = self._ask(filled, failures)
         for doc, prompts in asked:
             yield doc, prompts, next(replies) if prompts else []
         for _ in replies:
@@ -220,23 +231,6 @@ class LLMJudge(LLMWrapper):
         missing = Reply("", state="abstained", reason="no_reply")
         return [[*next(self._ask([[one]], failures)), missing][0] for one in prompts]
 
-    def _act(self, doc: Doc) -> None:
-        if self.action == "annotate" or not is_judged(doc, self.spans_key):
-            return
-        candidates = get_candidates(doc, self.spans_key)
-        verdicts = {candidate.key: candidate.verdict for candidate in candidates}
-        if self.action == "drop":
-            kept = [e for e in doc.ents if verdicts.get(_key(e)) in (None, "correct", "abstained")]
-        else:
-            kept = [e for e in doc.ents if verdicts.get(_key(e)) is None]
-            listed = [c for c in candidates if c.verdict == "correct"]
-            listed.sort(key=lambda c: (-(c.support or 0.0), c.start - c.end, c.start))
-            own = {_key(ent): ent for ent in doc.ents}
-            for c in listed:
-                if all(c.end <= span.start or span.end <= c.start for span in kept):
-                    kept.append(own.get(c.key) or Span(doc, c.start, c.end, label=c.label))
-        doc.ents = sorted(kept, key=lambda span: span.start)
-
     def _keep_io(self, doc: Doc, prompts: List[Any], replies: List[Any]) -> None:
         kept = doc.user_data.setdefault("llm_io", {})
         kept[self._name] = {
@@ -245,41 +239,39 @@ class LLMJudge(LLMWrapper):
         }
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
-        """Score the entities before the judge, and those that it calls correct.
+        """Score what was there before the judge, and what it calls correct.
 
         examples (Iterable[Example]): Judged documents and their gold.
         RETURNS (Dict[str, Any]): Precision, recall and F of both, and the share of documents without
-            an answer. What is before is not known where `action` changed the entities: None.
+            an answer. What was there before is not known where `action` changed it: None.
         """
         examples = list(examples)
         validate_examples(examples, "LLMJudge.score")
-        gold_known = [eg for eg in examples if eg.reference.has_annotation("ENT_IOB")]
+        target = self.target
+        gold_known = [eg for eg in examples if target.is_annotated(eg.reference)]
         before, after = PRFScore(), PRFScore()
         for example in gold_known:
-            gold = {_characters(ent) for ent in example.reference.ents}
-            before.score_set({_characters(ent) for ent in example.predicted.ents}, gold)
-            after.score_set(self._get_accepted(example.predicted), gold)
+            gold = _characters(example.reference, target.keys(example.reference))
+            doc = example.predicted
+            correct = [c.key for c in get_candidates(doc, self.spans_key) if c.verdict == "correct"]
+            before.score_set(_characters(doc, target.keys(doc)), gold)
+            after.score_set(_characters(doc, correct), gold)
         scores: Dict[str, Any] = dict.fromkeys(SCORES)
         if gold_known:
             if self.action == "annotate":
-                scores.update(zip(SCORES[:3], (before.precision, before.recall, before.fscore)))
-            scores.update(zip(SCORES[3:], (after.precision, after.recall, after.fscore)))
+                of_target = BEFORE[target.name]
+                scores.update(zip(of_target, (before.precision, before.recall, before.fscore)))
+            scores.update(zip(JUDGE_SCORES, (after.precision, after.recall, after.fscore)))
         states = [get_status(eg.predicted, self.spans_key)["state"] for eg in examples]
         unanswered = sum(state != "judged" for state in states)
         scores["judge_abstained"] = unanswered / len(states) if states else None
         return scores
 
-    def _get_accepted(self, doc: Doc) -> Set[Tuple[int, int, str]]:
-        return {
-            _characters(Span(doc, c.start, c.end, label=c.label))
-            for c in get_candidates(doc, self.spans_key)
-            if c.verdict == "correct"
-        }
 
-
-def _characters(span: Span) -> Tuple[int, int, str]:
-    return (span.start_char, span.end_char, span.label_)
-
-
-def _key(ent: Span) -> Tuple[int, int, str]:
-    return (ent.start, ent.end, ent.label_)
+def _characters(doc: Doc, keys: Iterable[Key]) -> Set[Key]:
+    """Start and end character, and label: gold may have other tokens."""
+    return {
+        (doc[start].idx, doc[start:end].end_char, label)
+        for start, end, label in keys
+        if start < end
+    }

@@ -3,7 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from spacy.tokens import Doc
 
@@ -11,6 +11,7 @@ from ..ledger.model import LedgerModel
 from ..ledger.plan import plan_requests
 from ..ledger.prices import NANO
 from .component import LLMJudge
+from .tasks.base import JudgeTask
 
 # A place where no ledger is: a model without one is planned as if its ledger were still to be made.
 NO_LEDGER = Path(tempfile.gettempdir()) / "spacy_llmjudge" / "no" / "ledger.sqlite"
@@ -50,7 +51,7 @@ def plan_judging(
     seen = _Seen()
     plan = plan_requests(
         model,
-        _watch(task.generate_prompts(docs), task, seen),
+        _watch(docs, task, seen),
         seconds_per_reply=seconds_per_request,
     ).to_dict()
     if plan["prompts"]:
@@ -70,15 +71,14 @@ def plan_judging(
     }
 
 
-def _watch(
-    groups: Iterable[Tuple[Iterable[str], Iterable[Doc]]], task: Any, seen: _Seen
-) -> Iterator[List[str]]:
-    """Pass prompts on, and count what they are about."""
-    for group, _ in groups:
-        prompts = list(group)
+def _watch(docs: Iterable[Doc], task: JudgeTask, seen: _Seen) -> Iterator[List[str]]:
+    """Make the prompts about each document, and count what they are about."""
+    task.load()
+    for doc in docs:
+        prompts = task.make_prompts(doc)
         seen.documents += 1
         for prompt in prompts:
             seen.candidates += len(prompt.candidates)
             seen.expected += task.expect_reply(prompt)
             seen.first_prompt = seen.first_prompt or str(prompt)
-        yield prompts
+        yield list(prompts)

@@ -2,105 +2,174 @@
 
 import json
 import random
-import re
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Iterable,
+    Iterator,
+    List,
+    Sequence,
+    Tuple,
+    TypedDict,
+    TypeVar,
+    Union,
+)
+
+from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_docs, require_file
+from ..targets.base import Target
+from ..targets.ents import Ents
+from .folding import are_whole_words, fold, fold_words
 
-Demonstration = Dict[str, Any]
-
-_HINT = "It should hold the labelled documents (.spacy or .jsonl)."
+HINT = "It should hold the labelled documents (.spacy or .jsonl)."
 
 
-def read_demonstrations(path: Union[str, Path]) -> Tuple[Demonstration, ...]:
+class Entity(TypedDict):
+    """A labelled span: its words, its label, and where it starts and ends, in characters."""
+
+    text: str
+    label: str
+    start: int
+    end: int
+
+
+class Demonstration(TypedDict):
+    """A labelled document: its text and its entities, in order."""
+
+    text: str
+    entities: List[Entity]
+
+
+Row = TypeVar("Row")
+
+
+def read_demonstrations(
+    path: Union[str, Path], target: Target = Ents()
+) -> Tuple[Demonstration, ...]:
     """Read the labelled documents of a `.spacy` file, a folder of shards, or a `.jsonl` file.
 
     path (Union[str, Path]): The file. JSONL rows are `{"text", "spans": [{"start", "end", "label"}]}`
         with character offsets.
-    RETURNS (Tuple[Demonstration, ...]): `{"text", "entities": [{"text", "label", "start", "end"}]}`,
-        offsets in characters.
+    target (Target): What is labelled.
+    RETURNS (Tuple[Demonstration, ...]): In the order of the file.
     """
-    path = require_file(path, _HINT)
-    rows = _read_jsonl(path) if path.suffix == ".jsonl" else _read_spacy(path)
-    demonstrations = tuple(rows)
+    path = require_file(path, HINT)
+    found = _read_jsonl(path) if path.suffix == ".jsonl" else _read_spacy(path, target)
+    demonstrations = tuple(found)
     if not demonstrations:
         raise LLMJudgeError(Errors.J206.format(path=path))
     return demonstrations
 
 
-def _read_spacy(path: Path) -> Iterable[Demonstration]:
+def _read_spacy(path: Path, target: Target) -> Iterator[Demonstration]:
     from spacy.vocab import Vocab
 
     for doc in read_docs(path, Vocab()):
-        spans = [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
-        yield make_demonstration(doc.text, spans)
+        yield demonstrate(doc, target)
 
 
-def _read_jsonl(path: Path) -> Iterable[Demonstration]:
-    with path.open(encoding="utf8") as file_:
+def demonstrate(doc: Doc, target: Target) -> Demonstration:
+    """Make a demonstration from a labelled document.
+
+    doc (Doc): The document.
+    target (Target): What is labelled.
+    RETURNS (Demonstration): Its text and what it has of the target.
+    """
+    keys = target.keys(doc)
+    places = ((doc[start].idx, doc[start:end].end_char, label) for start, end, label in keys)
+    return make_demonstration(doc.text, places)
+
+
+def _read_jsonl(path: Path) -> Iterator[Demonstration]:
+    for number, row in read_rows(path):
+        try:
+            spans = [(int(s["start"]), int(s["end"]), str(s["label"])) for s in row["spans"]]
+            text = row["text"]
+            fine = isinstance(text, str) and all(0 <= s < e <= len(text) for s, e, _ in spans)
+        except (ValueError, TypeError, KeyError):
+            fine = False
+        if not fine:
+            raise LLMJudgeError(Errors.J205.format(path=path, line=number))
+        yield make_demonstration(text, spans)
+
+
+def read_rows(path: Path) -> Iterator[Tuple[int, Any]]:
+    """Read a file of JSON lines.
+
+    YIELDS (Tuple[int, Any]): The number of a line that is not empty, and what it holds; None where that
+        is not JSON in UTF-8.
+    """
+    with path.open("rb") as file_:
         for number, line in enumerate(file_, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                spans = [(int(s["start"]), int(s["end"]), str(s["label"])) for s in row["spans"]]
-                text = row["text"]
-                fine = isinstance(text, str) and all(0 <= s < e <= len(text) for s, e, _ in spans)
-            except (ValueError, TypeError, KeyError):
-                fine = False
-            if not fine:
-                raise LLMJudgeError(Errors.J205.format(path=path, line=number))
-            yield make_demonstration(text, spans)
+            if line.strip():
+                try:
+                    yield number, json.loads(line.decode("utf-8-sig"))
+                except ValueError:
+                    yield number, None
 
 
 def make_demonstration(text: str, spans: Iterable[Tuple[int, int, str]]) -> Demonstration:
     """Make a demonstration from a text and its entities (start and end character, label)."""
-    entities = [
+    entities: List[Entity] = [
         {"text": text[start:end], "label": label, "start": start, "end": end}
         for start, end, label in sorted(spans)
     ]
     return {"text": text, "entities": entities}
 
 
+def labels_in_row(row: Demonstration) -> List[str]:
+    """RETURNS (List[str]): The label of every entity of a document."""
+    return [entity["label"] for entity in row["entities"]]
+
+
 def labels_of(demonstrations: Iterable[Demonstration]) -> List[str]:
     """RETURNS (List[str]): The labels that occur, sorted."""
-    return sorted({e["label"] for row in demonstrations for e in row["entities"]})
+    return sorted({label for row in demonstrations for label in labels_in_row(row)})
 
 
 def choose_demonstrations(
     demonstrations: Sequence[Demonstration], n: int, seed: int
 ) -> List[Demonstration]:
-    """Choose which documents a prompt shows: every label early, and some without any entity.
+    """RETURNS (List[Demonstration]): Which documents a prompt shows; see `choose_rows`."""
+    return choose_rows(demonstrations, labels_in_row, n, seed)
 
-    Rare labels are served first; about one document in six is entity-free, where there are such, as a
-    judge that only sees texts with entities marks something everywhere.
 
-    demonstrations (Sequence[Demonstration]): All labelled documents.
+def choose_rows(
+    all_rows: Sequence[Row], find_labels: Callable[[Row], Sequence[str]], n: int, seed: int
+) -> List[Row]:
+    """Choose which documents a prompt shows: every label early, and some without any.
+
+    Rare labels are served first; about one document in six has no label, where there are such, as a
+    judge that only sees texts with labels finds some everywhere.
+
+    all_rows (Sequence[Row]): All labelled documents.
+    find_labels (Callable[[Row], Sequence[str]]): Finds the labels of one.
     n (int): How many to show.
     seed (int): The same seed chooses the same documents.
-    RETURNS (List[Demonstration]): At most n of them.
+    RETURNS (List[Row]): At most n of them.
     """
-    rows = list(demonstrations)
+    rows = list(all_rows)
     random.Random(seed).shuffle(rows)
-    empty = [row for row in rows if not row["entities"]]
-    marked = [row for row in rows if row["entities"]]
+    empty = [row for row in rows if not find_labels(row)]
+    marked = [row for row in rows if find_labels(row)]
     n_empty = min(len(empty), max(n // 6, n - len(marked)))
-    counts = dict.fromkeys(labels_of(rows), 0)
-    chosen: List[Demonstration] = []
+    counts = dict.fromkeys(sorted({label for row in marked for label in find_labels(row)}), 0)
+    chosen: List[Row] = []
     while marked and len(chosen) < n - n_empty:
         rarest = min(counts, key=lambda label: (counts[label], label))
-        has_rarest = [row for row in marked if rarest in {e["label"] for e in row["entities"]}]
-        row = (has_rarest or marked)[0]
+        has_rarest = [row for row in marked if rarest in find_labels(row)]
         if not has_rarest:
             counts.pop(rarest)
             continue
+        row = has_rarest[0]
         marked.remove(row)
         chosen.append(row)
-        for entity in row["entities"]:
-            if entity["label"] in counts:
-                counts[entity["label"]] += 1
+        for label in find_labels(row):
+            if label in counts:
+                counts[label] += 1
     chosen += empty[:n_empty]
     random.Random(seed + 1).shuffle(chosen)
     return chosen
@@ -113,17 +182,19 @@ def near_misses(row: Demonstration, demonstrations: Iterable[Demonstration]) -> 
     demonstrations (Iterable[Demonstration]): All labelled documents.
     RETURNS (List[str]): The words as they stand in the text, in order of appearance.
     """
-    mentions = {e["text"].lower() for other in demonstrations for e in other["entities"]}
+    text = row["text"]
+    mentions = {fold_words(e["text"]) for other in demonstrations for e in other["entities"]}
     marked = [(e["start"], e["end"]) for e in row["entities"]]
-    found: Dict[Tuple[int, int], str] = {}
-    for mention in mentions:
-        for match in re.finditer(rf"(?<!\w){re.escape(mention)}(?!\w)", row["text"], re.I):
-            start, end = match.span()
-            if all(end <= s or e <= start for s, e in marked):
-                found[(start, end)] = match.group()
+    folded = fold(text)
+    found = {
+        (start, end)
+        for mention in mentions
+        for start, end in folded.find(mention)
+        if are_whole_words(text, start, end) and all(end <= s or e <= start for s, e in marked)
+    }
     widest = [
-        (start, text)
-        for (start, end), text in found.items()
+        (start, text[start:end])
+        for start, end in found
         if not any(s <= start and end <= e and (s, e) != (start, end) for s, e in found)
     ]
-    return [text for _, text in sorted(widest)]
+    return [words for _, words in sorted(widest)]

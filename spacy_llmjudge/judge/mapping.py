@@ -1,14 +1,30 @@
-"""From the words of a reply to spans of the document: in order, on word edges, on token edges."""
+"""From the words of a reply to spans of the document: in the order of the reply, on the edges of tokens.
 
-import re
+Words are looked for as they are; where they do not stand so, as folded text; where they do not stand so
+either, without white space. A mention that cannot be placed is no verdict on anything: what it may have
+meant is left open.
+"""
+
 from collections import Counter
-from dataclasses import dataclass
-from typing import List, Optional, Sequence, Set, Tuple
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc
 
+from .data_block import block_text
+from .folding import Folded, Place, find_all, fold, fold_words, is_unseen
+from .long_documents import Window
 from .replies import Mention
-from .windows import Window
+
+# What to do with the other places of words that a reply lists once: take them for listed, leave them
+# open, or take the list at its word.
+REPEATS = ("all", "abstain", "listed")
+LISTED_ONCE = "listed_once"
+# What may cling to a word inside of its token and is no part of a name: "_Acme", "Oslo.".
+_CLINGING = frozenset("_'\"`*~.,;:!?()[]{}<>“”„‘’«»‹›…")
+
+Tokens = Tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -31,67 +47,202 @@ class Reading:
         return (self.start, self.end, self.label)
 
 
-def map_mentions(
-    doc: Doc,
-    window: Window,
-    mentions: Sequence[Mention],
-    dropped: Counter,
-    taken: Sequence[Reading] = (),
-) -> List[Reading]:
-    """Map the mentions of a reply to spans, each to the next place where its words stand.
+@dataclass(frozen=True)
+class Doubt:
+    """Tokens of which a reply says something that cannot be used.
 
-    A mention is looked for after the one before it, then from the beginning; its words must start and
-    end with whole words (never `sand` in `sandpit`) and on token edges. What cannot be placed is
-    dropped and counted as `not_in_text`, `off_tokens` or `repeated`.
+    start (int): The first token.
+    end (int): The token after the last one.
+    reason (str): Why, a short snake_case word.
+    """
+
+    start: int
+    end: int
+    reason: str
+
+
+@dataclass
+class Mapped:
+    """What became of the mentions of a reply.
+
+    readings (List[Reading]): Those that stand in the text, in the order of the reply.
+    doubts (List[Doubt]): Where those may stand that could not be used.
+    lost (Optional[str]): Why another may stand anywhere; None where none is lost.
+    """
+
+    readings: List[Reading] = field(default_factory=list)
+    doubts: List[Doubt] = field(default_factory=list)
+    lost: Optional[str] = None
+
+
+class Found(NamedTuple):
+    """Where the words of a mention stand.
+
+    spans (List[Tokens]): On the edges of tokens: first token, and the one after the last.
+    pieces (List[Tokens]): Where there is no such place: the tokens that hold the words among others.
+    """
+
+    spans: List[Tokens]
+    pieces: List[Tokens]
+
+
+class WindowText:
+    """The text of a window, in which words are found by the tokens that they fill.
 
     doc (Doc): The document.
     window (Window): What the prompt showed.
-    mentions (Sequence[Mention]): In the order of the reply.
+    """
+
+    def __init__(self, doc: Doc, window: Window) -> None:
+        span = window.span(doc)
+        offset = doc[window.start].idx
+        self.text = block_text(doc, window)
+        self._starts = {token.idx - offset: token.i for token in span}
+        self._ends = {token.idx - offset + len(token): token.i + 1 for token in span}
+
+    @cached_property
+    def _folded(self) -> Folded:
+        return fold(self.text)
+
+    @cached_property
+    def _squeezed(self) -> Folded:
+        return fold(self.text, spaces=False)
+
+    def find(self, mention: Mention) -> Found:
+        """Find where the words of a mention stand. A start that the reply names, and where these very
+        words stand, is the only place."""
+        pieces: List[Tokens] = []
+        for places in self._search(mention):
+            spans = [span for span in map(self._fill, places) if span is not None]
+            if spans:
+                return Found(list(dict.fromkeys(spans)), [])
+            pieces = pieces or [self._cover(place) for place in places]
+        return Found([], pieces)
+
+    def _search(self, mention: Mention) -> Iterator[List[Place]]:
+        words, start = mention.text, mention.start
+        if start is not None and start >= 0 and self.text.startswith(words, start):
+            yield [(start, start + len(words))]
+            return
+        yield [(at, at + len(words)) for at in find_all(self.text, words)]
+        yield self._folded.find(fold_words(words))
+        yield self._squeezed.find(fold_words(words, spaces=False))
+
+    def _fill(self, place: Place) -> Optional[Tokens]:
+        start = self._move(place[0], -1, self._starts)
+        end = self._move(place[1], 1, self._ends)
+        return None if start is None or end is None else (start, end)
+
+    def _move(self, position: int, step: int, edges: Dict[int, int]) -> Optional[int]:
+        """The token at a place or, over what only clings to a word, beyond it."""
+        while position not in edges:
+            beyond = position if step > 0 else position - 1
+            if not 0 <= beyond < len(self.text):
+                return None
+            character = self.text[beyond]
+            if not (character in _CLINGING or is_unseen(character)):
+                return None
+            position += step
+        return edges[position]
+
+    def _cover(self, place: Place) -> Tokens:
+        """All tokens that a place touches."""
+        first = max((at for at in self._starts if at <= place[0]), default=min(self._starts))
+        last = min((at for at in self._ends if at >= place[1]), default=max(self._ends))
+        return self._starts[first], self._ends[last]
+
+
+def map_mentions(
+    text: WindowText,
+    mentions: Sequence[Mention],
+    dropped: Counter,
+    *,
+    taken: Sequence[Reading] = (),
+    overlapping: bool = False,
+    repeats: str = "listed",
+) -> Mapped:
+    """Map the mentions of a reply to spans, each to the next place where its words stand.
+
+    A mention is looked for after the one before it, then from the beginning. Where spans do not
+    overlap, a place that touches no other listed span goes first; where they may, one that is not
+    listed under another label. What cannot be placed is counted as `not_in_text`, `off_tokens` or
+    `repeated`.
+
+    text (WindowText): What the prompt showed.
+    mentions (Sequence[Mention]): In the order of the reply; those without a label are only located.
     dropped (Counter): Counts what could not be placed.
     taken (Sequence[Reading]): Spans that are listed already and are not listed again.
-    RETURNS (List[Reading]): Spans that the window owns, in the order of the reply.
+    overlapping (bool): Whether spans may overlap: a mention may then start where the one before it did.
+    repeats (str): One of REPEATS.
+    RETURNS (Mapped): The spans, and what is left open.
     """
-    text = window.span(doc).text
+    mapped = Mapped()
+    places = [text.find(mention) for mention in mentions]
     used: Set[Tuple[int, int, str]] = {reading.key for reading in taken}
-    readings = []
+    # What has one place only cannot give way to others.
+    occupied = [found.spans[0] for found in places if len(found.spans) == 1]
     cursor = 0
-    for mention in mentions:
-        places = find_places(text, mention)
-        spans = [(place, to_tokens(doc, window, place)) for place in places]
-        aligned = [(place, tokens) for place, tokens in spans if tokens is not None]
-        free = [
-            (place, tokens) for place, tokens in aligned if (*tokens, mention.label) not in used
-        ]
-        if not free:
-            reason = "not_in_text" if not places else "off_tokens" if not aligned else "repeated"
-            dropped[reason] += 1
+    for mention, found in zip(mentions, places):
+        free = [span for span in found.spans if (*span, mention.label) not in used]
+        if not mention.label or not found.spans:
+            _leave_open(mapped, mention, found, dropped)
             continue
-        place, tokens = next(((p, t) for p, t in free if p[0] >= cursor), free[0])
-        cursor = place[1]
-        used.add((*tokens, mention.label))
-        if window.owns(tokens[0]):
-            readings.append(Reading(*tokens, mention.label, mention.confidence))
-    return readings
+        if not free:
+            dropped["repeated"] += 1
+            continue
+        others = occupied if len(found.spans) > 1 else []
+        start, end = min(free, key=lambda s: (_clashes(s, others, overlapping), s[0] < cursor, s))
+        cursor = start if overlapping else end
+        used.add((start, end, mention.label))
+        occupied.append((start, end))
+        mapped.readings.append(Reading(start, end, mention.label, mention.confidence))
+    if repeats != "listed":
+        _repeat(mapped, mentions, places, overlapping, repeats == "all")
+    return mapped
 
 
-def find_places(text: str, mention: Mention) -> List[Tuple[int, int]]:
-    """Find where the words of a mention stand, as characters, on word edges.
-
-    White space may differ; upper and lower case only where nothing matches exactly. A start that the
-    reply names, and where these very words stand, is the only place.
-    """
-    start = mention.start
-    if start is not None and start >= 0 and text.startswith(mention.text, start):
-        return [(start, start + len(mention.text))]
-    words = r"\s+".join(re.escape(word) for word in mention.text.split())
-    pattern = rf"(?<!\w){words}(?!\w)"
-    matches = list(re.finditer(pattern, text)) or list(re.finditer(pattern, text, re.I))
-    return [match.span() for match in matches]
+def _clashes(span: Tokens, others: Sequence[Tokens], overlapping: bool) -> bool:
+    if overlapping:
+        return span in others
+    return any(touch(span, other) for other in others)
 
 
-def to_tokens(doc: Doc, window: Window, place: Tuple[int, int]) -> Optional[Tuple[int, int]]:
-    """RETURNS (Optional[Tuple[int, int]]): The tokens of a place in the text of a window, start and
-    end, or None where it does not fall on their edges."""
-    offset = doc[window.start].idx
-    span = doc.char_span(offset + place[0], offset + place[1], alignment_mode="strict")
-    return None if span is None else (span.start, span.end)
+def touch(one: Tokens, other: Tokens) -> bool:
+    """RETURNS (bool): Whether two spans share tokens."""
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _leave_open(mapped: Mapped, mention: Mention, found: Found, dropped: Counter) -> None:
+    """Remember where a mention may stand that gives no span."""
+    reason = "off_tokens" if found.pieces else "not_in_text"
+    if mention.label:
+        dropped[reason] += 1
+    else:
+        # it was counted when the reply was read
+        reason = "unknown_label" if found.spans else reason
+    for start, end in found.spans or found.pieces:
+        mapped.doubts.append(Doubt(start, end, reason))
+    if not (found.spans or found.pieces):
+        mapped.lost = reason
+
+
+def _repeat(
+    mapped: Mapped,
+    mentions: Sequence[Mention],
+    places: Sequence[Found],
+    overlapping: bool,
+    take_all: bool,
+) -> None:
+    """Settle the other places of words that are listed once, unless they lie in other listed spans."""
+    counts = Counter((fold_words(mention.text), mention.label) for mention in mentions)
+    listed = {(reading.start, reading.end) for reading in mapped.readings}
+    for mention, found in zip(mentions, places):
+        if not mention.label or counts[(fold_words(mention.text), mention.label)] > 1:
+            continue
+        for span in found.spans:
+            if _clashes(span, list(listed), overlapping):
+                continue
+            if take_all:
+                mapped.readings.append(Reading(*span, mention.label, mention.confidence))
+            else:
+                mapped.doubts.append(Doubt(*span, LISTED_ONCE))

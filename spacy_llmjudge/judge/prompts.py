@@ -1,7 +1,5 @@
-"""What every judge task shares in asking: templates, task rules, and the block that holds the text."""
+"""What every judge task shares in asking: templates and task rules."""
 
-import hashlib
-import hmac
 import json
 import re
 import warnings
@@ -16,32 +14,9 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 TEMPLATES = Path(__file__).parent / "templates"
-DEFAULT_SALT = "spacy_llmjudge"
-NONCE_LENGTH = 16
 _RULE = re.compile(r"\s*([^\s:][^:]*?)\s*:\s*(\S.*?)\s*$")
 
 Rule = Tuple[str, str]
-
-
-def make_nonce(salt: str, text: str, also: str = "") -> str:
-    """Draw the mark of the data block: it never occurs in the text, so the text cannot close its block.
-
-    The same salt and text give the same mark, so that a request can be found again; without the salt
-    nobody can compute it.
-
-    salt (str): A secret, or DEFAULT_SALT where none was handed in.
-    text (str): The text that goes into the block.
-    also (str): What else goes into it; the mark does not occur there either.
-    RETURNS (str): Hexadecimal digits.
-    """
-    draw = 0
-    while True:
-        message = f"{draw}\n{text}".encode("utf8", "surrogatepass")
-        digest = hmac.new(salt.encode("utf8"), message, hashlib.sha256).hexdigest()
-        nonce = digest[:NONCE_LENGTH]
-        if nonce not in text.lower() and nonce not in also.lower():
-            return nonce
-        draw += 1
 
 
 def read_template(name_or_path: Union[str, Path]) -> str:

@@ -7,99 +7,137 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 from spacy.tokens import Doc
 
 from ..candidates import Candidate, get_candidates, set_candidates, set_status
-from .mapping import Reading
-from .windows import Window
+from ..targets.base import Target
+from .long_documents import Window
+from .mapping import LISTED_ONCE, Doubt, Reading, touch
 
 LOWEST, HIGHEST = 0.005, 0.995
 
 
 @dataclass
-class Answer:
-    """What the judge said about one window.
+class Outcome:
+    """What became of something that a judge was asked.
 
-    window (Window): The stretch of the document.
     state (str): "judged", "abstained" or "not_sent".
     reason (Optional[str]): Why there are no verdicts.
-    entities (List[Reading]): The entities it lists.
-    alternatives (List[Reading]): Other readings that it considered.
-    dropped (Counter): Entries that could not be used, by reason.
+    dropped (Counter): What the reply says and cannot be used, by reason.
     """
 
-    window: Window
     state: str
     reason: Optional[str] = None
-    entities: List[Reading] = field(default_factory=list)
-    alternatives: List[Reading] = field(default_factory=list)
     dropped: Counter = field(default_factory=Counter)
 
 
-def open_candidates(doc: Doc, labels: Sequence[str], spans_key: str) -> List[Candidate]:
+@dataclass
+class Listing:
+    """What the judge lists for one window.
+
+    window (Window): The stretch of the document.
+    outcome (Outcome): What became of the question.
+    entities (List[Reading]): The spans it lists.
+    alternatives (List[Reading]): Other readings that it considered.
+    doubts (List[Doubt]): Tokens of which it says something that cannot be used.
+    lost (Optional[str]): Why a span that it lists may be anywhere; None where all were found.
+    overlapping (bool): Whether spans may overlap and nest.
+    """
+
+    window: Window
+    outcome: Outcome
+    entities: List[Reading] = field(default_factory=list)
+    alternatives: List[Reading] = field(default_factory=list)
+    doubts: List[Doubt] = field(default_factory=list)
+    lost: Optional[str] = None
+    overlapping: bool = False
+
+    def summarise(self) -> Outcome:
+        """RETURNS (Outcome): What became of the question for the document as a whole: a list of which a
+        span could not be used is no complete annotation."""
+        is_whole = self.lost is None and all(d.reason == LISTED_ONCE for d in self.doubts)
+        if self.outcome.state != "judged" or is_whole:
+            return self.outcome
+        return Outcome("abstained", describe_dropped(self.outcome.dropped))
+
+
+def open_candidates(
+    doc: Doc, labels: Sequence[str], spans_key: str, target: Target
+) -> List[Candidate]:
     """List the candidates that a judge is asked about.
 
-    Without a candidate group the document's entities are the candidates. Proposals of an earlier judge
-    are left out, so that judging twice is judging once.
+    Without a candidate group the document's own annotation gives the candidates. Proposals of an
+    earlier judge are left out, so that judging twice is judging once.
 
     doc (Doc): The document.
     labels (Sequence[str]): The labels that the judge knows; candidates with others stay unjudged.
     spans_key (str): The key of the candidate group.
+    target (Target): What is labelled.
     RETURNS (List[Candidate]): Ordered by start, end and label.
     """
-    return [c for c in all_candidates(doc, spans_key) if c.label in labels]
+    return [c for c in all_candidates(doc, spans_key, target) if c.label in labels]
 
 
-def all_candidates(doc: Doc, spans_key: str) -> List[Candidate]:
-    """List all candidates but an earlier judge's proposals; the entities where there is no group."""
-    found = [c for c in get_candidates(doc, spans_key) if c.source != "judge"]
+def all_candidates(doc: Doc, spans_key: str, target: Target) -> List[Candidate]:
+    """List all candidates but an earlier judge's proposals; what the document says where there is no
+    group."""
     if spans_key in doc.spans:
-        return found
-    return [
-        Candidate(ent.start, ent.end, ent.label_, source="student")
-        for ent in doc.ents
-        if ent.label_
-    ]
+        return [c for c in get_candidates(doc, spans_key) if c.source != "judge"]
+    return [Candidate(*key, source="student") for key in target.keys(doc) if key[2]]
 
 
-def characters_of(doc: Doc, window: Window, candidate: Candidate) -> Tuple[int, int]:
-    """RETURNS (Tuple[int, int]): Start and end of a candidate in the text of a window."""
-    offset, last = doc[window.start].idx, doc[candidate.end - 1]
-    return doc[candidate.start].idx - offset, last.idx + len(last) - offset
-
-
-def set_answers(doc: Doc, answers: Sequence[Answer], labels: Sequence[str], spans_key: str) -> None:
+def set_listings(
+    doc: Doc,
+    listings: Sequence[Listing],
+    labels: Sequence[str],
+    spans_key: str,
+    target: Target,
+) -> None:
     """Write verdicts, supports, proposals and the status of a document.
 
-    doc (Doc): The document; its entities are not touched.
-    answers (Sequence[Answer]): One for each window, in order; none for a document without words.
+    doc (Doc): The document; its own annotation is not touched.
+    listings (Sequence[Listing]): One for each window, in order; none for a document without words.
     labels (Sequence[str]): The labels that were asked about.
     spans_key (str): The key of the candidate group.
+    target (Target): What is labelled.
     """
     judged: Dict[Tuple[int, int, str], Candidate] = {}
-    for candidate in all_candidates(doc, spans_key):
+    for candidate in all_candidates(doc, spans_key, target):
         if candidate.label in labels:
-            answer = next((a for a in answers if a.window.owns(candidate.start)), None)
-            candidate = _judge(candidate, answer)
+            listing = next((a for a in listings if a.window.owns(candidate.start)), None)
+            candidate = _judge(candidate, listing)
         judged[candidate.key] = candidate
-    for answer in answers:
-        for reading in [*answer.entities, *answer.alternatives]:
+    for listing in listings:
+        for reading in [*listing.entities, *listing.alternatives]:
             if reading.key not in judged:
                 proposal = Candidate(*reading.key, source="judge")
-                judged[reading.key] = _judge(proposal, answer)
+                judged[reading.key] = _judge(proposal, listing)
     set_candidates(doc, judged.values(), spans_key)
-    state, reason = summarise(answers)
+    state, reason = summarise([listing.summarise() for listing in listings])
     set_status(doc, state, reason, spans_key)
 
 
-def _judge(candidate: Candidate, answer: Optional[Answer]) -> Candidate:
+def _judge(candidate: Candidate, listing: Optional[Listing]) -> Candidate:
     clean = candidate.replace(verdict=None, support=None, reason=None)
-    if answer is None or answer.state == "not_sent":
-        return clean.replace(reason=answer.reason if answer else "no_words")
-    if answer.state == "abstained":
-        return clean.replace(verdict="abstained", reason=answer.reason)
-    listed = {r.key: r.confidence for r in [*answer.alternatives, *answer.entities]}
+    if listing is None or listing.outcome.state == "not_sent":
+        return clean.replace(reason=listing.outcome.reason if listing else "no_words")
+    if listing.outcome.state == "abstained":
+        return clean.replace(verdict="abstained", reason=listing.outcome.reason)
+    listed = {r.key: r.confidence for r in [*listing.alternatives, *listing.entities]}
+    verdict = stand(candidate, listing.entities, listing.overlapping)
+    doubt = None if candidate.key in listed else _find_doubt(candidate, verdict, listing)
+    if doubt is not None:
+        return clean.replace(verdict="abstained", reason=doubt)
     support = listed.get(candidate.key)
-    if support is not None:
-        support = clip_support(support)
-    return clean.replace(verdict=stand(candidate, answer.entities), support=support)
+    return clean.replace(
+        verdict=verdict, support=None if support is None else clip_support(support)
+    )
+
+
+def _find_doubt(candidate: Candidate, verdict: str, listing: Listing) -> Optional[str]:
+    """Why the list does not say whether a candidate is right; None where it does."""
+    for doubt in listing.doubts:
+        if touch((candidate.start, candidate.end), (doubt.start, doubt.end)):
+            return doubt.reason
+    # Where spans do not overlap, what touches a listed one cannot be the one that was lost.
+    return listing.lost if listing.overlapping or verdict == "not_entity" else None
 
 
 def clip_support(support: float) -> float:
@@ -107,29 +145,39 @@ def clip_support(support: float) -> float:
     return min(max(support, LOWEST), HIGHEST)
 
 
-def stand(candidate: Candidate, entities: Iterable[Reading]) -> str:
-    """How a candidate stands to a list of entities.
+def stand(candidate: Candidate, entities: Iterable[Reading], overlapping: bool = False) -> str:
+    """How a candidate stands to a list of spans.
 
+    candidate (Candidate): The candidate.
+    entities (Iterable[Reading]): The list.
+    overlapping (bool): Whether spans may overlap: one with another label is then no other boundary of
+        the candidate.
     RETURNS (str): correct, wrong_label, wrong_boundary or not_entity.
     """
-    touching = [r for r in entities if r.start < candidate.end and candidate.start < r.end]
+    place = (candidate.start, candidate.end)
+    touching = [r for r in entities if touch(place, (r.start, r.end))]
     if candidate.key in {r.key for r in touching}:
         return "correct"
-    if (candidate.start, candidate.end) in {(r.start, r.end) for r in touching}:
+    if place in {(r.start, r.end) for r in touching}:
         return "wrong_label"
-    return "wrong_boundary" if touching else "not_entity"
+    rivals = [r for r in touching if not overlapping or r.label == candidate.label]
+    return "wrong_boundary" if rivals else "not_entity"
 
 
-def summarise(answers: Sequence[Answer]) -> Tuple[str, Optional[str]]:
+def summarise(outcomes: Sequence[Outcome]) -> Tuple[str, Optional[str]]:
     """The state of a document, and its reason: judged only where the judge answered for all of it."""
-    if not answers:
+    if not outcomes:
         return "not_sent", "no_words"
-    failed = [answer for answer in answers if answer.state != "judged"]
-    if failed:
-        # "not_sent" promises that nothing was paid, which one answered window already breaks.
-        all_unsent = all(answer.state == "not_sent" for answer in answers)
-        return "not_sent" if all_unsent else "abstained", failed[0].reason
-    dropped = sum((answer.dropped for answer in answers), Counter())
-    if not dropped:
-        return "judged", None
-    return "judged", "dropped:" + ",".join(f"{k}={n}" for k, n in sorted(dropped.items()))
+    # What another run can still ask about comes first: a document with one such window is asked again.
+    for state in ("not_sent", "abstained"):
+        failed = [outcome for outcome in outcomes if outcome.state == state]
+        if failed:
+            return state, failed[0].reason
+    dropped = sum((outcome.dropped for outcome in outcomes), Counter())
+    return "judged", describe_dropped(dropped)
+
+
+def describe_dropped(dropped: Counter) -> Optional[str]:
+    """RETURNS (Optional[str]): Such as "dropped:repeated=1"; None where nothing was dropped."""
+    counts = ",".join(f"{reason}={n}" for reason, n in sorted(dropped.items()))
+    return f"dropped:{counts}" if counts else None

@@ -241,7 +241,8 @@ class LedgerModel:
         return PendingRequest(prompt, request, digest.hexdigest())
 
     def _warn(self, requests: PaidRequests) -> None:
-        """Warn of the budget from the thread of the user, whose filters may turn it into an error."""
+        """Warn from the thread of the user, whose filters may turn it into an error."""
+        requests.notices.warn()
         if self.max_cost is None or self._warned:
             return
         share = requests.spent / (self.max_cost * NANO)

@@ -11,6 +11,7 @@ from ..errors import Errors, LLMJudgeError
 from ..transport.breaker import Breaker
 from ..transport.limits import Limits
 from ..transport.messages import Reply
+from ..transport.notices import Notices
 from ..transport.retry import Attempt, persist, without_reply
 from ..transport.sender import Sender
 from ..transport.tally import Tally
@@ -19,6 +20,9 @@ from .store import Claim, LedgerStore
 
 _BYTES_PER_TOKEN = 4
 _TAKEN_PAUSE = 0.05
+# Runs in which a server must fail a prompt until that is given up, and prompts that are few.
+_ENOUGH_RUNS = 3
+_FEW = 2
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class PaidRequests:
         hook: Optional[Callable[[str], None]],
     ) -> None:
         self.spent = store.spent()
+        self.notices = Notices()
         self._sender = sender
         self._store = store
         self._model_id = model_id
@@ -71,11 +76,15 @@ class PaidRequests:
         self._tally = tally
         self._hook = hook
         self._exhausted = False
+        self._n_missing = 0
 
     def look_up(self, pending: PendingRequest) -> Optional[Reply]:
         """RETURNS (Optional[Reply]): The reply that the ledger has, without asking anybody."""
         raw = self._store.find(pending.key)
-        return None if raw is None else self._parse(Attempt("replied", raw, asked=False))
+        if raw is None:
+            self._n_missing += 1
+            return None
+        return self._parse(Attempt("replied", raw, asked=False))
 
     def reply_to(self, pending: PendingRequest, stop: threading.Event) -> Reply:
         """Ask for one reply, with all tries that it takes.
@@ -97,10 +106,20 @@ class PaidRequests:
             stop=stop,
         )
         if outcome.asked:
-            self._breaker.count(outcome.reason if outcome.state == "failed" else None)
+            failed = outcome.state in ("failed", "not_sent")
+            self._breaker.count(outcome.reason if failed else None)
         if outcome.state == "replied":
             return self._parse(outcome)
+        if outcome.state == "failed" and self._is_hopeless(pending):
+            outcome.state = "rejected"
         return self._tally.reply(without_reply(outcome))
+
+    def _is_hopeless(self, pending: PendingRequest) -> bool:
+        """Whether a prompt failed in run after run, and not because the server was down: it answers
+        others, or there are no others to tell by."""
+        if not (self._breaker.is_well or self._n_missing <= _FEW):
+            return False
+        return self._store.count_failed_runs(pending.key) >= _ENOUGH_RUNS
 
     def _parse(self, outcome: Attempt) -> Reply:
         """Parse what is on the disk by now."""
@@ -122,6 +141,7 @@ class PaidRequests:
         outcome = Attempt("failed", reason="internal")
         try:
             outcome = self._sender.send(pending.prompt, pending.request)
+            self.notices.add(outcome.notice)
             if outcome.pause_all and outcome.wait:
                 # Before the commit: nobody may leave while this is on its way to the disk.
                 self._limits.pause(outcome.wait)

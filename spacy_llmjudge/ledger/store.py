@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
+from ..transport.breaker import DOWN
 from .file import explain, hold, let_go, open_file, rescue_if_cut, use_tables
 from .lock import announce, is_alive, open_alone, presence_path, remove_dead
 from .writer import GroupWriter
@@ -102,6 +103,17 @@ class LedgerStore:
         with self._lock:
             rows = self._reader.execute("SELECT state, COUNT(*) FROM attempts GROUP BY state")
             return dict(rows.fetchall())
+
+    def count_failed_runs(self, key: str) -> int:
+        """RETURNS (int): In how many runs a request failed in a way that may be its prompt's fault."""
+        reasons = ("internal", "no_key", *DOWN)
+        marks = ", ".join("?" * len(reasons))
+        sql = (
+            "SELECT COUNT(DISTINCT run) FROM attempts WHERE key = ? AND state = 'failed'"
+            f" AND COALESCE(reason, '') NOT IN ({marks})"
+        )
+        with self._lock:
+            return self._reader.execute(sql, (key, *reasons)).fetchone()[0]
 
     def add_model(self, model_id: str, settings: str) -> None:
         """Note which model the rows are about."""

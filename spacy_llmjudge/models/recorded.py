@@ -1,14 +1,15 @@
-"""Replies that an LLM gave before, from a file, found by the text they are about."""
+"""Replies or labels that an LLM gave before, from a file, found by the text they are about."""
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import require_file
 from ..transport.in_process import InProcess
 from ..transport.messages import Prompt, Reply
+from .label_columns import LabelColumns, read_label_columns
 from .verdict_lines import Finding, write_verdict_lines
 
 _VERDICTS = ("correct", "wrong_label", "wrong_boundary", "not_entity")
@@ -30,7 +31,12 @@ class Recording:
     verdicts: Dict[Candidate, Finding] = field(default_factory=dict)
 
 
-def make_recorded_model(path: Union[Path, str]) -> "RecordedModel":
+def make_recorded_model(
+    path: Union[Path, str],
+    label_column: Optional[str] = None,
+    confidence_column: Optional[str] = None,
+    refusals: Sequence[str] = (),
+) -> "RecordedModel":
     """Make the model `llmjudge.Recorded.v1`. The file is read when the first prompt comes.
 
     path (Union[Path, str]): A JSONL file with rows `{"text": ..., "response": ...}`. A response is a raw
@@ -38,9 +44,18 @@ def make_recorded_model(path: Union[Path, str]) -> "RecordedModel":
         verdicts for the verifying task: `{"verdicts": [{"start", "end", "label", "verdict", "confidence",
         "correction"}]}` with characters of the text, a confidence of 0 to 100 that the candidate is
         correct, and the last two where there are any.
+    label_column (Optional[str]): Instead of replies, for the classifying task: the column with the label
+        that the LLM gave to `text`, or with a list of labels; null where it gave none.
+    confidence_column (Optional[str]): The column that says how sure it was, from 0 to 1 or to 100.
+    refusals (Sequence[str]): Labels that stand for no answer, such as "-1".
     RETURNS (RecordedModel): The model.
     """
-    return RecordedModel(path)
+    columns = None
+    if label_column is not None:
+        columns = LabelColumns(label_column, confidence_column, tuple(refusals))
+    elif confidence_column is not None or refusals:
+        raise LLMJudgeError(Errors.J249)
+    return RecordedModel(path, columns)
 
 
 class RecordedModel(InProcess):
@@ -50,13 +65,16 @@ class RecordedModel(InProcess):
     verdicts under the letters that it gave them.
     """
 
-    def __init__(self, path: Union[Path, str]) -> None:
+    def __init__(self, path: Union[Path, str], columns: Optional[LabelColumns] = None) -> None:
         self._path = Path(path)
+        self._columns = columns
+        self._labelled: Optional[Dict[str, Reply]] = None
         self._recordings: Optional[Dict[str, Recording]] = None
 
     def describe(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): What tells this model from others, as JSON."""
-        return {"class": "spacy_llmjudge.models.recorded:RecordedModel"}
+        named = {"class": "spacy_llmjudge.models.recorded:RecordedModel"}
+        return named if self._columns is None else {**named, **self._columns._asdict()}
 
     def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
         """Find the replies to prompts.
@@ -64,10 +82,25 @@ class RecordedModel(InProcess):
         prompts (Iterable[Iterable[str]]): The prompts of each document.
         RETURNS (Iterable[Iterable[str]]): The replies, in the same order.
         """
+        if self._columns is not None:
+            columns = self._columns
+            return [[self._find_labels(prompt, columns) for prompt in of_doc] for of_doc in prompts]
         if self._recordings is None:
             self._recordings = read_replies(self._path)
         known = self._recordings
         return [[_find_reply(prompt, known) for prompt in of_doc] for of_doc in prompts]
+
+    def _find_labels(self, prompt: str, columns: LabelColumns) -> Reply:
+        if not isinstance(prompt, Prompt) or prompt.exclusive is None:
+            raise LLMJudgeError(Errors.J256.format(column=columns.label))
+        if self._labelled is None:
+            path = require_file(self._path, "It should hold the texts and the LLM's labels.")
+            lines = ((f"{path}, line {number}", row) for number, row in _read_lines(path))
+            self._labelled = read_label_columns(
+                lines, columns, list(prompt.labels), prompt.exclusive
+            )
+        missing = Reply("", state="abstained", reason="not_in_column")
+        return self._labelled.get(prompt.text.strip(), missing)
 
 
 def _find_reply(prompt: str, recordings: Dict[str, Recording]) -> Reply:
@@ -97,29 +130,32 @@ def read_replies(path: Path) -> Dict[str, Recording]:
     """
     path = require_file(path, 'It should hold recorded replies, one {"text", "response"} a line.')
     recordings: Dict[str, Recording] = {}
-    with path.open(encoding="utf8") as file_:
+    for number, row in _read_lines(path):
+        missing = _missing_fields(row)
+        if missing:
+            fields = ", ".join(missing)
+            raise LLMJudgeError(Errors.J301.format(path=path, line=number, fields=fields))
+        recording = recordings.setdefault(row["text"].strip(), Recording())
+        try:
+            _add(recording, row["response"], row["text"])
+        except (KeyError, TypeError, ValueError) as error:
+            found = f"{type(error).__name__}: {error}"
+            raise LLMJudgeError(Errors.J304.format(path=path, line=number, error=found)) from error
+    return recordings
+
+
+def _read_lines(path: Path) -> Iterator[Tuple[int, Any]]:
+    """YIELDS (Tuple[int, Any]): The number of every line that is not empty, and what it holds."""
+    with path.open("rb") as file_:
         for number, line in enumerate(file_, 1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                yield number, json.loads(line.decode("utf-8-sig"))
             except ValueError as error:
                 raise LLMJudgeError(
                     Errors.J300.format(path=path, line=number, error=error)
                 ) from error
-            missing = _missing_fields(row)
-            if missing:
-                fields = ", ".join(missing)
-                raise LLMJudgeError(Errors.J301.format(path=path, line=number, fields=fields))
-            recording = recordings.setdefault(row["text"].strip(), Recording())
-            try:
-                _add(recording, row["response"], row["text"])
-            except (KeyError, TypeError, ValueError) as error:
-                found = f"{type(error).__name__}: {error}"
-                raise LLMJudgeError(
-                    Errors.J304.format(path=path, line=number, error=found)
-                ) from error
-    return recordings
 
 
 def _add(recording: Recording, response: Any, text: str) -> None:

@@ -7,7 +7,7 @@ the same entities with shifted boundaries, and chunks of words that nobody marke
 
 import random
 import re
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -62,14 +62,14 @@ class Verifier:
 
 def fit_verifier(
     encoder: SpanEncoder,
-    demonstrations: Sequence[Dict[str, Any]],
+    demonstrations: Sequence[Mapping[str, Any]],
     labels: Sequence[str],
     seed: int,
 ) -> Verifier:
     """Fit a verifier on labelled documents; it takes seconds.
 
     encoder (SpanEncoder): The encoder, which stays as it is.
-    demonstrations (Sequence[Dict[str, Any]]): `{"text", "entities": [{"label", "start", "end"}]}`.
+    demonstrations (Sequence[Mapping[str, Any]]): `{"text", "entities": [{"label", "start", "end"}]}`.
     labels (Sequence[str]): The labels to learn; entities with others are negatives.
     seed (int): Draws the negatives.
     RETURNS (Verifier): The verifier.
@@ -92,11 +92,11 @@ def fit_verifier(
 
 
 def training_spans(
-    row: Dict[str, Any], labels: Sequence[str], rng: random.Random
+    row: Mapping[str, Any], labels: Sequence[str], rng: random.Random
 ) -> Dict[Characters, str]:
     """Make the training examples of one labelled document.
 
-    row (Dict[str, Any]): The document.
+    row (Mapping[str, Any]): The document.
     labels (Sequence[str]): The labels to learn.
     rng (random.Random): Draws the unmarked chunks.
     RETURNS (Dict[Characters, str]): Start and end character to the label, or to NONE.

@@ -88,6 +88,7 @@ def export_audit(
     n: int,
     seed: int = 0,
     overrides: Optional[Dict[str, Any]] = None,
+    q: Optional[float] = None,
 ) -> int:
     """Draw candidates of a judged pool and write them as JSONL, one a line.
 
@@ -99,9 +100,10 @@ def export_audit(
     n (int): How many; all where there are fewer.
     seed (int): Another seed, another draw.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    q (Optional[float]): The share of wrong that will be asked for, where it is not the config's.
     RETURNS (int): How many there are.
     """
-    inputs = read_selection(judged, evidence, evidence_gold, config, overrides)
+    inputs = read_selection(judged, evidence, evidence_gold, config, overrides, q)
     rows = draw_audit(
         inputs.pool,
         inputs.evidence,

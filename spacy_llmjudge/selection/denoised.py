@@ -18,10 +18,12 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..denoise.arrays import Denoised
+from ..denoise.methods import Refined, refine_labels
 from ..errors import Errors, LLMJudgeError, Warnings
 from .conformal import select_conformal
 from .features import CandidateFeatures, Vectors
 from .learned import Bits, estimate_verdicts, score_denoised
+from .learned_documents import Choice
 from .selector import FLOOR, Q, Scores, Selection, Selector, check_share
 from .table import CandidateTable
 
@@ -33,6 +35,7 @@ INNER_FOLDS = 2
 class DenoisedSelector(Selector):
     """Conformal selection on what a denoiser makes of the verdicts.
 
+    method (str): The denoiser of documents, see `denoise.methods`.
     reads_gold (bool): False: it is fitted once, and on everything.
     """
 
@@ -41,6 +44,7 @@ class DenoisedSelector(Selector):
     vectors: Optional[Vectors] = None
     seed: int = 0
 
+    method: ClassVar[str] = ""
     reads_gold: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -73,8 +77,26 @@ class DenoisedSelector(Selector):
         return self.describe(pool_docs, pool, evidence_docs, evidence)
 
     def score(self, pool: CandidateTable, evidence: CandidateTable, n_folds: int = 5) -> Scores:
+        def refine(
+            features: np.ndarray,
+            noisy: Sequence[Choice],
+            gold: Sequence[Choice],
+            groups: Sequence[str],
+        ) -> Refined:
+            return refine_labels(
+                self.method,
+                features,
+                noisy,
+                gold,
+                labels=pool.labels,
+                exclusive=pool.exclusive,
+                groups=groups,
+                allow_missing=True,
+                seed=self.seed,
+            )
+
         return score_denoised(
-            self.name, self.denoise, pool, evidence, n_folds, self.reads_gold, self.check
+            self.name, self.denoise, pool, evidence, n_folds, self.reads_gold, self.check, refine
         )
 
     def select(self, pool: CandidateTable, evidence: CandidateTable) -> Selection:
@@ -89,6 +111,7 @@ class UU(DenoisedSelector):
     min_gap: float = 0.1
 
     name: ClassVar[str] = "llmjudge.UU.v1"
+    method: ClassVar[str] = "uu"
 
     def denoise(self, x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:
         from ..denoise.uu import refine_uu
@@ -126,6 +149,7 @@ class SiDyP(DenoisedSelector):
     neighbours: int = 10
 
     name: ClassVar[str] = "llmjudge.SiDyP.v1"
+    method: ClassVar[str] = "sidyp"
     reads_gold: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -160,6 +184,7 @@ class Stacking(DenoisedSelector):
     trust: float = 2.0
 
     name: ClassVar[str] = "llmjudge.Stacking.v1"
+    method: ClassVar[str] = "stacking"
 
     def denoise(self, x: np.ndarray, verdicts: Bits, gold: Bits, groups: List[str]) -> Denoised:
         from ..denoise.stacking import stack

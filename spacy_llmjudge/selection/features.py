@@ -4,11 +4,13 @@ Nothing here may tell the verdict: no support, no confidence (the judge's propos
 source. A model of such features can be wrong where a judge is right, and right where it is wrong.
 """
 
+from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
 
+from ..encoders.doc_vectors import embed_documents
 from ..storage import sha256_json
 from .table import CandidateTable
 
@@ -53,6 +55,8 @@ class CandidateFeatures:
         RETURNS (Tuple[CandidateTable, CandidateTable]): The tables with features of shapes (m, d) and
             (n, d), float32.
         """
+        if pool.unit == "labels":
+            return self._describe_documents(pool, evidence)
         rows = list_rows(pool_docs, pool) + list_rows(evidence_docs, evidence)
         key = sha256_json([list(row) for row in rows])
         if key not in self._kept:
@@ -61,6 +65,22 @@ class CandidateFeatures:
         return (
             pool.replace(features=found[: len(pool)]),
             evidence.replace(features=found[len(pool) :]),
+        )
+
+    def _describe_documents(
+        self, pool: CandidateTable, evidence: CandidateTable
+    ) -> Tuple[CandidateTable, CandidateTable]:
+        """The vectors of documents, the same for all labels of one."""
+        texts = [*pool.texts, *evidence.texts]
+        key = sha256_json(texts)
+        if key not in self._kept:
+            encoder = getattr(self._vectors, "encoder", "assets/encoder")
+            self._kept = {key: embed_documents(Path(encoder), texts)}
+        found = self._kept[key]
+        of_pool, of_evidence = found[: len(pool.texts)], found[len(pool.texts) :]
+        return (
+            pool.replace(features=of_pool[pool.document]),
+            evidence.replace(features=of_evidence[evidence.document]),
         )
 
     def _describe(self, rows: List["Row"]) -> np.ndarray:

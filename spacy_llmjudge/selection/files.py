@@ -1,6 +1,7 @@
 """The files that a selection is made from, read and checked."""
 
 from dataclasses import dataclass, fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
@@ -48,6 +49,7 @@ def read_selection(
     evidence_gold: Path,
     config: Path,
     overrides: Optional[Dict[str, Any]] = None,
+    q: Optional[float] = None,
 ) -> SelectionInputs:
     """Read judged documents, their gold, and the config of the selection.
 
@@ -56,6 +58,7 @@ def read_selection(
     evidence_gold (Path): Their gold.
     config (Path): A config with the blocks [selector] and [silver].
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    q (Optional[float]): The share of wrong, where the selector has such a setting; None: the config's.
     RETURNS (SelectionInputs): All of it.
     RAISES (LLMJudgeError): J407 to J410 where the config does not say how to select.
     """
@@ -64,7 +67,7 @@ def read_selection(
 
     config = require_file(config, "The settings of this step are in configs/filter.cfg.")
     loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
-    selector = _read_selector(loaded, config)
+    selector = _read_selector(loaded, config, q)
     policy = _read_policy(loaded)
     hint = "Run the step `judge` first."
     manifests = [read_json(folder / MANIFEST, hint) for folder in (judged, evidence)]
@@ -96,7 +99,7 @@ def read_selection(
     )
 
 
-def _read_selector(config: "Config", path: Path) -> Selector:
+def _read_selector(config: "Config", path: Path, q: Optional[float]) -> Selector:
     from catalogue import RegistryError
 
     from ..registries import registry
@@ -107,10 +110,14 @@ def _read_selector(config: "Config", path: Path) -> Selector:
         raise LLMJudgeError(Errors.J408.format(path=path, missing=missing))
     known = sorted(registry.llmjudge_selectors.get_all())
     try:
-        registry.llmjudge_selectors.get(name)
+        make = registry.llmjudge_selectors.get(name)
     except RegistryError as error:
         raise LLMJudgeError(Errors.J409.format(name=name, choices=", ".join(known))) from error
-    return registry.resolve({"selector": config["selector"]})["selector"]
+    block = dict(config["selector"])
+    if q is not None and "q" in signature(make).parameters:
+        block["q"] = q
+    selector: Selector = registry.resolve({"selector": block})["selector"]
+    return selector
 
 
 def _read_policy(config: "Config") -> SilverPolicy:

@@ -28,6 +28,7 @@ from .fusion import (
     fit_fusion,
     maximise,
 )
+from .learned_documents import RefineDocuments, learn_documents
 from .selector import Scores
 from .table import CORRECT, CandidateTable
 
@@ -63,6 +64,7 @@ def score_denoised(
     n_folds: int = 5,
     reads_gold: bool = True,
     check: Optional[Callable[[CandidateTable], None]] = None,
+    refine: Optional[RefineDocuments] = None,
 ) -> Scores:
     """Score both tables with what a denoiser learned from the verdicts. Where it cannot learn, both
     get the fused probability, with a warning that says why.
@@ -74,6 +76,7 @@ def score_denoised(
     n_folds (int): Folds of documents.
     reads_gold (bool): False: it is fitted once, and on everything.
     check (Optional[Callable]): Raises where the evidence does not carry the denoiser.
+    refine (Optional[RefineDocuments]): The denoiser of documents, for labels of documents.
     RETURNS (Scores): Where no judge answered, the student's confidence.
     RAISES (LLMJudgeError): J514 where a table has no features.
     """
@@ -84,7 +87,10 @@ def score_denoised(
         if check is not None:
             check(evidence)
         items = join_tables(pool, evidence, n_folds)
-        learned = learn(denoise, items, n_folds, reads_gold)
+        if refine is not None and pool.unit == "labels":
+            learned = learn_documents(refine, pool, evidence, n_folds, reads_gold)
+        else:
+            learned = learn(denoise, items, n_folds, reads_gold)
         scores, weights = combine(pool, evidence, items, learned, n_folds)
         report = {
             "fallback": None,

@@ -11,12 +11,11 @@ from typing import Any, ClassVar, Dict, Optional, Sequence, Tuple
 import numpy as np
 from spacy.tokens import Doc
 
+from ..candidates import Q as Q
 from ..errors import Errors, LLMJudgeError
 from .fusion import cross_fit_fusion, fit_fusion
 from .table import CandidateTable
 
-# The share of wrong candidates among the accepted ones: a student needs recall as much as precision.
-Q = 0.25
 # A candidate that is less likely than this teaches nothing, whatever q has room for.
 FLOOR = 0.3
 

@@ -39,7 +39,8 @@ class CandidateTable:
     caveat (str): Why these documents, as evidence, carry no promise about the pool; empty where they do.
     features (Optional[np.ndarray]): (n, d) what the candidates look like, float32, for selectors that
         learn from it.
-    unit (str): What a candidate is called in sentences.
+    unit (str): What a candidate is called in sentences: "spans", or "labels" of documents.
+    exclusive (bool): Of the labels of a document exactly one is right.
     """
 
     texts: Tuple[str, ...]
@@ -59,6 +60,7 @@ class CandidateTable:
     caveat: str = ""
     features: Optional[np.ndarray] = None
     unit: str = "spans"
+    exclusive: bool = False
 
     def __len__(self) -> int:
         return len(self.document)
@@ -179,6 +181,7 @@ def table_from_docs(
         correct=None if gold is None else np.array(correct, dtype=bool),
         caveat=caveat,
         unit="labels" if target.name == "cats" else "spans",
+        exclusive=bool(target.to_dict().get("exclusive")),
     )
 
 

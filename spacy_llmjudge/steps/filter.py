@@ -32,6 +32,7 @@ def filter_candidates(
     *,
     overrides: Optional[Dict[str, Any]] = None,
     audit: Optional[Path] = None,
+    q: Optional[float] = None,
 ) -> Dict[str, Any]:
     """Fuse, decide and write the silver.
 
@@ -43,10 +44,11 @@ def filter_candidates(
     selection (Path): Gets the report on the selection as JSON.
     audit (Optional[Path]): What a person said about random candidates of the pool: the evidence, where
         it is given; the held-out documents then only fit the fusion.
+    q (Optional[float]): The share of wrong that the silver may have, for selectors that keep one.
     RETURNS (Dict[str, Any]): The report.
     """
     rows = None if audit is None else read_audit(audit)
-    inputs = read_selection(judged, evidence, evidence_gold, config, overrides)
+    inputs = read_selection(judged, evidence, evidence_gold, config, overrides, q)
     if rows is not None:
         check_audit(rows, inputs.frame)
     _, docs, report = select(

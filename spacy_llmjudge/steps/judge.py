@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 Progress = Optional[Callable[[int], None]]
 # a judge of candidates has no question about a document without any, today or tomorrow
 NOTHING_TO_ASK = ("no_candidates", "no_words")
-# what was not sent now can be sent in a later run, even where other windows of the document were
-NOT_SENT_YET = ("budget", "server_down", "stopped")
 
 
 def judge(
@@ -141,7 +139,5 @@ def is_asked(docs: List[Doc]) -> bool:
     """RETURNS (bool): Whether nothing is left to ask about these documents, so that a shard need not be redone."""
     statuses = [get_status(doc) for doc in docs]
     return all(
-        status["reason"] not in NOT_SENT_YET
-        and (status["state"] != "not_sent" or status["reason"] in NOTHING_TO_ASK)
-        for status in statuses
+        status["state"] != "not_sent" or status["reason"] in NOTHING_TO_ASK for status in statuses
     )

@@ -1,10 +1,10 @@
 """What a judge did with several sets of documents, for the metrics of a round."""
 
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping
 
 from ..candidates import NOT_ASKED
 from ..errors import Errors, LLMJudgeError
-from .judge import NOT_SENT_YET, NOTHING_TO_ASK
+from .judge import NOTHING_TO_ASK
 
 
 def make_judge_report(judged: Mapping[str, Dict[str, Any]]) -> Dict[str, Any]:
@@ -50,10 +50,10 @@ def require_answers(states: Mapping[str, int]) -> None:
 
 
 def left_by_reason(states: Mapping[str, int]) -> Dict[str, int]:
-    """RETURNS (Dict[str, int]): Documents that another run could ask about, by why they were not."""
+    """RETURNS (Dict[str, int]): Documents that another run can ask about, by why they were not answered."""
     left: Dict[str, int] = {}
-    for state, n in states.items():
-        reason: Optional[str] = state.split(": ")[-1]
-        if reason in NOT_SENT_YET:
+    for text, n in states.items():
+        state, _, reason = text.partition(": ")
+        if state == "not_sent" and reason not in NOTHING_TO_ASK:
             left[reason] = left.get(reason, 0) + n
     return left

@@ -9,6 +9,7 @@ scored, and how a corpus says which target it has.
 from pathlib import Path
 from typing import (
     Any,
+    Callable,
     Container,
     Dict,
     Iterable,
@@ -63,12 +64,23 @@ class Target(Protocol):
     component (str): The name of its block in `configs/components`.
     """
 
-    name: str
-    factories: Tuple[str, ...]
-    units: str
-    averages: str
-    can_skip: bool
-    component: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def factories(self) -> Tuple[str, ...]: ...
+
+    @property
+    def units(self) -> str: ...
+
+    @property
+    def averages(self) -> str: ...
+
+    @property
+    def can_skip(self) -> bool: ...
+
+    @property
+    def component(self) -> str: ...
 
     def to_dict(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): What `make_target` makes this target from again, as JSON."""
@@ -122,13 +134,17 @@ def make_target(data: Dict[str, Any]) -> Target:
     from .ents import Ents
     from .spans import Spans
 
-    kinds = {"ents": Ents, "spans": Spans, "cats": Cats}
+    makers: Dict[Any, Callable[[Dict[str, Any]], Target]] = {
+        "ents": Ents.from_dict,
+        "spans": Spans.from_dict,
+        "cats": Cats.from_dict,
+    }
     settings = dict(data)
     name = settings.pop("target", None)
-    if name not in kinds:
+    if name not in makers:
         raise LLMJudgeError(Errors.J411.format(found=name, choices=", ".join(NAMES)))
     try:
-        return kinds[name].from_dict(settings)
+        return makers[name](settings)
     except (KeyError, TypeError) as error:
         raise LLMJudgeError(Errors.J412.format(target=name, error=error)) from error
 

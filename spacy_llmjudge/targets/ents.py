@@ -2,7 +2,7 @@
 may be missing."""
 
 from dataclasses import dataclass
-from typing import Any, Container, Dict, Iterable, List, Optional, Sequence, Set
+from typing import Any, Container, Dict, Iterable, List, Optional, Sequence, Set, Union
 
 import numpy as np
 from spacy.tokens import Doc, Span
@@ -14,7 +14,7 @@ from .missing_tokens import make_silver
 from .overlaps import resolve_overlaps
 from .policy import SilverPolicy
 
-_ATTRS = ["ENT_IOB", "ENT_TYPE"]
+_ATTRS: List[Union[int, str]] = ["ENT_IOB", "ENT_TYPE"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Ents:
     def copy(self, doc: Doc, vocab: Optional[Vocab] = None) -> Doc:
         copied = copy_tokens(doc, vocab)
         if self.is_annotated(doc):
-            copied.from_array(_ATTRS, doc.to_array(_ATTRS))
+            copied.from_array(_ATTRS, doc.to_array(_ATTRS))  # type: ignore[arg-type]
         return copied
 
     def keep_labels(self, doc: Doc, labels: Container[str]) -> None:

@@ -1,7 +1,8 @@
 """The address of a server, checked without asking the network."""
 
 import ipaddress
-from urllib.parse import urlsplit
+from typing import Mapping
+from urllib.parse import urlencode, urlsplit
 
 from ..errors import Errors, LLMJudgeError
 
@@ -25,6 +26,11 @@ def check_address(url: str, allow_insecure: bool) -> str:
     if parts.scheme == "http" and not (is_loopback(host) or allow_insecure):
         raise LLMJudgeError(Errors.J311.format(url=url))
     return f"{host}:{port}" if port else host
+
+
+def add_query(url: str, query: Mapping[str, str]) -> str:
+    """RETURNS (str): An address with what follows it behind a question mark."""
+    return f"{url}?{urlencode(query)}" if query else url
 
 
 def is_loopback(host: str) -> bool:

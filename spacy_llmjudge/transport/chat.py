@@ -1,10 +1,30 @@
-"""Replies in the chat format: read strictly, so that a broken one is never taken for a reply."""
+"""Requests and replies in the chat format: a broken reply is never taken for one."""
 
 import math
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from .messages import Reply
 from .usage import read_usage
+
+
+def make_chat_body(
+    fixed: Mapping[str, Any], prompt: str, system: Optional[str], seed: Optional[int]
+) -> Dict[str, Any]:
+    """Write a chat request.
+
+    fixed (Mapping[str, Any]): The fields that are the same for all prompts.
+    prompt (str): The message of the user.
+    system (Optional[str]): The message in front of it.
+    seed (Optional[int]): Further samples of a question count up from it.
+    RETURNS (Dict[str, Any]): The fields of the request.
+    """
+    messages = [{"role": "user", "content": str(prompt)}]
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": system})
+    body: Dict[str, Any] = {**fixed, "messages": messages}
+    if seed is not None:
+        body["seed"] = seed + getattr(prompt, "sample", 0)
+    return body
 
 
 def read_chat(body: Any) -> Reply:
@@ -48,6 +68,8 @@ def _text_of(content: Any) -> str:
 
 def _read_logprobs(logprobs: Any) -> Optional[List[Dict[str, float]]]:
     """The alternatives of every token; None where any of them is not a log-probability."""
+    if isinstance(logprobs, dict) and isinstance(logprobs.get("token_logprobs"), list):
+        return _read_completions_logprobs(logprobs)
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(tokens, list) or not tokens:
         return None
@@ -64,6 +86,26 @@ def _read_logprobs(logprobs: Any) -> Optional[List[Dict[str, float]]]:
             if not isinstance(text, str) or value is None or not _is_logprob(value):
                 return None
             found.setdefault(text, float(value))
+        positions.append(found)
+    return positions
+
+
+def _read_completions_logprobs(logprobs: Dict[str, Any]) -> Optional[List[Dict[str, float]]]:
+    """The same in the style of completions: parallel lists instead of a list of tokens."""
+    tokens, values = logprobs.get("tokens"), logprobs["token_logprobs"]
+    tops = logprobs.get("top_logprobs") or [{}] * len(values)
+    if not isinstance(tokens, list) or not isinstance(tops, list):
+        return None
+    if not len(tokens) == len(values) == len(tops) > 0:
+        return None
+    positions: List[Dict[str, float]] = []
+    for token, value, top in zip(tokens, values, tops):
+        entries = [*top.items(), (token, value)] if isinstance(top, dict) else [(None, None)]
+        found: Dict[str, float] = {}
+        for text, number in entries:
+            if not isinstance(text, str) or number is None or not _is_logprob(number):
+                return None
+            found.setdefault(text, float(number))
         positions.append(found)
     return positions
 

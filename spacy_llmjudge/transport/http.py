@@ -137,6 +137,7 @@ def _connect_to(url: str, size: int) -> Tuple[Any, str]:
     import urllib3
 
     parts = urlsplit(url)
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     settings: Dict[str, Any] = {"num_pools": 1, "maxsize": size, "block": False}
     if parts.scheme == "https":
         import certifi
@@ -147,14 +148,14 @@ def _connect_to(url: str, size: int) -> Tuple[Any, str]:
     if not is_loopback(host) and not proxy_bypass(host):
         proxy = getproxies().get(parts.scheme)
     if not proxy:
-        return urllib3.PoolManager(**settings).connection_from_url(url), parts.path
+        return urllib3.PoolManager(**settings).connection_from_url(url), path
     user = urlsplit(proxy)
     if user.username:
         pair = f"{unquote(user.username)}:{unquote(user.password or '')}"
         settings["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=pair)
     connections = urllib3.ProxyManager(proxy, **settings).connection_from_url(url)
     # A proxy reads the address of the server from the request line, unless it only tunnels.
-    return connections, url if parts.scheme == "http" else parts.path
+    return connections, url if parts.scheme == "http" else path
 
 
 def _watched(connection_class: type, watchman: "_Watchman") -> type:

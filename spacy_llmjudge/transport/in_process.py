@@ -71,15 +71,18 @@ class InProcess:
         RETURNS (Attempt): How it ended.
         """
         try:
-            replies = [list(group) for group in self([[prompt]])]
-            reply: Any = replies[0][0]
+            replies: Any = self([[prompt]])
+            replies = replies if replies is None else [list(group) for group in replies]
         except LLMJudgeError as error:
             return Attempt("failed", reason="model_error", billed=False, error=error)
         except Exception as error:
             text = redact(f"{type(error).__name__}: {error}", known_secrets())
             return Attempt("failed", text[:_MESSAGE_LENGTH], "model_error")
+        if not replies or not replies[0]:
+            return Attempt("rejected", reason="no_reply")
+        reply: Any = replies[0][0]
         if not isinstance(reply, str):
-            return Attempt("failed", repr(type(reply)), "not_a_string")
+            return Attempt("rejected", repr(type(reply)), "not_a_string")
         if getattr(reply, "state", "replied") != "replied":
             return Attempt("rejected", reason=getattr(reply, "reason", None), billed=False)
         return self._keep(

@@ -13,12 +13,16 @@ _PREFIXES = re.compile(
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-def check_variable(variable: Optional[str]) -> None:
-    """Refuse a key where the name of an environment variable belongs."""
+def check_variable(variable: Optional[str], where: str = "api_key_env") -> None:
+    """Refuse a key where the name of an environment variable belongs.
+
+    variable (Optional[str]): What stands there.
+    where (str): The setting, for the message.
+    """
     if variable is None:
         return
     if looks_like_key(variable) or not _VARIABLE.match(variable):
-        raise LLMJudgeError(Errors.J312.format(where="api_key_env", shown=_shorten(variable)))
+        raise LLMJudgeError(Errors.J312.format(where=where, shown=_shorten(variable)))
 
 
 def refuse_key_literals(settings: Any, where: str) -> None:

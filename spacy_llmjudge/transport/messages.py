@@ -4,7 +4,7 @@ Any spacy-llm model sees plain strings. Our own models read what a prompt carrie
 and our own tasks read what a reply carries; both fall back to the string alone.
 """
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 
 class Prompt(str):
@@ -14,7 +14,8 @@ class Prompt(str):
     candidates (Tuple[Tuple[int, int, str], ...]): Start character, end character (both into
         `text`), and label of every candidate in question.
     labels (Dict[str, str]): Label to definition; the definition may be empty.
-    demonstrations (Tuple[Dict[str, Any], ...]): `{"text": ..., "entities": [{"text", "label"}]}`.
+    demonstrations (Tuple[Mapping[str, Any], ...]): `{"text": ..., "entities": [{"text", "label"}]}`, or
+        `{"text": ..., "labels": [...]}` where whole documents are labelled.
     schema (Optional[Dict[str, Any]]): The JSON schema of the reply, where the task has one.
     options (Optional[Tuple[str, ...]]): The answers to choose from, where the task asks for one
         token; a model that returns log-probabilities returns them for these.
@@ -22,16 +23,19 @@ class Prompt(str):
         where the task asks about each: a reply has a line `number: letter | probability | correction`
         for each, and a model that returns log-probabilities returns them with it.
     sample (int): Which of several draws for the same question this is; each is a request of its own.
+    exclusive (Optional[bool]): Where it asks for the labels of the whole document: whether that has
+        exactly one.
     """
 
     text: str
     candidates: Tuple[Tuple[int, int, str], ...]
     labels: Dict[str, str]
-    demonstrations: Tuple[Dict[str, Any], ...]
+    demonstrations: Tuple[Mapping[str, Any], ...]
     schema: Optional[Dict[str, Any]]
     options: Optional[Tuple[str, ...]]
     verdicts: Tuple[Dict[str, str], ...]
     sample: int
+    exclusive: Optional[bool] = None
 
     def __new__(
         cls,
@@ -40,11 +44,12 @@ class Prompt(str):
         text: str = "",
         candidates: Sequence[Tuple[int, int, str]] = (),
         labels: Optional[Dict[str, str]] = None,
-        demonstrations: Sequence[Dict[str, Any]] = (),
+        demonstrations: Sequence[Mapping[str, Any]] = (),
         schema: Optional[Dict[str, Any]] = None,
         options: Optional[Sequence[str]] = None,
         verdicts: Sequence[Dict[str, str]] = (),
         sample: int = 0,
+        exclusive: Optional[bool] = None,
     ) -> "Prompt":
         self = super().__new__(cls, prompt)
         self.text = text
@@ -55,13 +60,17 @@ class Prompt(str):
         self.options = None if options is None else tuple(options)
         self.verdicts = tuple(verdicts)
         self.sample = sample
+        if exclusive is not None:
+            # What a prompt does not carry is no part of a request, so that ledgers keep their replies.
+            self.exclusive = exclusive
         return self
 
 
 class Reply(str):
     """A reply that knows how it came about.
 
-    state (str): "replied", "abstained" (asked, no usable reply) or "not_sent" (never asked).
+    state (str): "replied", "abstained" (asked, and no usable reply will ever come) or "not_sent" (not
+        asked, or the server failed: another run can ask).
     reason (Optional[str]): Why there is no usable reply, a short snake_case word.
     logprobs (Optional[List[Dict[str, float]]]): For every generated token, the log-probabilities of
         its most likely alternatives (natural logarithm).

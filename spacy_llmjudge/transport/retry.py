@@ -18,8 +18,8 @@ MAX_BACKOFF = 30.0
 class Attempt:
     """How one request ended.
 
-    state (str): "replied"; "failed" (it may be tried again); "rejected" (this prompt will never do);
-        "not_sent".
+    state (str): "replied"; "failed" (it may be tried again); "refitted" (it was refused, and the next
+        one is written in another way); "rejected" (this prompt will never do); "not_sent".
     raw (str): What the server sent, without secrets.
     body (Any): What `raw` was decoded to, where that is a reply.
     usage (Usage): The tokens that it says it used.
@@ -30,6 +30,7 @@ class Attempt:
     billed (bool): Whether the request may have to be paid.
     asked (bool): Whether the server was asked at all.
     error (Optional[LLMJudgeError]): Set where nothing more should be sent at all.
+    notice (str): A warning for the user.
     """
 
     state: str
@@ -43,6 +44,7 @@ class Attempt:
     error: Optional[LLMJudgeError] = None
     body: Any = None
     usage: Usage = UNKNOWN
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,13 @@ def persist(
         try:
             outcome = attempt()
         finally:
-            limits.leave(proved=outcome.asked and outcome.error is None)
+            # One that is written in another way now has not shown yet that this way will do.
+            proved = outcome.asked and outcome.error is None and outcome.state != "refitted"
+            limits.leave(proved)
         if outcome.error is not None:
             raise outcome.error
+        if outcome.state == "refitted":
+            continue
         if outcome.state != "failed":
             break
         n_failed += 1
@@ -119,6 +125,13 @@ def _too_long(host: str, seconds: float, limit: float) -> str:
 
 
 def without_reply(outcome: Attempt) -> Reply:
-    """RETURNS (Reply): What the task gets to see of a prompt that has no reply: a state and a reason."""
-    state = "not_sent" if outcome.state == "not_sent" else "abstained"
+    """What the task gets to see of a prompt that has no reply.
+
+    A prompt that was rejected will never have one: the model abstains. All else says nothing about the
+    prompt, so that another run asks again.
+
+    outcome (Attempt): How its last request ended.
+    RETURNS (Reply): Without text, with a state and a reason.
+    """
+    state = "abstained" if outcome.state == "rejected" else "not_sent"
     return Reply("", state=state, reason=outcome.reason)

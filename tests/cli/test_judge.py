@@ -121,7 +121,7 @@ def test_the_progress_shows_documents_reasons_tokens_money_and_time(folder):
         if request.number % 8 == 5:
             answer.body = chat("I would rather not say.")
         elif request.number % 8 == 6:
-            answer = Answer(b"busy", 503)
+            answer = Answer({"error": "no"}, 422)
         answer.delay = 0.3
         return answer
 
@@ -140,10 +140,46 @@ def test_the_progress_shows_documents_reasons_tokens_money_and_time(folder):
     last = [s for s in seen if s["split"] == "pool"][-1]
     assert (last["done"], last["total"], last["budget"]) == ("48", "48", "5")
     reasons = dict(reversed(part.split(" ")) for part in last["reasons"].split(", "))
-    assert reasons == {"not_json": "6", "http_503": "6"} and last["abstained"] == "12"
+    assert reasons == {"not_json": "6", "http_422": "6"} and last["abstained"] == "12"
     assert any(re.fullmatch(r"\d\d:\d\d", s["left"]) and s["left"] != "00:00" for s in between)
     report = json.loads((folder / "metrics" / "judge.json").read_text())
-    assert report["pool"] == {"abstained: http_503": 6, "abstained: not_json": 6, "judged": 36}
+    assert report["pool"] == {"abstained: http_422": 6, "abstained: not_json": 6, "judged": 36}
+
+
+def states_of(folder):
+    vocab = spacy.blank("en").vocab
+    folders = [folder / "judged" / split for split in ("pool", "dev")]
+    statuses = [get_status(doc) for path in folders for doc in read_docs(path, vocab)]
+    return Counter((status["state"], status["reason"]) for status in statuses)
+
+
+@pytest.mark.parametrize("kind", ["refuse", "503", "hint in the body"])
+def test_an_outage_ends_with_the_command_that_asks_again(folder, kind):
+    down = {
+        "refuse": Answer(fault="refuse", delay=1.0),
+        "503": Answer("busy", 503),
+        "hint in the body": Answer([{"error": {"details": [{"retryDelay": "0.2s"}]}}], 429),
+    }[kind]
+
+    def script(request):
+        return down if request.number >= 20 else bill(request)
+
+    settings = {"model.max_tries": 2, "model.backoff": 0.05}
+    with Loopback(script) as server:
+        code, out, err = run(command(folder, server, **settings))
+        assert code == 1
+        states = states_of(folder)
+        n_judged = states.pop(("judged", None))
+        assert 15 <= n_judged <= 20 and {state for state, _ in states} == {"not_sent"}
+        assert f"{60 - n_judged} documents have no answer yet" in " ".join((out + err).split())
+        again = resume_command(err)
+        server.script = bill
+        time.sleep(1.2)
+        n_before = len(server.requests)
+        code, out, err = run(again)
+        assert code == 0, err
+        assert len(server.requests) - n_before == 60 - n_judged, "each that was left, once"
+    assert states_of(folder) == {("judged", None): 60}
 
 
 def test_the_budget_warns_stops_keeps_and_goes_on(folder):
@@ -169,13 +205,8 @@ def test_the_budget_warns_stops_keeps_and_goes_on(folder):
         assert again[:-2] == [
             a for a in command(folder, server) if a not in (f"--{MODEL}.max_cost", "5.0")
         ]
-        docs = [
-            doc
-            for split in ("pool", "dev")
-            for doc in read_docs(folder / "judged" / split, spacy.blank("en").vocab)
-        ]
-        ends = Counter((get_status(doc)["state"], get_status(doc)["reason"]) for doc in docs)
-        assert ends == {("judged", None): n_first, ("not_sent", "budget"): 60 - n_first}
+        ends = {("judged", None): n_first, ("not_sent", "budget"): 60 - n_first}
+        assert states_of(folder) == ends
         code, out, err = run(again)
         assert code == 0, err
         assert len(server.requests) == 60

@@ -10,8 +10,8 @@ from spacy.training import Example
 from spacy_llmjudge.confidence.calibrate import (
     TEMPERATURES,
     Calibration,
-    fit_temperature,
     pick_temperature,
+    temperature_losses,
 )
 from spacy_llmjudge.confidence.calibrators import make_none, make_venn_abers
 from spacy_llmjudge.errors import LLMJudgeError
@@ -68,7 +68,7 @@ def test_the_order_of_the_evidence_does_not_matter(component, examples):
 
 def test_doubled_scores_need_twice_the_temperature(component, examples):
     adapter, evidence = component.collect_evidence(examples)
-    plain = fit_temperature(adapter, evidence)
+    plain = pick_temperature(temperature_losses(adapter, evidence))
     weights, bias = evidence[0].scores.moves.upper
     moves = replace(evidence[0].scores.moves, upper=(weights, bias * 2))
     for held_out in evidence:
@@ -80,7 +80,9 @@ def test_doubled_scores_need_twice_the_temperature(component, examples):
             start=scores.start * 2,
             moves=moves,
         )
-    assert fit_temperature(adapter, evidence) == pytest.approx(2 * plain, rel=0.1)
+    assert pick_temperature(temperature_losses(adapter, evidence)) == pytest.approx(
+        2 * plain, rel=0.1
+    )
 
 
 def test_temperature_is_at_the_lowest_loss():
@@ -107,9 +109,9 @@ def test_gold_without_annotation_is_no_evidence(component, examples, plain_nlp):
 
 
 def test_the_calibrator_can_be_chosen(component, examples):
-    assert component.fit(examples, calibrator=make_none()).calibrator.type == "none"
+    assert component.fit(examples, calibrator=make_none()).calibrator.type == "llmjudge.None.v1"
     component.calibrator = make_venn_abers()
-    assert component.fit(examples).calibrator.type == "venn_abers"
+    assert component.fit(examples).calibrator.type == "llmjudge.VennAbers.v1"
 
 
 def test_json_round_trip(component, examples):

@@ -100,7 +100,7 @@ def test_json_round_trip(name):
     assert again.to_dict() == calibrator.to_dict()
 
 
-@pytest.mark.parametrize("data", [{"type": "magic"}, {}, {"type": "platt", "what": 1}])
+@pytest.mark.parametrize("data", [{"type": "magic"}, {}, {"type": "llmjudge.Platt.v1", "what": 1}])
 def test_unknown_calibrator(data):
-    with pytest.raises(LLMJudgeError, match=r"\[J110\].*isotonic, none, platt"):
+    with pytest.raises(LLMJudgeError, match=r"\[J110\].*llmjudge.Isotonic.v1, llmjudge.None.v1"):
         calibrator_from_dict(data)

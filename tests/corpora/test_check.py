@@ -18,9 +18,13 @@ VOCAB = Vocab()
 def make_docs(n, *tags, name="text"):
     """`n` different documents with the tags, a token each, and an empty one to tell them apart."""
     return [
-        Doc(VOCAB, words=[name, str(i), *("w" * len(tags))], ents=["O", "O", *tags])
+        Doc(VOCAB, words=[name, spell(i), *("w" * len(tags))], ents=["O", "O", *tags])
         for i in range(n)
     ]
+
+
+def spell(number):
+    return "".join("abcdefghij"[int(digit)] for digit in str(number))
 
 
 def write(folder, **splits):
@@ -41,24 +45,24 @@ def corpus(tmp_path):
 
 
 def levels(report, *words):
-    found = [level for level, text in report["messages"] if all(word in text for word in words)]
-    assert len(found) == 1, report["messages"]
+    found = [level for level, text in report.messages if all(word in text for word in words)]
+    assert len(found) == 1, report.messages
     return found[0]
 
 
 def test_garden_corpus_is_good(tmp_path):
     prepare(GARDEN, tmp_path / "corpus")
     report = check(tmp_path / "corpus")
-    assert {level for level, _ in report["messages"]} == {"info", "good"}
-    found = report["data"]["splits"]
-    assert found["labelled"]["documents"] == 60 and found["labelled"]["entities"] == 115
-    assert found["pool"]["documents"] == 1000 and found["pool"]["entities"] == 0
-    assert 0.1 < found["test"]["without_entities"] < 0.25
-    assert report["data"]["evidence"]["held_out_spans"] == 206
+    assert {level for level, _ in report.messages} == {"info", "good"}
+    found = report.splits
+    assert found["labelled"].documents == 60 and found["labelled"].mentions == 115
+    assert found["pool"].documents == 1000 and found["pool"].mentions == 0
+    assert 0.1 < found["test"].empty_share < 0.25
+    assert report.evidence.held_out == 206
 
 
 def test_good_corpus(corpus):
-    assert {level for level, _ in check(corpus)["messages"]} == {"info", "good"}
+    assert {level for level, _ in check(corpus).messages} == {"info", "good"}
 
 
 def test_missing_corpus(tmp_path):
@@ -95,14 +99,14 @@ def test_evidence_too_small_for_q(corpus):
     write(corpus, dev=make_docs(4, "B-A", "B-B", name="dev"))
     report = check(corpus, q=0.1)
     assert levels(report, "Too little evidence for q = 0.1", "all 8 entities") == "fail"
-    assert report["data"]["evidence"]["smallest_share"] == pytest.approx(1 / 0.9)
+    assert report.evidence.smallest_share == pytest.approx(1 / 0.9)
     assert levels(check(corpus, q=0.2), "55.6%") == "warn"
 
 
 def test_smallest_share_is_where_conformal_selection_begins(corpus):
     # Of m candidates, k with no held-out error among them are kept where m <= q (n + 1) k.
     report = check(corpus, q=0.1)
-    n, share = 60, report["data"]["evidence"]["smallest_share"]
+    n, share = 60, report.evidence.smallest_share
     m = 1000
     assert m <= 0.1 * (n + 1) * (share * m) + 1e-9
     assert not m <= 0.1 * (n + 1) * (0.99 * share * m)
@@ -126,7 +130,7 @@ def test_overlaps(corpus):
 
 def test_repeated_pool_documents(corpus):
     write(corpus, pool=[Doc(VOCAB, words=["pool", str(i % 40)]) for i in range(50)])
-    assert levels(check(corpus), "10 documents of the pool repeat") == "info"
+    assert levels(check(corpus), "10 documents of pool repeat") == "info"
 
 
 def test_empty_pool(corpus):
@@ -141,7 +145,7 @@ def test_pool_smaller_than_labelled(corpus):
 
 def test_labelled_without_entities(corpus):
     write(corpus, labelled=make_docs(6, "O", name="labelled"))
-    assert levels(check(corpus), "The labelled set has no entity") == "fail"
+    assert levels(check(corpus), "The labelled set has no entities") == "fail"
 
 
 def test_share_of_documents_without_entities(corpus):
@@ -156,7 +160,7 @@ def test_entities_that_the_tokenizer_cuts(corpus):
     plain = Doc(VOCAB, words=["a", "rose"], ents=["O", "B-A"])
     write(corpus, dev=make_docs(30, "B-A", "B-B", name="dev") + [odd, plain])
     report = check(corpus)
-    assert report["data"]["splits"]["dev"]["misaligned"] == 1
+    assert report.splits["dev"].misaligned == 1
     assert levels(report, "1 entities of dev", "'en' tokenizer") == "warn"
 
 
@@ -173,7 +177,7 @@ def test_document_over_the_window(corpus, length, level):
     report = check(corpus, window=512)
     assert levels(report, f"pool has {length} tokens, the encoder reads 512") == level
     assert not [
-        m for _, m in check(corpus, window=length)["messages"] if "window" in m or "reads" in m
+        m for _, m in check(corpus, window=length).messages if "window" in m or "reads" in m
     ]
 
 

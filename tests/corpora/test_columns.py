@@ -1,15 +1,10 @@
-import doctest
 import warnings
 from collections import Counter
 
 import pytest
 import spacy
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from spacy.training import iob_to_biluo
 
-from spacy_llmjudge.corpora import columns
-from spacy_llmjudge.corpora.columns import decode_tags
 from spacy_llmjudge.corpora.formats import read_examples
 from spacy_llmjudge.errors import LLMJudgeError
 
@@ -112,18 +107,6 @@ def test_inside_without_beginning_is_repaired_counted_and_warned_about(tmp_path)
     assert counts["repaired_tags"] == 2
 
 
-def test_inside_after_another_label_starts_an_entity():
-    assert decode_tags(["B-A", "I-B"]) == ([(0, 1, "A"), (1, 2, "B")], [], 1)
-
-
-def test_ends_and_singles_close_an_entity():
-    assert decode_tags(["B-A", "E-A", "I-A", "S-A", "I-A"]) == (
-        [(0, 2, "A"), (2, 3, "A"), (3, 4, "A"), (4, 5, "A")],
-        [],
-        2,
-    )
-
-
 def test_hyphen_is_a_token_without_annotation(tmp_path):
     (doc,) = read(tmp_path, "a\tO\nb\t-\nc\tU-X\n")
     assert [token.ent_iob for token in doc] == [2, 0, 3]
@@ -147,21 +130,3 @@ def test_line_without_token_or_tag(tmp_path, line):
 def test_line_with_a_tag_that_is_none(tmp_path):
     message = error_of(tmp_path, "a\tO\nb\tB-X\nc\tB\nd\tO\n")
     assert "[J613]" in message and "line 3" in message and "'B'" in message
-
-
-@settings(max_examples=100, deadline=None)
-@given(tags=st.lists(st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"]), max_size=12))
-def test_all_schemes_say_the_same(tags):
-    ents, _, _ = decode_tags(tags)
-    clean = ["O"] * len(tags)
-    for start, end, label in ents:
-        clean[start:end] = ["B-" + label] + ["I-" + label] * (end - start - 1)
-    assert decode_tags(clean) == (ents, [], 0)
-    assert decode_tags(iob_to_biluo(clean)) == (ents, [], 0)
-    assert decode_tags(to_bioes(clean)) == (ents, [], 0)
-    assert [tag != "O" for tag in clean] == [tag != "O" for tag in tags]
-
-
-def test_examples_in_docstrings():
-    result = doctest.testmod(columns)
-    assert result.attempted and not result.failed

@@ -87,6 +87,7 @@ def test_garden_corpus(out):
         "pool.spacy",
         "pool_gold.spacy",
         "prepare.json",
+        "target.json",
         "test.spacy",
     ]
     assert storage.read_json(out / "prepare.json") == report
@@ -163,16 +164,12 @@ def test_duplicates_are_removed_and_counted(source, out):
     report = prepare(source, out)
     assert report["dropped"] == {
         "labelled": {},
-        "dev": {"duplicates": 1},
+        "dev": {"duplicates": 2},
         "test": {"duplicates": 1},
-        "pool": {"duplicates": 3},
+        "pool": {"duplicates": 4},
     }
-    assert texts(out, "dev") == ["tulip opens", "aphids arrived", "tulip opens"]
-    assert texts(out, "pool") == [
-        "message number 0",
-        "message number 1",
-        "message number 1",
-    ]
+    assert texts(out, "dev") == ["tulip opens", "aphids arrived"]
+    assert texts(out, "pool") == ["message number 0", "message number 1"]
 
 
 def test_gold_of_the_pool_loses_the_same_rows(source, out):
@@ -301,7 +298,7 @@ def test_pool_document_of_20000_tokens(source, out):
 
 @pytest.mark.parametrize("split", ["dev", "test"])
 def test_label_that_the_labelled_set_lacks(source, out, split):
-    write(source, split, DEV + [row("spade broke", "TOOL")])
+    write(source, split, [*{"dev": DEV, "test": TEST}[split], row("spade broke", "TOOL")])
     message = error_of(source, out)
     assert "[J618]" in message and f"The {split} set has the labels TOOL" in message
     assert "PEST, PLANT" in message
@@ -385,9 +382,9 @@ def test_misaligned_spans_can_be_dropped(source, out):
 def test_documents_without_annotation_are_left_out_with_a_warning(source, out):
     rejected = row("rose nose", "PLANT", answer="reject")
     write(source, "labelled", [*LABELLED, {"text": "not labelled yet"}, rejected])
-    with pytest.warns(UserWarning, match=r"\[JW601\].*labelled\.jsonl: 2 documents"):
+    with pytest.warns(UserWarning, match=r"\[JW601\].*labelled\.jsonl: 1 documents"):
         report = prepare(source, out)
-    assert report["dropped"]["labelled"] == {"not_accepted": 1, "without_annotation": 2}
+    assert report["dropped"]["labelled"] == {"not_accepted": 1, "without_annotation": 1}
     assert report["documents"]["labelled"] == 3
 
 
@@ -451,7 +448,7 @@ def test_holdouts_that_make_no_sense(one_file, out, settings):
 
 def test_holdout_beside_a_dev_file(one_file, out):
     write(one_file, "dev", DEV)
-    assert "[J623]" in error_of(one_file, out, shots=4, holdout=5)
+    assert "[J647]" in error_of(one_file, out, shots=4, holdout=5)
 
 
 def test_sample_of_a_file_without_entities(one_file, out):
@@ -475,7 +472,7 @@ def test_restaurant_corpus_has_the_known_duplicates(out):
     folder = Path(os.environ["LLMJUDGE_DATA"]) / "mit_restaurant"
     report = prepare(folder, out, labelled=folder / "labelled_10shot.jsonl")
     assert report["dropped"]["dev"] == {"duplicates": 8}
-    assert report["documents"]["pool"] == report["documents"]["pool_gold"] == 6821
+    assert report["documents"]["pool"] == report["documents"]["pool_gold"] == 6808
     shots = prepare(folder, out, labelled=folder / "labelled_20shot.jsonl")
     labelled = list(read_examples(folder / "labelled_20shot.jsonl", NLP))
     assert shots["dropped"]["pool"]["duplicates"] > 0.9 * len(labelled)

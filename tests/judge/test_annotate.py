@@ -172,7 +172,7 @@ def test_replies_become_verdicts_and_proposals():
         (reply(("rose", "WEED", 90)), "abstained", "no_usable_entry"),
         (
             reply(("rose", "WEED", 90), ("rose", "PLANT", 90), ("moon", "PLANT", 90)),
-            "judged",
+            "abstained",
             "dropped:not_in_text=1,unknown_label=1",
         ),
     ],

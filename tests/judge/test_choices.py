@@ -32,7 +32,7 @@ def read(reply, n=1, **settings):
         ("```\nD | 1 | \n```", ("D", 0.01, None)),
         ("Let me see.\nA bad apple.\nD | 1", ("D", 0.01, None)),
         ("D | 1\nD | 1", ("D", 0.01, None)),
-        ("D | 0.97", ("D", None, None)),
+        ("D | 0.97", ("D", 0.97, None)),
         ("D | 140", ("D", None, None)),
         ("D | roses", ("D", None, "roses")),
         ("D | | roses", ("D", None, "roses")),
@@ -74,12 +74,12 @@ def test_several_questions_are_told_apart_by_their_numbers():
 
 
 def test_a_reply_that_was_cut_loses_the_half_of_its_last_line():
-    assert read("1: A | 97\n2: B | 9", 2, cut_off=True) == {
+    assert read("1: A | 97\n2: B | 9", 2, is_cut_off=True) == {
         1: ("A", 0.97, None),
         2: ("B", None, None),
     }
-    assert read("1: A | 97\n2: B | 9\n", 2, cut_off=True)[2] == ("B", 0.09, None)
-    assert read("B", cut_off=True) == {1: ("B", None, None)}
+    assert read("1: A | 97\n2: B | 9\n", 2, is_cut_off=True)[2] == ("B", 0.09, None)
+    assert read("B", is_cut_off=True) == {1: ("B", None, None)}
 
 
 @settings(max_examples=300, deadline=None)

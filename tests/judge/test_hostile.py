@@ -11,7 +11,8 @@ from judge_helpers import answer, split_prompt
 from spacy.tokens import Span
 
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
-from spacy_llmjudge.judge.prompts import DEFAULT_SALT, make_nonce, read_template
+from spacy_llmjudge.judge.data_block import DEFAULT_SALT, make_nonce
+from spacy_llmjudge.judge.prompts import read_template
 from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
 from spacy_llmjudge.judge.tasks.rules import make_rules_task
 from spacy_llmjudge.judge.tasks.verify import make_verify_task

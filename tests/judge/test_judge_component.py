@@ -270,10 +270,7 @@ def test_two_processes_give_the_same(trained, replies):
 def test_metadata_is_honest(trained, replies):
     nlp = spacy.blank("en")
     add_judge(nlp, recorded(replies))
-    problems = nlp.analyze_pipes()["problems"]["llm_judge"]
-    assert problems == ["doc.ents"]
-    nlp = load(trained)
-    add_judge(nlp, recorded(replies))
+    # what it requires depends on its task, and candidates do as well as predictions
     assert nlp.analyze_pipes()["problems"]["llm_judge"] == []
     assert "doc.spans" in nlp.get_pipe_meta("llm_judge").assigns
 

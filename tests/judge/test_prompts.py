@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.judge.data_block import make_nonce
 from spacy_llmjudge.judge.prompts import (
     TEMPLATES,
     compile_template,
-    make_nonce,
     read_rules,
     read_template,
     rules_by_label,
@@ -16,6 +16,8 @@ from spacy_llmjudge.judge.prompts import (
 
 PINNED = {
     "annotate.v1.jinja": "5d41619969b8c267",
+    "annotate_spans.v1.jinja": "6824563666f923b5",
+    "classify.v1.jinja": "84a862719c99ec0a",
     "rules.v1.jinja": "13b70f4a22bc5407",
     "verify.v1.jinja": "d0c013f7a5fbf2b6",
 }
@@ -38,7 +40,7 @@ def test_nonce_is_a_function_of_salt_and_text_and_never_in_the_text(salt, text):
 
 
 def test_nonce_is_drawn_again_where_the_text_holds_it(monkeypatch):
-    monkeypatch.setattr("spacy_llmjudge.judge.prompts.NONCE_LENGTH", 1)
+    monkeypatch.setattr("spacy_llmjudge.judge.data_block.NONCE_LENGTH", 1)
     for free in "0123456789abcdef":
         text = "0123456789ABCDEF".replace(free.upper(), "")
         assert make_nonce("salt", text) == free

@@ -4,13 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_llmjudge.judge.replies import (
-    MAX_CHARS,
-    Annotation,
-    Mention,
-    ReplyError,
-    parse_annotation,
-)
+from spacy_llmjudge.judge.replies import Annotation, Mention, parse_annotation
+from spacy_llmjudge.judge.reply_json import MAX_CHARS, ReplyError
 
 LABELS = ("PEST", "PLANT")
 FINE = '{"entities": [{"text": "rose", "label": "PLANT", "confidence": 90}], "alternatives": []}'
@@ -47,7 +42,6 @@ def test_wrapping_is_tolerated(reply):
         ("", "empty_reply"),
         (" \n", "empty_reply"),
         ("I see no entities here.", "not_json"),
-        ("{'entities': []}", "not_json"),
         (FINE[:-1], "truncated"),
         (FINE[:40], "truncated"),
         ("{", "truncated"),
@@ -61,7 +55,7 @@ def test_wrapping_is_tolerated(reply):
         ('{"entities": null}', "wrong_shape"),
         ('{"entities": [], "alternatives": "none"}', "wrong_shape"),
         (FINE + " or rather " + FINE.replace("rose", "elm"), "several_answers"),
-        ("[" * 100_000, "not_json"),
+        ("[" * 100_000, "truncated"),
         ('{"entities": ' + "[" * 100_000, "truncated"),
         (" " * MAX_CHARS + FINE, "oversized"),
         ('{"entities": [{"text": "rose", "label": "WEED"}]}', "no_usable_entry"),
@@ -80,13 +74,16 @@ def test_bad_entries_are_dropped_and_counted():
         {"text": " ", "label": "PLANT"},
         {"label": "PLANT"},
         ["rose"],
+        "elm",
     ]
     annotation = parse_annotation(json.dumps({"entities": entries}), LABELS)
     assert annotation.entities == [Mention("rose", "PLANT", 0.8)]
-    assert annotation.dropped == {"unknown_label": 1, "wrong_type": 4}
+    assert annotation.dropped == {"unknown_label": 2, "wrong_type": 4}
+    assert annotation.unlabelled == [Mention("rose", "", 0.8), Mention("elm", "")]
+    assert annotation.wordless == 4
 
 
-@pytest.mark.parametrize("confidence", ["90", True, -1, 101, 0.97, [90], 1e999])
+@pytest.mark.parametrize("confidence", ["high", True, -1, 101, [90], 1e999, 0, 1])
 def test_entry_with_unusable_confidence_stands_without_it(confidence):
     entry = {"text": "rose", "label": "PLANT", "confidence": confidence}
     reply = json.dumps({"entities": [entry]}).replace("Infinity", "1e999")

@@ -5,9 +5,10 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import KEY, Candidate, get_candidates, get_status, set_candidates
+from spacy_llmjudge.judge.long_documents import Window
 from spacy_llmjudge.judge.mapping import Reading
-from spacy_llmjudge.judge.verdicts import Answer, open_candidates, set_answers, stand
-from spacy_llmjudge.judge.windows import Window
+from spacy_llmjudge.judge.verdicts import Listing, Outcome, open_candidates, set_listings, stand
+from spacy_llmjudge.targets.ents import Ents
 
 LABELS = ("PEST", "PLANT")
 VOCAB = Vocab()
@@ -18,7 +19,12 @@ def make_doc(n=10):
 
 
 def judged(*entities, alternatives=(), window=Window(0, 10, 0, 10), dropped=()):
-    return Answer(window, "judged", None, list(entities), list(alternatives), Counter(dropped))
+    outcome = Outcome("judged", None, Counter(dropped))
+    return Listing(window, outcome, list(entities), list(alternatives))
+
+
+def write(doc, *listings):
+    set_listings(doc, listings, LABELS, KEY, Ents())
 
 
 @pytest.mark.parametrize(
@@ -51,7 +57,7 @@ def test_supports_come_from_both_lists_and_are_missing_elsewhere():
         Reading(8, 9, "PEST", None),
         alternatives=[Reading(2, 3, "PLANT", 0.0), Reading(0, 1, "PLANT", 0.2)],
     )
-    set_answers(doc, [answer], LABELS, KEY)
+    write(doc, answer)
     found = {c.key: (c.verdict, c.support, c.source, c.posterior) for c in get_candidates(doc)}
     assert found == {
         (0, 1, "PLANT"): ("correct", 0.995, "student", 0.5),
@@ -65,8 +71,8 @@ def test_supports_come_from_both_lists_and_are_missing_elsewhere():
 def test_entities_are_the_candidates_where_there_is_no_group():
     doc = make_doc()
     doc.ents = [Span(doc, 1, 2, label="PLANT"), Span(doc, 3, 4, label="PERSON")]
-    assert [c.key for c in open_candidates(doc, LABELS, KEY)] == [(1, 2, "PLANT")]
-    set_answers(doc, [judged()], LABELS, KEY)
+    assert [c.key for c in open_candidates(doc, LABELS, KEY, Ents())] == [(1, 2, "PLANT")]
+    write(doc, judged())
     plant, person = get_candidates(doc)
     assert (plant.verdict, plant.source) == ("not_entity", "student")
     assert (person.verdict, person.source) == (None, "student")
@@ -76,8 +82,8 @@ def test_entities_are_the_candidates_where_there_is_no_group():
 def test_judging_twice_is_judging_once():
     doc = make_doc()
     doc.ents = [Span(doc, 1, 2, label="PLANT")]
-    set_answers(doc, [judged(Reading(4, 6, "PEST", 0.7))], LABELS, KEY)
-    set_answers(doc, [judged(Reading(1, 2, "PLANT", 0.6))], LABELS, KEY)
+    write(doc, judged(Reading(4, 6, "PEST", 0.7)))
+    write(doc, judged(Reading(1, 2, "PLANT", 0.6)))
     (candidate,) = get_candidates(doc)
     assert (candidate.key, candidate.verdict, candidate.support) == (
         (1, 2, "PLANT"),
@@ -89,7 +95,7 @@ def test_judging_twice_is_judging_once():
 def test_a_judge_that_abstains_changes_nothing_else():
     doc = make_doc()
     set_candidates(doc, [Candidate(1, 2, "PLANT", posterior=0.5, confidence=0.6, source="student")])
-    set_answers(doc, [Answer(Window(0, 10, 0, 10), "abstained", "truncated")], LABELS, KEY)
+    write(doc, Listing(Window(0, 10, 0, 10), Outcome("abstained", "truncated")))
     (candidate,) = get_candidates(doc)
     assert candidate == Candidate(
         1, 2, "PLANT", 0.5, 0.6, "abstained", source="student", reason="truncated"
@@ -100,7 +106,7 @@ def test_a_judge_that_abstains_changes_nothing_else():
 def test_not_sent_leaves_candidates_without_a_verdict():
     doc = make_doc()
     set_candidates(doc, [Candidate(1, 2, "PLANT", source="student")])
-    set_answers(doc, [Answer(Window(0, 10, 0, 10), "not_sent", "budget")], LABELS, KEY)
+    write(doc, Listing(Window(0, 10, 0, 10), Outcome("not_sent", "budget")))
     assert [(c.verdict, c.support, c.reason) for c in get_candidates(doc)] == [
         (None, None, "budget")
     ]
@@ -111,23 +117,32 @@ def test_a_document_is_judged_only_where_all_of_it_was():
     doc = make_doc()
     set_candidates(doc, [Candidate(1, 2, "PLANT"), Candidate(7, 8, "PLANT")])
     first = judged(Reading(1, 2, "PLANT", 0.9), window=Window(0, 6, 0, 5))
-    set_answers(doc, [first, Answer(Window(4, 10, 5, 10), "not_sent", "budget")], LABELS, KEY)
+    write(doc, first, Listing(Window(4, 10, 5, 10), Outcome("not_sent", "budget")))
     assert [c.verdict for c in get_candidates(doc)] == ["correct", None]
-    assert get_status(doc) == {"state": "abstained", "reason": "budget"}
+    # Another run can still ask about the rest.
+    assert get_status(doc) == {"state": "not_sent", "reason": "budget"}
+
+
+def test_what_can_still_be_asked_counts_before_what_never_will_be_answered():
+    doc = make_doc()
+    windows = [Window(0, 6, 0, 5), Window(4, 10, 5, 10)]
+    ends = [("abstained", "not_json"), ("not_sent", "http_503")]
+    write(doc, *(Listing(window, Outcome(*end)) for window, end in zip(windows, ends)))
+    assert get_status(doc) == {"state": "not_sent", "reason": "http_503"}
 
 
 def test_document_without_words_is_not_sent():
     doc = Doc(VOCAB, words=[" "])
-    set_answers(doc, [], LABELS, KEY)
+    write(doc)
     assert get_status(doc) == {"state": "not_sent", "reason": "no_words"}
 
 
 def test_dropped_entries_are_counted_in_the_reason():
     doc = make_doc()
     halves = Window(0, 6, 0, 5), Window(4, 10, 5, 10)
-    answers = [
+    listings = [
         judged(window=halves[0], dropped={"unknown_label": 1}),
         judged(window=halves[1], dropped={"unknown_label": 2, "not_in_text": 1}),
     ]
-    set_answers(doc, answers, LABELS, KEY)
+    write(doc, *listings)
     assert get_status(doc)["reason"] == "dropped:not_in_text=1,unknown_label=3"

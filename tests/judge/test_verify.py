@@ -434,6 +434,18 @@ def test_every_candidate_ends_with_a_verdict_or_a_reason(reply, verdict, state, 
     assert get_status(doc) == {"state": state, "reason": reason}
 
 
+def test_a_sample_that_can_still_be_had_leaves_the_document_open():
+    task = make_verify_task(labels=LABELS, n_samples=3)
+    doc = make_doc()
+    replies = [answer(prompt, decide) for prompt in ask(task, doc)]
+    tell(task, doc, [*replies[:-1], Reply("", state="abstained", reason="truncated")])
+    assert get_status(doc)["state"] == "judged"
+    tell(task, doc, [*replies[:-2], Reply("", state="not_sent", reason="http_503"), replies[-1]])
+    assert get_status(doc) == {"state": "not_sent", "reason": "http_503"}
+    tell(task, doc, replies)
+    assert get_status(doc)["state"] == "judged"
+
+
 def test_one_bad_reply_costs_no_other_candidate_its_verdict():
     task = make_verify_task(labels=LABELS)
     doc = make_doc()

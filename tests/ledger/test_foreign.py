@@ -44,7 +44,7 @@ def test_a_model_of_spacy_llm_keeps_its_paid_replies(gpt4, tmp_path):
     with Loopback(script) as server:
         replies = ask(make_ledger_model(gpt4(server), tmp_path / "l.db"), *prompts)
         assert replies[:7] == prompts[:7]
-        assert (replies[7], replies[7].state, replies[7].reason) == ("", "abstained", "model_error")
+        assert (replies[7], replies[7].state, replies[7].reason) == ("", "not_sent", "model_error")
         mended.append(True)
         n_sent = len(server.requests)
         assert ask(make_ledger_model(gpt4(server), tmp_path / "l.db"), *prompts) == prompts
@@ -90,7 +90,7 @@ def test_no_key_reaches_the_ledger_even_when_the_error_repeats_it(gpt4, tmp_path
         model = make_ledger_model(gpt4(server), tmp_path / "l.db")
         (reply,) = ask(model, "p")
         model.close()
-    assert reply.state == "abstained"
+    assert reply.state == "not_sent"
     data = (tmp_path / "l.db").read_bytes()
     assert b"[redacted]" in data and b"canary" not in data
     assert "canary" not in json.dumps(ForeignModel(gpt4(server)).describe())
@@ -126,10 +126,10 @@ def test_a_function_is_a_model_too(tmp_path):
 @pytest.mark.parametrize(
     "answer, reason",
     [
-        ([], "model_error"),
-        ([[]], "model_error"),
+        ([], "no_reply"),
+        ([[]], "no_reply"),
         ([[3]], "not_a_string"),
-        (None, "model_error"),
+        (None, "no_reply"),
     ],
 )
 def test_a_model_that_returns_nonsense_abstains(answer, reason, tmp_path):

@@ -95,7 +95,7 @@ def test_an_error_on_the_eighth_of_eight(tmp_path):
 
     with Loopback(script) as server:
         docs = list(make_ours(server, tmp_path, max_tries=1).pipe(texts()))
-        assert [get_status(doc)["state"] for doc in docs] == ["judged"] * 7 + ["abstained"]
+        assert [get_status(doc)["state"] for doc in docs] == ["judged"] * 7 + ["not_sent"]
         server.script = reply
         docs = list(make_ours(server, tmp_path).pipe(texts()))
     assert {get_status(doc)["state"] for doc in docs} == {"judged"}

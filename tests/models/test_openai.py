@@ -162,7 +162,7 @@ def test_a_passing_error_is_tried_again(status):
 def test_tries_end():
     with Loopback(lambda request: Answer(b"", 503)) as server:
         (reply,) = ask(make(server, max_tries=3), "p")
-    assert (reply.state, reply.reason) == ("abstained", "http_503")
+    assert (reply.state, reply.reason) == ("not_sent", "http_503")
     assert len(server.requests) == 3
 
 
@@ -210,7 +210,7 @@ def test_a_drip_does_not_hold_a_worker_longer_than_the_timeout():
     with Loopback(lambda request: Answer(chat("x" * 400), fault="drip_headers")) as server:
         start = time.monotonic()
         (reply,) = ask(make(server, timeout=0.3, max_tries=1), "p")
-    assert (reply.state, reply.reason) == ("abstained", "timeout")
+    assert (reply.state, reply.reason) == ("not_sent", "timeout")
     assert time.monotonic() - start < 1.0
 
 
@@ -238,25 +238,52 @@ def test_the_watchman_goes_home_and_comes_again(monkeypatch):
     assert reply.reason == "timeout"
 
 
-def test_an_oversized_body_is_cut():
-    with Loopback(lambda request: Answer(b" " * 20_000_000)) as server:
-        (reply,) = ask(make(server, max_tries=1, max_reply_bytes=10_000), "p")
-    assert (reply.state, reply.reason) == ("abstained", "oversized")
+def test_an_oversized_reply_is_cut_and_paid_once():
+    """The next run asks again, and the warning says which setting to change before it."""
+
+    def script(request):
+        return Answer(b" " * 20_000_000) if request.prompt == "long" else echo(request)
+
+    with Loopback(script) as server:
+        with pytest.warns(UserWarning, match="JW332.*max_reply_bytes = 10000"):
+            replies = ask(make(server, max_tries=6, max_reply_bytes=10_000), "p", "long", "q")
+    assert (replies[1].state, replies[1].reason) == ("not_sent", "oversized")
+    assert [replies[0], replies[2]] == ["reply to p", "reply to q"]
+    assert len(server.requests) == 3
 
 
 def test_nobody_listens():
     with Loopback() as server:
         pass
     (reply,) = ask(make(server, max_tries=2), "p")
-    assert (reply.state, reply.reason) == ("abstained", "refused")
+    assert (reply.state, reply.reason) == ("not_sent", "refused")
 
 
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_a_bad_body_is_never_an_answer(name):
-    body, reason = BAD_BODIES[name]
+    body, state, reason = BAD_BODIES[name]
+    with Loopback(lambda request: Answer(body) if request.number else echo(request)) as server:
+        _, reply = ask(make(server, max_tries=2), "p", "q")
+    assert (reply, reply.state, reply.reason) == ("", state, reason)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>captive portal</html>",
+        b"[]",
+        b'"OK"',
+        b"\xff\xfe\x00",
+        b"{}",
+        b'{"models": []}',
+        b'{"error": "Unexpected endpoint or method. (POST /chat/completions)"}',
+    ],
+)
+def test_an_address_without_a_chat_server_is_one_request_and_one_line(body):
     with Loopback(lambda request: Answer(body)) as server:
-        (reply,) = ask(make(server, max_tries=2), "p")
-    assert (reply, reply.state, reply.reason) == ("", "abstained", reason)
+        with pytest.raises(LLMJudgeError, match="J330.*Check base_url") as caught:
+            ask(make(server, concurrency=8), *(f"p{i}" for i in range(50)))
+    assert len(server.requests) == 1 and "\n" not in str(caught.value)
 
 
 def test_a_server_that_is_down_is_not_asked_for_ever():
@@ -265,16 +292,18 @@ def test_a_server_that_is_down_is_not_asked_for_ever():
             replies = ask(make(server, max_tries=1), *(f"p{i}" for i in range(500)))
     assert len(server.requests) < 100
     assert {(r.state, r.reason) for r in replies} == {
-        ("abstained", "http_503"),
+        ("not_sent", "http_503"),
         ("not_sent", "server_down"),
     }
 
 
 def run_faulty(fault_of, n_prompts, **settings):
-    """Ask through a server that breaks as `fault_of(number)` says; what is answered is right."""
+    """Ask through a server that breaks as `fault_of(number)` says; what is answered is right. The first
+    one is, so that the address is known to be that of a chat server."""
 
     def script(request):
-        return FAULTS.get(fault_of(request.number)) or Answer(chat(request.prompt))
+        fault = FAULTS.get(fault_of(request.number)) if request.number else None
+        return fault or Answer(chat(request.prompt))
 
     settings = {"concurrency": 32, "timeout": 0.25, "max_reply_bytes": 100_000, **settings}
     prompts = [f"prompt {i}" for i in range(n_prompts)]
@@ -300,7 +329,7 @@ def test_mixed_faults_end_in_a_known_state():
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_each_fault_alone(fault):
     replies = run_faulty(lambda n: fault, 200, max_tries=2)
-    assert not any(reply.state == "replied" for reply in replies)
+    assert sum(reply.state == "replied" for reply in replies) == 1
     if fault == "refused":
         assert "refused" in {reply.reason for reply in replies}
 

@@ -8,7 +8,7 @@ from spacy_llmjudge.transport.chat import read_chat
 from spacy_llmjudge.transport.messages import Reply
 
 JSON = any_json(
-    "choices", "message", "content", "logprobs", "top_logprobs", "usage", "token", "finish_reason"
+    "choices", "message", "content", "logprobs", "top_logprobs", "token_logprobs", "tokens", "token"
 )
 
 
@@ -44,3 +44,33 @@ def test_a_bad_logprob_is_no_logprob(value):
     raw = '{"choices": [{"message": {"content": "A"}, "logprobs": {"content": [{"token": "A", '
     raw += f'"logprob": {value}}}]}}}}]}}'
     assert read_chat(json.loads(raw)).logprobs is None
+
+
+def test_logprobs_in_the_style_of_completions():
+    found = {
+        "tokens": ["A", "."],
+        "token_logprobs": [-0.1, -0.5],
+        "top_logprobs": [{"A": -0.1, "B": -2.5}, {"!": -1.0}],
+    }
+    reply = read_chat(body(logprobs=found))
+    assert reply.logprobs == [{"A": -0.1, "B": -2.5}, {"!": -1.0, ".": -0.5}]
+    found["top_logprobs"] = None
+    assert read_chat(body(logprobs=found)).logprobs == [{"A": -0.1}, {".": -0.5}]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tokens": ["A"]},
+        {"tokens": None},
+        {"token_logprobs": [-0.1, None]},
+        {"token_logprobs": []},
+        {"token_logprobs": [-0.1, 1.0]},
+        {"top_logprobs": [{"A": "x"}, {}]},
+        {"top_logprobs": [[], {}]},
+        {"top_logprobs": 3},
+    ],
+)
+def test_bad_logprobs_in_the_style_of_completions_are_none(changes):
+    found = {"tokens": ["A", "."], "token_logprobs": [-0.1, -0.5], **changes}
+    assert read_chat(body(logprobs=found)).logprobs is None

@@ -1,3 +1,4 @@
+import json
 import time
 from email.utils import formatdate
 
@@ -79,4 +80,63 @@ def test_hints_in_all_shapes(headers, seconds, monkeypatch):
 @given(st.dictionaries(st.sampled_from(["Retry-After", "retry-after-ms", "Date"]), st.text()))
 def test_no_header_is_an_error(headers):
     seconds = read_retry_after(headers, now=NOW)
+    assert seconds is None or seconds >= 0
+
+
+GEMINI = {
+    "error": {
+        "code": 429,
+        "message": "You exceeded your current quota. Please retry in 34.074824224s.",
+        "status": "RESOURCE_EXHAUSTED",
+        "details": [
+            {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": []},
+            {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34s"},
+        ],
+    }
+}
+
+
+def in_message(text):
+    return json.dumps({"error": {"message": text}})
+
+
+@pytest.mark.parametrize(
+    "body, seconds",
+    [
+        (json.dumps(GEMINI), 34.074824224),
+        (json.dumps([GEMINI], indent=2), 34.074824224),
+        # A gateway that puts the body of the server behind it into its own message.
+        (in_message(json.dumps(GEMINI["error"]["details"][1])), 34.0),
+        (in_message("Rate limit reached for tiny in org-1. Please try again in 20s. Visit"), 20.0),
+        (in_message("on tokens per minute (TPM). Please try again in 7m34.56s."), 454.56),
+        (in_message("Please try again in 857ms."), 0.857),
+        (in_message("Please retry after 6 seconds."), 6.0),
+        (in_message("Try again in 2 minutes"), 120.0),
+        (in_message("wait for 1 hour"), 3600.0),
+        (json.dumps({"retry_after": 2.5}), 2.5),
+        (json.dumps({"error": {"retry_after_ms": 300}}), 0.3),
+        (json.dumps({"detail": {"retryAfterSeconds": 7}}), 7.0),
+        (json.dumps({"metadata": {"headers": {"X-RateLimit-Reset": f"{NOW + 9:.0f}000"}}}), 9.0),
+        (json.dumps({"metadata": {"headers": {"X-RateLimit-Reset": int(NOW - 9)}}}), 0.0),
+        (json.dumps({"error": {"retry_after": None}}), None),
+        (in_message("Please try again in a while."), None),
+        (in_message("Do not retry in production."), None),
+        (in_message("retry after 5x"), 5.0),
+        ("<html>busy</html>", None),
+        ("", None),
+    ],
+)
+def test_hints_in_bodies(body, seconds):
+    found = read_retry_after({}, body, now=NOW)
+    assert found == (None if seconds is None else pytest.approx(seconds, abs=1e-6))
+
+
+def test_a_header_counts_before_the_body():
+    assert read_retry_after({"Retry-After": "2"}, json.dumps(GEMINI)) == 2.0
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text(alphabet='retry-afms in:"\\{}0123456789.,delaytgin'))
+def test_no_body_is_an_error(body):
+    seconds = read_retry_after({}, body, now=NOW)
     assert seconds is None or seconds >= 0

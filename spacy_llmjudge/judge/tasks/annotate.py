@@ -1,20 +1,25 @@
-"""The judge as a blind second annotator: it lists the entities that it sees, and never sees ours."""
+"""The judge as a blind second annotator: it lists the spans that it sees, and never sees ours."""
 
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Union
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
 
 from spacy.tokens import Doc
 
+from ...errors import Errors, LLMJudgeError
+from ...targets.spans import SPANS_KEY
 from ...transport.messages import Prompt
-from ..demonstrations import choose_demonstrations, near_misses
-from ..mapping import map_mentions
-from ..prompts import DEFAULT_SALT, compile_template, make_nonce
+from ..data_block import DEFAULT_SALT, block_text, make_nonce, place_in_block
+from ..demonstrations import Demonstration, choose_demonstrations, near_misses
+from ..long_documents import Window, make_windows
+from ..mapping import REPEATS, WindowText, map_mentions
+from ..prompts import compile_template
 from ..replies import ReplyError, parse_annotation
-from ..verdicts import Answer, characters_of, open_candidates, set_answers
-from ..windows import Window, make_windows
-from .base import JudgeTask, split_labels
+from ..verdicts import Listing, Outcome, open_candidates, set_listings
+from .base import TaskSettings, is_cut_off, read_outcome, split_labels
+from .span_task import SpanTask
 
 TEMPLATE = "annotate.v1"
+OVERLAPPING_TEMPLATE = "annotate_spans.v1"
 # Tokens of a reply: the object, and an entry with text, label and confidence.
 TOKENS_EMPTY, TOKENS_ENTRY = 12, 24
 # Entities and alternatives that are listed where no labelled document tells how many there are.
@@ -27,8 +32,11 @@ def make_annotate_task(
     rules: Optional[Union[Path, str]] = None,
     demonstrations: Optional[Union[Path, str]] = None,
     n_demonstrations: int = 16,
+    overlapping: Optional[bool] = None,
+    student_spans_key: str = SPANS_KEY,
+    repeats: str = "abstain",
     seed: int = 0,
-    template: Union[Path, str] = TEMPLATE,
+    template: Optional[Union[Path, str]] = None,
     window: int = 400,
     salt: str = DEFAULT_SALT,
 ) -> "AnnotateTask":
@@ -41,13 +49,24 @@ def make_annotate_task(
     demonstrations (Optional[Union[Path, str]]): The labelled documents, `.spacy` or `.jsonl`.
     n_demonstrations (int): How many of them a prompt shows. Models that learn from the labelled set
         get all of them, whatever is shown.
-    seed (int): Chooses which are shown.
-    template (Union[Path, str]): The name of one of our templates, or the path of another.
+    overlapping (Optional[bool]): Whether spans may overlap and nest. None: where the corpus has spans,
+        and not where it has entities.
+    student_spans_key (str): The span group whose spans are judged where they may overlap and there are
+        no candidates.
+    repeats (str): Words that the reply lists once may stand in the text more often. "abstain" takes the
+        first place that fits and leaves the others open; "all" takes them all; "listed" takes the list
+        at its word: the others are none.
+    seed (int): Chooses which demonstrations are shown.
+    template (Optional[Union[Path, str]]): The name of one of our templates, or the path of another; None
+        takes the one for entities, or that for overlapping spans.
     window (int): Tokens that one prompt shows at most; longer documents are judged in pieces.
     salt (str): A secret that makes the mark of the data block impossible to guess.
     RETURNS (AnnotateTask): The task.
     """
-    return AnnotateTask(
+    if repeats not in REPEATS:
+        choices = ", ".join(REPEATS)
+        raise LLMJudgeError(Errors.J241.format(name="repeats", found=repeats, choices=choices))
+    settings = TaskSettings(
         labels=split_labels(labels),
         label_definitions=label_definitions or {},
         rules=rules,
@@ -58,45 +77,60 @@ def make_annotate_task(
         window=window,
         salt=salt,
     )
+    return AnnotateTask(settings, repeats, overlapping, student_spans_key)
 
 
-class AnnotateTask(JudgeTask):
-    """One prompt a window; the reply lists all entities, and a candidate is judged by that list."""
+class AnnotateTask(SpanTask):
+    """One prompt a window; the reply lists all spans, and a candidate is judged by that list."""
 
     file_name = "annotate.json"
 
-    def show_demonstrations(self) -> Dict[str, Any]:
-        """Labelled documents with all their entities, and the words that look like some."""
-        shown = choose_demonstrations(self._demonstrations, self._n_demonstrations, self._seed)
-        rows = []
-        for row in shown:
-            entities = [{"text": e["text"], "label": e["label"]} for e in row["entities"]]
-            unmarked = near_misses(row, self._demonstrations)
-            rows.append({"text": row["text"], "entities": entities})
-            if unmarked:
-                rows[-1]["unmarked"] = unmarked
-        return {"demonstrations": rows, "near_misses": any("unmarked" in row for row in rows)}
+    def __init__(
+        self,
+        settings: TaskSettings,
+        repeats: str,
+        overlapping: Optional[bool],
+        student_spans_key: str,
+    ) -> None:
+        super().__init__(settings, overlapping, student_spans_key)
+        self._repeats = repeats
 
-    def make_prompts(self, doc: Doc) -> List[str]:
+    @property
+    def default_template(self) -> str:
+        return OVERLAPPING_TEMPLATE if self.overlapping else TEMPLATE
+
+    def show_demonstrations(self, rows: Sequence[Demonstration]) -> Dict[str, Any]:
+        """Labelled documents with all their entities, and the words that look like some."""
+        n, seed = self._settings.n_demonstrations, self._settings.seed
+        shown: List[Dict[str, Any]] = []
+        for row in choose_demonstrations(rows, n, seed):
+            entities = [{"text": e["text"], "label": e["label"]} for e in row["entities"]]
+            unmarked = near_misses(row, rows)
+            shown.append({"text": row["text"], "entities": entities})
+            if unmarked:
+                shown[-1]["unmarked"] = unmarked
+        return {"demonstrations": shown, "near_misses": any("unmarked" in row for row in shown)}
+
+    def make_prompts(self, doc: Doc) -> List[Prompt]:
         """Make one prompt for each window of a document."""
         return [self._make_prompt(doc, window) for window in make_windows(doc, self._window)]
 
     def _make_prompt(self, doc: Doc, window: Window) -> Prompt:
-        text = window.span(doc).text
-        prompt = compile_template(self._template).render(
-            text=text, nonce=make_nonce(self.salt, text), **self._fixed
+        text = block_text(doc, window)
+        prompt = compile_template(self.prompt_template).render(
+            text=text, nonce=make_nonce(self.salt, text), **self.shown
         )
         candidates = [
-            (*characters_of(doc, window, c), c.label)
-            for c in open_candidates(doc, self.labels, self.spans_key)
+            (*place_in_block(doc, window, c), c.label)
+            for c in open_candidates(doc, self.labels, self.spans_key, self.target)
             if window.owns(c.start) and c.end <= window.end
         ]
         return Prompt(
             prompt,
             text=text,
             candidates=candidates,
-            labels=self._fixed["labels"],
-            demonstrations=self._demonstrations,
+            labels=self.shown["labels"],
+            demonstrations=self.demonstrations,
             schema=make_schema(self.labels),
         )
 
@@ -104,26 +138,46 @@ class AnnotateTask(JudgeTask):
         """Write verdicts, supports and proposals: how each candidate stands to what is listed."""
         windows = make_windows(doc, self._window)
         replies = replies + [None] * (len(windows) - len(replies))
-        answers = [self._read(doc, *pair) for pair in zip(windows, replies)]
-        set_answers(doc, answers, self.labels, self.spans_key)
+        listings = [self._read(doc, *pair) for pair in zip(windows, replies)]
+        set_listings(doc, listings, self.labels, self.spans_key, self.target)
 
-    def _read(self, doc: Doc, window: Window, reply: Optional[str]) -> Answer:
-        if not isinstance(reply, str):
-            return Answer(window, "abstained", "no_reply")
-        if getattr(reply, "state", "replied") != "replied":
-            return Answer(window, reply.state, reply.reason)
+    def _read(self, doc: Doc, window: Window, reply: Optional[str]) -> Listing:
+        outcome = read_outcome(reply)
+        if reply is None or outcome.state != "judged":
+            return Listing(window, outcome)
         try:
-            annotation = parse_annotation(reply, self.labels)
+            annotation = parse_annotation(reply, self.labels, is_cut_off(reply))
         except ReplyError as error:
-            return Answer(window, "abstained", str(error))
+            return Listing(window, Outcome("abstained", str(error)))
+        text = WindowText(doc, window)
         dropped = annotation.dropped
-        entities = map_mentions(doc, window, annotation.entities, dropped)
-        alternatives = map_mentions(doc, window, annotation.alternatives, dropped, entities)
-        return Answer(window, "judged", None, entities, alternatives, dropped)
+        mapped = map_mentions(
+            text,
+            [*annotation.entities, *annotation.unlabelled],
+            dropped,
+            overlapping=self.overlapping,
+            repeats=self._repeats,
+        )
+        if annotation.entities and not mapped.readings:
+            # a list of which nothing stands in the text is no list of this text
+            reason = next((r for r in ("not_in_text", "off_tokens") if dropped[r]), "repeated")
+            return Listing(window, Outcome("abstained", reason))
+        others = map_mentions(
+            text, annotation.alternatives, dropped, taken=mapped.readings, overlapping=True
+        )
+        return Listing(
+            window,
+            Outcome("judged", None, dropped),
+            [r for r in mapped.readings if window.owns(r.start)],
+            [r for r in others.readings if window.owns(r.start)],
+            mapped.doubts,
+            mapped.lost or ("wrong_type" if annotation.wordless else None),
+            self.overlapping,
+        )
 
-    def expect_reply(self, prompt: str) -> int:
+    def expect_reply(self, prompt: Prompt) -> int:
         """About as many entries as a labelled document has entities, and half as many alternatives."""
-        rows = self._demonstrations
+        rows = self.demonstrations
         entries = 1.5 * sum(len(r["entities"]) for r in rows) / len(rows) if rows else ENTRIES
         return round(TOKENS_EMPTY + TOKENS_ENTRY * entries)
 

@@ -11,17 +11,20 @@ from spacy.tokens import Doc
 
 from ...errors import Errors, LLMJudgeError
 from ...storage import write_bytes
+from ...targets.base import target_of
 from ...transport.messages import Prompt
+from ..data_block import DEFAULT_SALT, make_nonce
 from ..demonstrations import (
     Demonstration,
     choose_demonstrations,
+    demonstrate,
     labels_of,
-    make_demonstration,
     near_misses,
 )
-from ..prompts import DEFAULT_SALT, compile_template, make_nonce, read_template
-from ..replies import ReplyError, read_object
-from .base import split_labels
+from ..folding import fold_words
+from ..prompts import compile_template, read_template
+from ..reply_json import ReplyError, read_object
+from .base import is_cut_off, read_outcome, split_labels
 
 TEMPLATE = "rules.v1"
 MAX_WORDS = 30
@@ -117,7 +120,7 @@ class RulesTask:
         YIELDS (Tuple[Iterable[str], Iterable[Doc]]): All prompts, and all documents.
         """
         docs = list(docs)
-        rows = [_row_of(doc) for doc in docs]
+        rows = _rows_of(docs)
         labels = self._labels or labels_of(rows)
         asked = self._find_labels(rows)
         yield [self._make_prompt(label, labels, rows) for label in asked], docs
@@ -163,58 +166,63 @@ class RulesTask:
         """
         for docs, replies in zip(shards, responses):
             docs = list(docs)
-            rows = [_row_of(doc) for doc in docs]
+            rows = _rows_of(docs)
             for label, reply in zip(self._find_labels(rows), replies):
                 self.rules += self._read(reply, label, rows)
             yield from docs
 
     def _read(self, reply: str, label: str, rows: List[Demonstration]) -> List[MinedRule]:
-        if getattr(reply, "state", "replied") != "replied":
-            self.dropped[reply.reason or reply.state] += 1
-            return []
+        outcome = read_outcome(reply)
         try:
-            entries = read_object(reply, required="rules")["rules"]
+            if outcome.state != "judged":
+                raise ReplyError(outcome.reason or outcome.state)
+            entries = read_object(reply, "rules", is_cut_off(reply))["rules"]
             if not isinstance(entries, list):
                 raise ReplyError("wrong_shape")
         except ReplyError as error:
             self.dropped[str(error)] += 1
             return []
         known = Counter(
-            _normalise(e["text"]) for row in rows for e in row["entities"] if e["label"] == label
+            fold_words(e["text"]) for row in rows for e in row["entities"] if e["label"] == label
         )
         kept: List[MinedRule] = []
         for entry in entries:
-            rule, reason = _check(entry, label, known)
-            if reason is None and rule.text.lower() in {other.text.lower() for other in kept}:
-                reason = "repeated"
-            if reason is None and len(kept) == self._max_rules:
-                reason = "too_many"
-            if reason is None:
-                kept.append(rule)
+            try:
+                rule = _check(entry, label, known)
+                if rule.text.lower() in {other.text.lower() for other in kept}:
+                    raise _Unusable("repeated")
+                if len(kept) == self._max_rules:
+                    raise _Unusable("too_many")
+            except _Unusable as reason:
+                self.dropped[str(reason)] += 1
             else:
-                self.dropped[reason] += 1
+                kept.append(rule)
         return kept
 
 
-def _check(entry: Any, label: str, known: Counter) -> Tuple[Optional[MinedRule], Optional[str]]:
-    """A rule, or why it is not kept. One that nothing in the labelled set shows is a guess."""
+class _Unusable(ValueError):
+    """A rule that is not kept; its only argument says why."""
+
+
+def _check(entry: Any, label: str, known: Counter) -> MinedRule:
+    """Read a rule. One that nothing in the labelled set shows is a guess."""
     text = entry.get("rule") if isinstance(entry, dict) else None
     cited = entry.get("mentions") if isinstance(entry, dict) else None
     if not isinstance(text, str) or not isinstance(cited, list):
-        return None, "wrong_type"
+        raise _Unusable("wrong_type")
     text = " ".join(text.split())
     text = re.sub(rf"^{re.escape(label)}\s*:\s*", "", text, flags=re.IGNORECASE)
     if not text or not text.isprintable():
-        return None, "wrong_type"
+        raise _Unusable("wrong_type")
     if len(text) > MAX_CHARS or len(text.split()) > MAX_WORDS:
-        return None, "too_long"
+        raise _Unusable("too_long")
     if _ADDRESSED.search(text):
-        return None, "speaks_to_the_judge"
-    words = dict.fromkeys(_normalise(words) for words in cited if isinstance(words, str))
-    mentions = [mention for mention in words if mention in known]
-    if sum(known[mention] for mention in mentions) < MIN_MENTIONS:
-        return None, "unsupported"
-    return MinedRule(label, text, tuple(mentions)), None
+        raise _Unusable("speaks_to_the_judge")
+    shown = {fold_words(w): " ".join(w.lower().split()) for w in cited if isinstance(w, str)}
+    mentions = {folded: words for folded, words in shown.items() if folded in known}
+    if sum(known[folded] for folded in mentions) < MIN_MENTIONS:
+        raise _Unusable("unsupported")
+    return MinedRule(label, text, tuple(mentions.values()))
 
 
 def format_rules(rules: Sequence[MinedRule]) -> str:
@@ -254,16 +262,14 @@ def mine_rules(
     return task
 
 
-def _row_of(doc: Doc) -> Demonstration:
-    return make_demonstration(doc.text, [(e.start_char, e.end_char, e.label_) for e in doc.ents])
+def _rows_of(docs: Sequence[Doc]) -> List[Demonstration]:
+    target = target_of(docs)
+    return [demonstrate(doc, target) for doc in docs]
 
 
 def _keep_label(row: Demonstration, label: str) -> Demonstration:
-    return {**row, "entities": [e for e in row["entities"] if e["label"] == label]}
-
-
-def _normalise(words: str) -> str:
-    return " ".join(words.lower().split())
+    entities = [entity for entity in row["entities"] if entity["label"] == label]
+    return {"text": row["text"], "entities": entities}
 
 
 SCHEMA = {

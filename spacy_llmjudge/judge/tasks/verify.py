@@ -4,23 +4,28 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import islice, permutations
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from spacy.tokens import Doc
 
 from ...candidates import Candidate, set_candidates, set_status
 from ...errors import Errors, LLMJudgeError
 from ...storage import sha256_json
+from ...targets.spans import SPANS_KEY
 from ...transport.messages import Prompt
 from ..choices import LETTERS, Choice, parse_choices, read_masses
+from ..data_block import DEFAULT_SALT, block_text, make_nonce, place_in_block
+from ..demonstrations import Demonstration
 from ..examples import make_examples
-from ..mapping import find_places, to_tokens
+from ..label_names import find_label
+from ..long_documents import Window, make_windows
+from ..mapping import WindowText, touch
 from ..opinions import Judgement, Opinion, combine, count_doubts
-from ..prompts import DEFAULT_SALT, compile_template, make_nonce
+from ..prompts import compile_template
 from ..replies import Mention, ReplyError
-from ..verdicts import Answer, all_candidates, characters_of, open_candidates, summarise
-from ..windows import Window, make_windows
-from .base import JudgeTask, split_labels
+from ..verdicts import Outcome, all_candidates, open_candidates, summarise
+from .base import TaskSettings, is_cut_off, read_outcome, split_labels
+from .span_task import SpanTask
 
 TEMPLATE = "verify.v1"
 MOST_CANDIDATES = 8
@@ -32,6 +37,12 @@ ANSWERS = {
     "wrong_label": "exactly this span, but with another label",
     "wrong_boundary": "other words: an entity that shares words with this span, but begins or ends elsewhere",
     "not_entity": "not at all: no word of this span belongs to an entity",
+}
+OVERLAPPING_ANSWERS = {
+    "correct": "exactly this span, with the label {label}",
+    "wrong_label": "exactly this span, but only with another label",
+    "wrong_boundary": "other words with the label {label}, which share words with this span, but begin or end elsewhere",
+    "not_entity": "not at all: no word of this span belongs to a span with the label {label}, nor is the span marked with another",
 }
 ORDERS = sorted(permutations(ANSWERS))
 
@@ -48,8 +59,10 @@ def make_verify_task(
     n_samples: int = 1,
     min_confidence: float = 0.0,
     max_candidates: Optional[int] = None,
+    overlapping: Optional[bool] = None,
+    student_spans_key: str = SPANS_KEY,
     seed: int = 0,
-    template: Union[Path, str] = TEMPLATE,
+    template: Optional[Union[Path, str]] = None,
     window: int = 400,
     salt: str = DEFAULT_SALT,
 ) -> "VerifyTask":
@@ -70,8 +83,13 @@ def make_verify_task(
         posterior where it is not calibrated. What has neither is asked about.
     max_candidates (Optional[int]): Ask about so many candidates of a document at most, the likeliest
         first.
+    overlapping (Optional[bool]): Whether spans may overlap and nest. None: where the corpus has spans,
+        and not where it has entities.
+    student_spans_key (str): The span group whose spans are judged where they may overlap and there are
+        no candidates.
     seed (int): Chooses which worked questions are shown.
-    template (Union[Path, str]): The name of one of our templates, or the path of another.
+    template (Optional[Union[Path, str]]): The name of one of our templates, or the path of another; None
+        takes the task's own.
     window (int): Tokens that one prompt shows at most; longer documents are judged in pieces.
     salt (str): A secret that makes the mark of the data block impossible to guess.
     RETURNS (VerifyTask): The task.
@@ -85,11 +103,7 @@ def make_verify_task(
         if not least <= value <= most:
             text = Errors.J250.format(name=name, found=value, least=least, most=most)
             raise LLMJudgeError(text)
-    return VerifyTask(
-        candidates_per_prompt=candidates_per_prompt,
-        n_samples=n_samples,
-        min_confidence=min_confidence,
-        max_candidates=max_candidates,
+    settings = TaskSettings(
         labels=split_labels(labels),
         label_definitions=label_definitions or {},
         rules=rules,
@@ -100,11 +114,20 @@ def make_verify_task(
         window=window,
         salt=salt,
     )
+    return VerifyTask(
+        settings,
+        overlapping,
+        student_spans_key,
+        candidates_per_prompt=candidates_per_prompt,
+        n_samples=n_samples,
+        min_confidence=min_confidence,
+        max_candidates=max_candidates,
+    )
 
 
 @dataclass(frozen=True)
-class Question:
-    """What one prompt asks.
+class Group:
+    """The candidates that one prompt asks about.
 
     window (Window): The stretch of the document that it shows.
     text (str): Its text.
@@ -118,7 +141,14 @@ class Question:
     sample: int
 
 
-class VerifyTask(JudgeTask):
+class End(NamedTuple):
+    """Where a candidate was asked about, and what became of it."""
+
+    window: Window
+    outcome: Outcome
+
+
+class VerifyTask(SpanTask):
     """A few candidates a prompt; each is asked about blind, with four answers to choose from.
 
     The support of a candidate is the first of these that the replies have: the probability of its
@@ -129,50 +159,57 @@ class VerifyTask(JudgeTask):
     """
 
     file_name = "verify.json"
+    default_template = TEMPLATE
 
     def __init__(
         self,
+        settings: TaskSettings,
+        overlapping: Optional[bool],
+        student_spans_key: str,
         *,
         candidates_per_prompt: int,
         n_samples: int,
         min_confidence: float,
         max_candidates: Optional[int],
-        **settings: Any,
     ) -> None:
-        super().__init__(**settings)
+        super().__init__(settings, overlapping, student_spans_key)
         self._candidates_per_prompt = candidates_per_prompt
         self._n_samples = n_samples
         self._min_confidence = min_confidence
         self._max_candidates = max_candidates
 
-    def show_demonstrations(self) -> Dict[str, Any]:
+    @property
+    def _answers(self) -> Dict[str, str]:
+        return OVERLAPPING_ANSWERS if self.overlapping else ANSWERS
+
+    def show_demonstrations(self, rows: Sequence[Demonstration]) -> Dict[str, Any]:
         """Worked questions, half of them about near misses."""
-        made = make_examples(self._demonstrations, self.labels, self._n_demonstrations, self._seed)
+        n, seed = self._settings.n_demonstrations, self._settings.seed
         examples = []
-        for example in made:
-            answer = ANSWERS[example["verdict"]].format(label=example["label"])
-            shown = {name: example[name] for name in ("text", "span", "label")}
-            examples.append({**shown, "answer": answer})
-            if example["correction"]:
-                examples[-1]["correction"] = example["correction"]
+        for example in make_examples(rows, self.labels, n, seed):
+            shown = {"text": example.text, "span": example.span, "label": example.label}
+            shown["answer"] = self._answers[example.verdict].format(label=example.label)
+            if example.correction:
+                shown["correction"] = example.correction
+            examples.append(shown)
         return {"examples": examples, "several": self._candidates_per_prompt > 1}
 
-    def make_prompts(self, doc: Doc) -> List[str]:
+    def make_prompts(self, doc: Doc) -> List[Prompt]:
         """Make the prompts about the candidates of a document, in the order of the text."""
-        return [self._make_prompt(doc, question) for question in self._make_questions(doc)]
+        return [self._make_prompt(doc, group) for group in self._make_groups(doc)]
 
-    def _make_questions(self, doc: Doc) -> List[Question]:
-        asked = self._choose(open_candidates(doc, self.labels, self.spans_key))
-        questions = []
+    def _make_groups(self, doc: Doc) -> List[Group]:
+        asked = self._choose(open_candidates(doc, self.labels, self.spans_key, self.target))
+        groups = []
         for window in make_windows(doc, self._window):
-            text = window.span(doc).text
+            text = block_text(doc, window)
             shown = (c for c in asked if window.owns(c.start) and c.end <= window.end)
             while True:
                 group = tuple(islice(shown, self._candidates_per_prompt))
                 if not group:
                     break
-                questions += [Question(window, text, group, i) for i in range(self._n_samples)]
-        return questions
+                groups += [Group(window, text, group, i) for i in range(self._n_samples)]
+        return groups
 
     def _choose(self, candidates: List[Candidate]) -> List[Candidate]:
         likely = [c for c in candidates if _confidence(c) >= self._min_confidence]
@@ -181,9 +218,9 @@ class VerifyTask(JudgeTask):
             likely = sorted(likely[: self._max_candidates], key=lambda c: c.key)
         return likely
 
-    def _make_prompt(self, doc: Doc, question: Question) -> Prompt:
-        text = question.text
-        places = [characters_of(doc, question.window, c) for c in question.candidates]
+    def _make_prompt(self, doc: Doc, group: Group) -> Prompt:
+        text = group.text
+        places = [place_in_block(doc, group.window, c) for c in group.candidates]
         contexts = [
             {
                 "before": text[max(0, start - CONTEXT) : start],
@@ -193,137 +230,136 @@ class VerifyTask(JudgeTask):
             for start, end in places
         ]
         rows, verdicts = [], []
-        for candidate, context in zip(question.candidates, contexts):
-            verdicts.append(dict(zip(LETTERS, _order(question, candidate))))
+        for candidate, context in zip(group.candidates, contexts):
+            verdicts.append(dict(zip(LETTERS, _order(group, candidate))))
             answers = {
-                letter: ANSWERS[verdict].format(label=candidate.label)
+                letter: self._answers[verdict].format(label=candidate.label)
                 for letter, verdict in verdicts[-1].items()
             }
             rows.append({"context": context, "label": candidate.label, "answers": answers})
         # The words of a candidate are as hostile as the text: they stand in its block, and only there.
         also = "".join(part for context in contexts for part in context.values())
-        prompt = compile_template(self._template).render(
-            text=text, nonce=make_nonce(self.salt, text, also), questions=rows, **self._fixed
+        prompt = compile_template(self.prompt_template).render(
+            text=text, nonce=make_nonce(self.salt, text, also), questions=rows, **self.shown
         )
         return Prompt(
             prompt,
             text=text,
-            candidates=[(*place, c.label) for place, c in zip(places, question.candidates)],
-            labels=self._fixed["labels"],
-            demonstrations=self._demonstrations,
-            options=None if self._fixed["several"] else LETTERS,
+            candidates=[(*place, c.label) for place, c in zip(places, group.candidates)],
+            labels=self.shown["labels"],
+            demonstrations=self.demonstrations,
+            options=None if self.shown["several"] else LETTERS,
             verdicts=verdicts,
-            sample=question.sample,
+            sample=group.sample,
         )
 
     def set_replies(self, doc: Doc, replies: List[Optional[str]]) -> None:
         """Write verdicts and supports, and corrections as proposals of the judge."""
-        questions = self._make_questions(doc)
-        replies = replies + [None] * (len(questions) - len(replies))
+        groups = self._make_groups(doc)
+        replies = replies + [None] * (len(groups) - len(replies))
         opinions: Dict[Key, List[Opinion]] = {}
-        ends: Dict[Key, Answer] = {}
-        for question, reply in zip(questions, replies):
-            for candidate, end, opinion in self._read(question, reply):
-                # One usable answer of several samples is an answer.
+        ends: Dict[Key, End] = {}
+        for group, reply in zip(groups, replies):
+            for candidate, outcome, opinion in self._read(group, reply):
+                # One usable answer of several samples is an answer, unless others can still be had.
                 if opinion is not None:
                     opinions.setdefault(candidate.key, []).append(opinion)
-                if candidate.key not in ends or opinion is not None:
+                end = End(group.window, outcome)
+                before = ends.setdefault(candidate.key, end).outcome
+                if outcome.state == "not_sent" or (
+                    opinion is not None and before.state != "not_sent"
+                ):
                     ends[candidate.key] = end
         judged = {}
-        for candidate in all_candidates(doc, self.spans_key):
+        for candidate in all_candidates(doc, self.spans_key, self.target):
             judged[candidate.key] = self._judge(candidate, ends, opinions)
         for key, proposal in self._propose(doc, opinions, ends).items():
             known = judged.get(key, proposal)
             judged[key] = known.replace(verdict="correct", support=proposal.support, reason=None)
         set_candidates(doc, judged.values(), self.spans_key)
-        state, reason = summarise(list(ends.values()))
+        state, reason = summarise([end.outcome for end in ends.values()])
         if not ends and make_windows(doc, self._window):
             reason = "no_candidates"
         set_status(doc, state, reason, self.spans_key)
 
     def _read(
-        self, question: Question, reply: Optional[str]
-    ) -> Iterator[Tuple[Candidate, Answer, Optional[Opinion]]]:
-        """Read what a reply says about each candidate of its question."""
-        window, candidates = question.window, question.candidates
-        failed, choices = None, {}
-        if not isinstance(reply, str):
-            failed = Answer(window, "abstained", "no_reply")
-        elif getattr(reply, "state", "replied") != "replied":
-            failed = Answer(window, reply.state, reply.reason)
-        else:
+        self, group: Group, reply: Optional[str]
+    ) -> Iterator[Tuple[Candidate, Outcome, Optional[Opinion]]]:
+        """Read what a reply says about each candidate that it was asked about."""
+        outcome = read_outcome(reply)
+        choices: Dict[int, Choice] = {}
+        if reply is not None and outcome.state == "judged":
             try:
-                cut_off = getattr(reply, "reason", None) == "truncated"
-                choices = parse_choices(reply, len(candidates), cut_off)
+                choices = parse_choices(reply, len(group.candidates), is_cut_off(reply))
             except ReplyError as error:
-                failed = Answer(window, "abstained", str(error))
-        for number, candidate in enumerate(candidates, 1):
+                outcome = Outcome("abstained", str(error))
+        for number, candidate in enumerate(group.candidates, 1):
             choice = choices.get(number)
-            if choice is None:
-                yield candidate, failed or Answer(window, "abstained", "no_answer"), None
+            if choice is None or reply is None:
+                failed = outcome.state != "judged"
+                yield candidate, outcome if failed else Outcome("abstained", "no_answer"), None
             else:
-                opinion = _read_opinion(candidate, question, choice, reply)
-                yield candidate, Answer(window, "judged"), opinion
+                yield candidate, Outcome("judged"), _read_opinion(candidate, group, choice, reply)
 
     def _judge(
-        self, candidate: Candidate, ends: Dict[Key, Answer], opinions: Dict[Key, List[Opinion]]
+        self, candidate: Candidate, ends: Dict[Key, End], opinions: Dict[Key, List[Opinion]]
     ) -> Candidate:
         clean = candidate.replace(verdict=None, support=None, reason=None)
         end = ends.get(candidate.key)
+        if end is None:
+            return clean.replace(reason="not_asked" if candidate.label in self.labels else None)
+        outcome = end.outcome
         if candidate.key in opinions:
             judgement = combine(opinions[candidate.key])
             uncovered, impossible = count_doubts(opinions[candidate.key])
-            end.dropped.update(+Counter(low_coverage=uncovered, bad_confidence=impossible))
+            outcome.dropped.update(+Counter(low_coverage=uncovered, bad_confidence=impossible))
             return clean.replace(verdict=judgement.verdict, support=judgement.support)
-        if end is None:
-            return clean.replace(reason="not_asked" if candidate.label in self.labels else None)
-        verdict = "abstained" if end.state == "abstained" else None
-        return clean.replace(verdict=verdict, reason=end.reason)
+        verdict = "abstained" if outcome.state == "abstained" else None
+        return clean.replace(verdict=verdict, reason=outcome.reason)
 
     def _propose(
-        self, doc: Doc, opinions: Dict[Key, List[Opinion]], ends: Dict[Key, Answer]
+        self, doc: Doc, opinions: Dict[Key, List[Opinion]], ends: Dict[Key, End]
     ) -> Dict[Key, Candidate]:
         """Find what the corrections name; what was judged itself needs no other verdict."""
         proposals: Dict[Key, Candidate] = {}
         for key, found in opinions.items():
-            judgement, end = combine(found), ends[key]
-            if judgement.correction is None:
-                continue
-            place = self._place(doc, end, key, judgement)
+            place = self._place(doc, ends[key], key, combine(found))
             if place is None or place in opinions:
                 continue
-            proposal = Candidate(*place, support=judgement.correction_support, source="judge")
+            support = combine(found).correction_support
+            proposal = Candidate(*place, support=support, source="judge")
             known = proposals.get(place, proposal)
             proposals[place] = max(known, proposal, key=lambda c: c.support or 0.0)
         return proposals
 
-    def _place(self, doc: Doc, end: Answer, key: Key, judgement: Judgement) -> Optional[Key]:
+    def _place(self, doc: Doc, end: End, key: Key, judgement: Judgement) -> Optional[Key]:
         """Find the span and label that a correction names."""
         start, stop, label = key
-        words = judgement.correction
+        words, dropped = judgement.correction, end.outcome.dropped
+        if words is None:
+            return None
         if judgement.verdict == "wrong_label":
-            named = next((known for known in self.labels if known.lower() == words.lower()), None)
+            named = find_label(words, self.labels)
             if named is None:
-                end.dropped["unknown_label"] += 1
+                dropped["unknown_label"] += 1
             return None if named in (None, label) else (start, stop, named)
         if judgement.verdict != "wrong_boundary":
             return None
-        places = find_places(end.window.span(doc).text, Mention(words, label))
-        spans = [to_tokens(doc, end.window, place) for place in places]
-        touching = [s for s in spans if s is not None and s[0] < stop and start < s[1]]
+        spans = WindowText(doc, end.window).find(Mention(words, label)).spans
+        touching = [span for span in spans if touch(span, (start, stop))]
         if not touching:
-            end.dropped["not_in_text"] += 1
+            dropped["not_in_text"] += 1
             return None
         best = min(touching, key=lambda s: (abs(s[0] - start) + abs(s[1] - stop), s))
         return None if best == (start, stop) else (*best, label)
 
-    def expect_reply(self, prompt: str) -> int:
+    def expect_reply(self, prompt: Prompt) -> int:
         """A line for each candidate."""
         return TOKENS_ANSWER * len(prompt.candidates)
 
 
-def _read_opinion(candidate: Candidate, question: Question, choice: Choice, reply: str) -> Opinion:
-    verdicts = dict(zip(LETTERS, _order(question, candidate)))
+def _read_opinion(candidate: Candidate, group: Group, choice: Choice, reply: str) -> Opinion:
+    verdicts = dict(zip(LETTERS, _order(group, candidate)))
     logprobs = getattr(reply, "logprobs", None)
     masses, coverage = read_masses(reply, logprobs, choice.offset)
     if masses is not None:
@@ -338,10 +374,10 @@ def _confidence(candidate: Candidate) -> float:
     return 1.0 if candidate.posterior is None else candidate.posterior
 
 
-def _order(question: Question, candidate: Candidate) -> List[str]:
+def _order(group: Group, candidate: Candidate) -> List[str]:
     """The order of the four answers, drawn by the text and the candidate; each further sample moves
     every answer on by one letter."""
-    identity = [question.text, candidate.start, candidate.end, candidate.label]
+    identity = [group.text, candidate.start, candidate.end, candidate.label]
     order = ORDERS[int(sha256_json(identity)[:8], 16) % len(ORDERS)]
-    shift = question.sample % len(order)
+    shift = group.sample % len(order)
     return [*order[shift:], *order[:shift]]

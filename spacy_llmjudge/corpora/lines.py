@@ -1,0 +1,69 @@
+"""Lines of a text file with where they are, so that messages can name file and line.
+
+Files are UTF-8, with or without a byte order mark, or UTF-16 with one. Other encodings cannot be told
+apart for sure, and are refused.
+"""
+
+import codecs
+from pathlib import Path
+from typing import Iterator, Tuple
+
+from ..errors import Errors, LLMJudgeError
+
+_MARK = "\ufeff"
+_WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_lines(path: Path) -> Iterator[Tuple[str, str]]:
+    """Read a text file line by line.
+
+    A line ends at a line feed, with or without a carriage return, and in a file that has none at carriage
+    returns (as old Macs wrote them). What Unicode calls line separators may stand inside of a text.
+
+    path (Path): The file.
+    YIELDS (Tuple[str, str]): "file, line 12" and the line without its end.
+    """
+    name = printable(path)
+    number = 0
+    try:
+        for number, line in enumerate(_decode_lines(path), start=1):
+            # files that were joined have a byte order mark in the middle
+            yield f"{name}, line {number}", line.lstrip(_MARK)
+    except UnicodeDecodeError as error:
+        where = f"{name}, line {number + 1}"
+        raise LLMJudgeError(Errors.J601.format(where=where, error=error.reason)) from error
+
+
+def read_text(path: Path) -> str:
+    """RETURNS (str): The whole of a text file."""
+    return "\n".join(line for _, line in read_lines(path))
+
+
+def printable(value: object) -> str:
+    """RETURNS (str): A name on one line, without what a terminal or a file in UTF-8 cannot take.
+
+    >>> printable("a\\x1b[2J.jsonl")
+    'a\\\\x1b[2J.jsonl'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(value))
+
+
+def _decode_lines(path: Path) -> Iterator[str]:
+    with path.open("rb") as file_:
+        start = file_.read(4)
+        file_.seek(0)
+        if start.startswith(_UTF16_MARKS) and start not in _WIDE_MARKS:
+            yield from _decode_utf16(path)
+            return
+        for number, data in enumerate(file_):
+            if number == 0 and not data.endswith(b"\n"):
+                yield from (line.decode("utf8") for line in data.rstrip(b"\r").split(b"\r"))
+            else:
+                yield data.decode("utf8").rstrip("\r\n")
+
+
+def _decode_utf16(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-16", newline="\n") as file_:
+        for line in file_:
+            yield line.rstrip("\r\n")

@@ -1,0 +1,46 @@
+"""What Prodigy adds to a row: the annotator's answer, options that were chosen, and binary questions.
+
+A row that was rejected or ignored is no gold. In a binary question about spans (`_is_binary`) only the
+span that was asked about is known; in one about a label, only that label is.
+"""
+
+from dataclasses import replace
+from typing import Any, Dict, Optional
+
+from ..record import Choice
+from ..rows import Row
+from .common import RowContext
+from .common import read_choice as read_labels
+
+_BINARY_VIEWS = ("classification",)
+
+
+def read_choice(row: Row, where: str, context: RowContext) -> Optional[Choice]:
+    """RETURNS (Optional[Choice]): Which of the options of a row were chosen."""
+    if not isinstance(row.get("accept"), list):
+        return None
+    choice = read_labels(row["accept"], "accept", where, context)
+    config = row.get("config")
+    style = config.get("choice_style") if isinstance(config, dict) else None
+    if choice is not None and style == "single" and len(choice.chosen) == 1:
+        return replace(choice, form="label")
+    return choice
+
+
+def read_answer(row: Row, choice: Optional[Choice]) -> Dict[str, Any]:
+    """Read what an annotator pressed.
+
+    row (Row): The row.
+    choice (Optional[Choice]): Its label, where the question was about that.
+    RETURNS (Dict[str, Any]): Of a record: `answer`, `partial`, and `choice` of a binary question.
+    """
+    answer = row.get("answer", "accept")
+    said: Dict[str, Any] = {"answer": answer, "partial": bool(row.get("_is_binary"))}
+    is_binary = answer == "reject" or row.get("_view_id") in _BINARY_VIEWS
+    if choice is not None and choice.form == "label" and "accept" not in row and is_binary:
+        refused = answer == "reject"
+        said["choice"] = Choice(
+            () if refused else choice.chosen, choice.chosen if refused else (), "answer"
+        )
+        said["answer"] = "accept" if refused else answer
+    return said

@@ -1,0 +1,143 @@
+"""Rows of tables: CSV and TSV with a header, and parquet where pyarrow is installed.
+
+A cell that holds JSON (or a Python list, as pandas writes it) is read as that; an empty cell is none.
+A table of tokens (a word and a tag in a row, as Kaggle's NER corpus) gives a row for every sentence.
+"""
+
+import ast
+import csv
+import json
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+from ..errors import Errors, LLMJudgeError
+from .lines import printable, read_lines
+from .rows import Row
+
+_DELIMITERS = ",;\t|"
+_WORD_COLUMNS = ("word", "token", "form")
+_TAG_COLUMNS = ("tag", "ner_tag", "ner", "label", "bio", "iob")
+_SENTENCE_COLUMNS = (
+    "sentence #",
+    "sentence_id",
+    "sentence",
+    "sent_id",
+    "sentence_idx",
+    "sentenceid",
+)
+_CELL_LIMIT = 1 << 24
+
+Cells = Iterator[Tuple[str, Dict[str, str]]]
+
+
+def read_table(path: Path) -> Iterator[Tuple[str, Row]]:
+    """Read a file of separated values with a header.
+
+    path (Path): The file.
+    YIELDS (Tuple[str, Row]): "file, line 12" and the row.
+    """
+    header, cells = _read_cells(path)
+    by_name = {name.strip().lower(): name for name in header}
+    word = _first(by_name, _WORD_COLUMNS)
+    tag = _first(by_name, _TAG_COLUMNS)
+    if word is not None and tag is not None:
+        yield from _read_sentences(cells, word, tag, _first(by_name, _SENTENCE_COLUMNS))
+    else:
+        for where, row in cells:
+            yield where, {key: _read_cell(cell) for key, cell in row.items()}
+
+
+def read_parquet(path: Path) -> Iterator[Tuple[str, Row]]:
+    """Read a parquet file, with the names of its tags where it says them.
+
+    path (Path): The file.
+    YIELDS (Tuple[str, Row]): "file, row 12" and the row.
+    """
+    try:
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise LLMJudgeError(Errors.J642.format(path=path)) from error
+    number = 0
+    for batch in ParquetFile(path).iter_batches():
+        for row in batch.to_pylist():
+            number += 1
+            yield f"{printable(path)}, row {number}", row
+
+
+def read_parquet_names(path: Path) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): The features that the library `datasets` wrote into a parquet file."""
+    from pyarrow.parquet import read_schema
+
+    metadata = read_schema(path).metadata or {}
+    info = json.loads(metadata.get(b"huggingface", b"{}"))
+    return info.get("info", {}).get("features", {})
+
+
+def _read_cells(path: Path) -> Tuple[List[str], Cells]:
+    lines = read_lines(path)
+    where, first = next(lines, (printable(path), ""))
+    delimiter = max(_DELIMITERS, key=first.count)
+    header = next(csv.reader([first], delimiter=delimiter), [])
+    if not any(name.strip() for name in header):
+        raise LLMJudgeError(Errors.J641.format(where=where, found="no header"))
+    return header, _iterate(lines, header, delimiter, printable(path))
+
+
+def _iterate(
+    lines: Iterable[Tuple[str, str]], header: List[str], delimiter: str, name: str
+) -> Cells:
+    csv.field_size_limit(max(csv.field_size_limit(), _CELL_LIMIT))
+    reader = csv.reader((line + "\n" for _, line in lines), delimiter=delimiter)
+    while True:
+        # the header is line 1; a cell may go over several lines
+        where = f"{name}, line {reader.line_num + 2}"
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise LLMJudgeError(Errors.J641.format(where=where, found=error)) from error
+        if len(cells) > len(header):
+            found = f"{len(cells)} cells for {len(header)} columns"
+            raise LLMJudgeError(Errors.J641.format(where=where, found=found))
+        yield where, dict(zip(header, cells))
+
+
+def _read_sentences(
+    cells: Cells, word: str, tag: str, sentence: Optional[str]
+) -> Iterator[Tuple[str, Row]]:
+    """A new sentence begins at an empty line, and where its column names another one."""
+    tokens: List[str] = []
+    tags: List[str] = []
+    first, current = "", None
+    for where, row in cells:
+        name = row.get(sentence, "").strip() if sentence is not None else ""
+        is_new = not any(row.values()) or (bool(name) and name != current)
+        if is_new and tokens:
+            yield first, {"tokens": tokens, "ner_tags": tags}
+            tokens, tags = [], []
+        current = name or current
+        if any(row.values()):
+            if not row.get(word) or not row.get(tag):
+                raise LLMJudgeError(Errors.J612.format(where=where, line=repr(list(row.values()))))
+            first = first if tokens else where
+            tokens.append(row[word])
+            tags.append(row[tag].strip())
+    if tokens:
+        yield first, {"tokens": tokens, "ner_tags": tags}
+
+
+def _first(names: Dict[str, str], wanted: Sequence[str]) -> Optional[str]:
+    return next((names[name] for name in wanted if name in names), None)
+
+
+def _read_cell(cell: str) -> Any:
+    if not cell.strip():
+        return None
+    if cell.lstrip()[0] in "[{":
+        for read in (json.loads, ast.literal_eval):
+            try:
+                return read(cell)
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+    return cell

@@ -1,0 +1,232 @@
+"""JSON as LLMs write it: strict about what it means, tolerant where it can mean one thing only."""
+
+import json
+import re
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+
+from .thinking import find_answer
+
+MAX_CHARS = 1_000_000
+MAX_OBJECTS = 64
+_MAX_DEPTH = 50
+_SPACE = re.compile(r"\s*")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_WORD = re.compile(r"[A-Za-z]+|-[A-Za-z]+")
+_WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+_NOT_NUMBERS = ("NaN", "Infinity", "-Infinity")
+
+
+class ReplyError(ValueError):
+    """A reply that cannot be used; its only argument is the reason, a short snake_case word."""
+
+
+class _NotJSON(ValueError):
+    """Here begins nothing that could be read."""
+
+
+class Part(NamedTuple):
+    """An object or a list in a reply.
+
+    value (Any): What it holds.
+    start (int): Where it starts.
+    """
+
+    value: Any
+    start: int
+
+
+def read_object(reply: str, required: str, is_cut_off: bool = False) -> Dict[str, Any]:
+    """Find the one JSON object of a reply that has a certain key.
+
+    Thinking, code fences and prose around it are skipped. A comma too many, a line break inside of a
+    string, Python's words and single quotes that nothing else can be meant by are read; so is a list
+    that is not in an object, where all its entries are objects and no object stands before it.
+
+    reply (str): The reply.
+    required (str): The key that tells the answer from other objects.
+    is_cut_off (bool): Whether the reply ended at the token limit.
+    RETURNS (Dict[str, Any]): The object; `{required: list}` for a list.
+    RAISES (ReplyError): Where there is none, or more than one that differ.
+    """
+    answer = find_text(reply)
+    if is_cut_off:
+        raise ReplyError("truncated")
+    found, has_others = _find_answers(answer, required)
+    if len(found) > 1:
+        raise ReplyError("several_answers")
+    if found:
+        return found[0]
+    if _is_open(answer):
+        raise ReplyError("truncated")
+    raise ReplyError("wrong_shape" if has_others else "not_json")
+
+
+def find_text(reply: str) -> str:
+    """RETURNS (str): A reply without what was thought aloud.
+
+    RAISES (ReplyError): empty_reply, oversized, or truncated where nothing but thinking is in it.
+    """
+    if not reply.strip():
+        raise ReplyError("empty_reply")
+    if len(reply) > MAX_CHARS:
+        raise ReplyError("oversized")
+    if _is_json(reply):
+        # what looks like a tag is quoted
+        return reply
+    start = find_answer(reply)
+    if start < 0:
+        raise ReplyError("truncated")
+    if not reply[start:].strip():
+        raise ReplyError("empty_reply")
+    return reply[start:]
+
+
+def _is_json(reply: str) -> bool:
+    try:
+        json.loads(reply)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _find_answers(reply: str, required: str) -> Tuple[List[Dict[str, Any]], bool]:
+    """All different answers, and whether there are other objects."""
+    objects = [part for part in _find_parts(reply) if isinstance(part.value, dict)]
+    answers: List[Dict[str, Any]] = []
+    for part in objects:
+        if required in part.value and part.value not in answers:
+            answers.append(part.value)
+    if answers or "{" in reply.partition("[")[0]:
+        return answers, len(objects) > len(answers)
+    lists = [part.value for part in _find_parts(reply) if isinstance(part.value, list)]
+    of_objects = [one for one in lists if all(isinstance(entry, dict) for entry in one)]
+    alone = reply.strip("` \r\n\tjson") == "[]"
+    return [{required: one} for one in of_objects if one or alone], bool(lists)
+
+
+def _find_parts(reply: str) -> Iterator[Part]:
+    """YIELDS (Part): The outermost objects and lists of a reply that can be read."""
+    tried, position = 0, 0
+    while tried < MAX_OBJECTS:
+        starts = [at for at in (reply.find("{", position), reply.find("[", position)) if at >= 0]
+        if not starts:
+            return
+        tried += 1
+        start = min(starts)
+        try:
+            value, position = _Reader(reply).read(start)
+        except _NotJSON:
+            position = start + 1
+        else:
+            yield Part(value, start)
+
+
+class _Reader:
+    """Reads one JSON value of a text, by recursive descent."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def read(self, position: int, depth: int = 0) -> Tuple[Any, int]:
+        """RETURNS (Tuple[Any, int]): The value that starts at a place, and where it ends."""
+        position = self._skip(position)
+        character = self._text[position : position + 1]
+        if depth > _MAX_DEPTH:
+            raise _NotJSON
+        if character == "{":
+            return self._read_object(position + 1, depth)
+        if character == "[":
+            return self._read_list(position + 1, depth)
+        if character in ('"', "'"):
+            return self._read_string(position)
+        match = _NUMBER.match(self._text, position)
+        if match:
+            whole = match[0].lstrip("-").isdigit()
+            return (int(match[0][:30]) if whole else float(match[0])), match.end()
+        word = _WORD.match(self._text, position)
+        if word and word[0] in _NOT_NUMBERS:
+            raise ReplyError("not_a_number")
+        if word and word[0] in _WORDS:
+            return _WORDS[word[0]], word.end()
+        raise _NotJSON
+
+    def _skip(self, position: int) -> int:
+        match = _SPACE.match(self._text, position)
+        return match.end() if match else position
+
+    def _read_list(self, position: int, depth: int) -> Tuple[List[Any], int]:
+        values: List[Any] = []
+        while True:
+            position = self._skip(position)
+            if self._text.startswith("]", position):
+                return values, position + 1
+            value, position = self.read(position, depth + 1)
+            values.append(value)
+            position = self._read_comma(position, "]")
+
+    def _read_object(self, position: int, depth: int) -> Tuple[Dict[str, Any], int]:
+        pairs: List[Tuple[str, Any]] = []
+        while True:
+            position = self._skip(position)
+            if self._text.startswith("}", position):
+                return _unique(pairs), position + 1
+            if self._text[position : position + 1] not in ('"', "'"):
+                raise _NotJSON
+            key, position = self._read_string(position)
+            position = self._skip(position)
+            if not self._text.startswith(":", position):
+                raise _NotJSON
+            value, position = self.read(position + 1, depth + 1)
+            pairs.append((key, value))
+            position = self._read_comma(position, "}")
+
+    def _read_comma(self, position: int, closing: str) -> int:
+        """Step over a comma, be there something after it or not; stay before a closing bracket."""
+        position = self._skip(position)
+        if self._text.startswith(",", position):
+            return position + 1
+        if self._text.startswith(closing, position):
+            return position
+        raise _NotJSON
+
+    def _read_string(self, position: int) -> Tuple[str, int]:
+        quote = self._text[position : position + 1]
+        end = position + 1
+        while self._text[end : end + 1] not in (quote, ""):
+            end += 2 if self._text[end] == "\\" else 1
+        if end >= len(self._text):
+            raise _NotJSON
+        inside = self._text[position + 1 : end]
+        if quote == "'":
+            inside = inside.replace("\\'", "'").replace('"', '\\"')
+        try:
+            value = json.loads(f'"{inside}"', strict=False)
+        except ValueError:
+            raise _NotJSON from None
+        return value, end + 1
+
+
+def _unique(pairs: Sequence[Tuple[str, Any]]) -> Dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        raise ReplyError("duplicate_keys")
+    return data
+
+
+def _is_open(reply: str) -> bool:
+    """Whether the reply ends inside of its first object or list."""
+    starts = [at for at in (reply.find("{"), reply.find("[")) if at >= 0]
+    depth, in_string, escaped = 0, False, False
+    for character in reply[min(starts) :] if starts else "":
+        if in_string:
+            in_string = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        elif character in "{[":
+            depth += 1
+        elif character in "}]":
+            depth -= 1
+            if depth == 0:
+                return False
+    return depth > 0
