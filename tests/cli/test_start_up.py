@@ -9,7 +9,8 @@ import pytest
 from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import Candidate, set_candidates, set_outside
-from spacy_llmjudge.storage import process_shards, read_docs, write_json
+from spacy_llmjudge.shards import process_shards
+from spacy_llmjudge.storage import read_docs, write_json
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
