@@ -57,7 +57,7 @@ def judge_cli(
     """
     from ..steps.judging import make_judge_report
     from ..steps.rounds import judge
-    from ..storage import read_json, write_json
+    from ..storage import write_json
     from ._meter import Meter, live
 
     overrides = {**paths_in(assets), **overrides_of(ctx)}
@@ -65,10 +65,7 @@ def judge_cli(
     with timed("judge", metrics):
         for split in splits_of(only):
             source = annotated / split
-            manifest = source / "manifest.json"
-            shards = read_json(manifest, "Run the step `annotate` first.")["shards"]
-            total = sum(shard["docs"] for shard in shards)
-            meter = Meter(total, f"Judging {split}")
+            meter = Meter(f"Judging {split}")
             with live(meter):
                 found[split] = judge(
                     source,
@@ -83,11 +80,12 @@ def judge_cli(
             shown = ", ".join(f"{n} {state}" for state, n in found[split]["states"].items())
             msg.good(f"{output / split}: {shown}")
     report = make_judge_report(found)
-    if report["tokens_in"] is not None:
+    if any(one["usage"] is not None for one in found.values()):
         cost = "unknown" if report["cost"] is None else f"{report['cost']:.4f} USD"
-        msg.info(
-            f"Tokens: {report['tokens_in']} in, {report['tokens_out']} out; cost of the ledger so far: {cost}"
-        )
+        tokens = "unknown, as the server does not count them"
+        if report["tokens_in"] is not None:
+            tokens = f"{report['tokens_in']} in, {report['tokens_out']} out"
+        msg.info(f"Tokens: {tokens}; cost of the ledger so far: {cost}")
     if metrics is not None:
         write_json(metrics / "judge.json", report)
     # The last one knows what the ledger holds by now.

@@ -3,6 +3,7 @@
 `cli/` gives them to a terminal, `project.yml` puts them in order.
 """
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
 
@@ -166,7 +167,7 @@ def judge(
     asked_before: Optional[Path] = None,
     overrides: Optional[Dict[str, Any]] = None,
     progress: Progress = None,
-    on_judge: Optional[Callable[[Any], None]] = None,
+    on_judge: Optional[Callable[[Any, int], None]] = None,
 ) -> Dict[str, Any]:
     """Ask the judge about annotated documents, shard by shard.
 
@@ -179,7 +180,8 @@ def judge(
     asked_before (Optional[Path]): A folder that this step wrote in an earlier round: documents with an
         answer there are asked about as well, and do not count.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
-    on_judge (Optional[Callable[[Any], None]]): Gets the component before its first document.
+    on_judge (Optional[Callable[[Any, int], None]]): Gets the component before its first document, and
+        the number of documents that are asked about.
     RETURNS (Dict[str, Any]): The manifest, with `states`: how many documents were judged, were
         abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
         tokens and cost in this run, where it keeps a ledger.
@@ -188,8 +190,6 @@ def judge(
 
     loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp = load_model_from_config(loaded, auto_fill=True)
-    if on_judge is not None and "llm_judge" in nlp.pipe_names:
-        on_judge(nlp.get_pipe("llm_judge"))
     docs = list(read_docs(source, nlp.vocab))
     chosen = choose_docs(docs, at_most, asked_before)
     if len(chosen) < len(docs):
@@ -197,6 +197,13 @@ def judge(
     if read_json(source / MANIFEST)["fingerprint"].get(LEARNED):
         fingerprint[LEARNED] = True
     asked = {id(docs[i]) for i in chosen}
+    if on_judge is not None and "llm_judge" in nlp.pipe_names:
+        on_judge(nlp.get_pipe("llm_judge"), len(asked))
+    in_shards = iter(docs)
+
+    def report(n_docs: int) -> None:
+        if progress is not None:
+            progress(sum(id(doc) in asked for doc in islice(in_shards, n_docs)))
 
     def process(batch: List[Doc]) -> List[Doc]:
         named = ((doc, id(doc)) for doc in batch if id(doc) in asked)
@@ -204,7 +211,7 @@ def judge(
         return [answered.get(id(doc), doc) for doc in batch]
 
     manifest = process_shards(
-        docs, output, process, fingerprint=fingerprint, is_complete=is_asked, on_shard=progress
+        docs, output, process, fingerprint=fingerprint, is_complete=is_asked, on_shard=report
     )
     models = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
     usage = [model.usage() for model in models if isinstance(model, Metered)]

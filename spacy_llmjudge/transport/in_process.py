@@ -26,6 +26,7 @@ class InProcess:
     concurrency: int = 1
     policy = RetryPolicy(max_tries=1, backoff=0.0, max_wait=0.0)
     reply_limit: Optional[int] = None
+    service_tier: Optional[str] = None
 
     @property
     def name(self) -> str:
