@@ -1,7 +1,7 @@
 """What the verbs with a judge share: the settings of its config, and loading it without asking it anything."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, cast
 
 from ..errors import Errors, LLMJudgeError
 
@@ -28,15 +28,17 @@ def load_judge(
     RETURNS (Tuple[Language, LLMJudge, Dict[str, Any]]): The pipeline, its judge, and the block of the
         judge with all defaults.
     """
-    from spacy.util import load_config, load_model_from_config
+    from spacy.util import load_config
 
+    from ..judge.component import LLMJudge
+    from ..steps.loading import load_pipeline
     from ..storage import require_file
 
     config = require_file(config, "The configs of judges are in configs/judges/.")
     loaded = load_config(config, overrides=overrides, interpolate=True)
-    nlp = load_model_from_config(loaded, auto_fill=True)
+    nlp = load_pipeline(loaded, config)
     if "llm_judge" not in nlp.pipe_names:
         found = ", ".join(nlp.pipe_names) or "nothing"
         raise LLMJudgeError(Errors.J253.format(path=config, found=found))
     block = nlp.config.interpolate()["components"]["llm_judge"]
-    return nlp, nlp.get_pipe("llm_judge"), block
+    return nlp, cast(LLMJudge, nlp.get_pipe("llm_judge")), block

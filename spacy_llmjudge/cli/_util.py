@@ -1,6 +1,7 @@
 """What the verbs share: user errors as one line, warnings, progress bars, the time a step took."""
 
 import functools
+import inspect
 import shlex
 import sys
 import time
@@ -19,6 +20,33 @@ from ..errors import Errors, LLMJudgeError
 __all__ = ["Arg", "Opt", "msg", "user_errors", "progress_bar", "spinner", "timed", "overrides_of"]
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def config_command(app: Any, name: str, function: Callable) -> None:
+    """Register a verb that loads a config: it takes settings by their dotted names, and --code.
+
+    app (Any): The typer app.
+    name (str): The name of the verb.
+    function (Callable): What it does.
+    """
+
+    @functools.wraps(function)
+    def with_code(*args: Any, code: Optional[Path] = None, **kwargs: Any) -> Any:
+        from ..steps.loading import import_code
+
+        user_errors(import_code)(code)
+        return function(*args, **kwargs)
+
+    text = "Python file to import first, such as one that registers a model that the config names"
+    kind = inspect.Parameter.KEYWORD_ONLY
+    option = inspect.Parameter(
+        "code", kind, default=Opt(None, "--code", "-c", help=text), annotation=Optional[Path]
+    )
+    signature = inspect.signature(function)
+    parameters = [*signature.parameters.values(), option]
+    with_code.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_code.__annotations__ = {**function.__annotations__, "code": Optional[Path]}
+    app.command(name, context_settings=CONTEXT)(with_code)
 
 
 def user_errors(function: Callable) -> Callable:
@@ -79,9 +107,15 @@ def _show_warning(message: Any, *args: Any, **kwargs: Any) -> None:
 
 def overrides_of(ctx: Any) -> Dict[str, Any]:
     """The settings of a config that are given on the command line, as in `spacy train`."""
+    from click import NoSuchOption
     from spacy.cli._util import parse_config_overrides
 
-    return parse_config_overrides(ctx.args, env_var=None)
+    try:
+        return parse_config_overrides(ctx.args, env_var=None)
+    except NoSuchOption as error:
+        # typer may bring a click of its own, which does not know this one.
+        text = Errors.J334.format(name=error.option_name, example="--paths.ledger FILE")
+        raise LLMJudgeError(text) from None
 
 
 def overrides_by_config(

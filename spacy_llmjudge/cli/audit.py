@@ -6,7 +6,7 @@ from typing import Optional
 import typer
 
 from ..errors import Errors, LLMJudgeError
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, spinner, user_errors
+from ._util import Arg, Opt, config_command, msg, overrides_of, spinner, user_errors
 
 
 @user_errors
@@ -52,4 +52,4 @@ def audit_cli(
 
 
 def register(app) -> None:
-    app.command("audit", context_settings=CONTEXT)(audit_cli)
+    config_command(app, "audit", audit_cli)

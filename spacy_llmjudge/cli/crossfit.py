@@ -7,9 +7,9 @@ import typer
 
 from ._judges import paths_in
 from ._util import (
-    CONTEXT,
     Arg,
     Opt,
+    config_command,
     msg,
     overrides_by_config,
     overrides_of,
@@ -94,4 +94,4 @@ def crossfit_cli(
 
 
 def register(app) -> None:
-    app.command("crossfit", context_settings=CONTEXT)(crossfit_cli)
+    config_command(app, "crossfit", crossfit_cli)

@@ -5,7 +5,7 @@ from typing import Optional
 
 import typer
 
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, spinner, timed, user_errors
+from ._util import Arg, Opt, config_command, msg, overrides_of, spinner, timed, user_errors
 
 
 @user_errors
@@ -67,5 +67,5 @@ def label_cli(
 
 
 def register(app) -> None:
-    app.command("filter", context_settings=CONTEXT)(filter_cli)
+    config_command(app, "filter", filter_cli)
     app.command("label")(label_cli)

@@ -10,9 +10,9 @@ import typer
 
 from ._judges import paths_in
 from ._util import (
-    CONTEXT,
     Arg,
     Opt,
+    config_command,
     msg,
     overrides_of,
     show_command,
@@ -155,4 +155,4 @@ def set_option(arguments: List[str], option: str, value: str) -> List[str]:
 
 
 def register(app) -> None:
-    app.command("judge", context_settings=CONTEXT)(judge_cli)
+    config_command(app, "judge", judge_cli)

@@ -7,9 +7,9 @@ import typer
 
 from ._judges import paths_in
 from ._util import (
-    CONTEXT,
     Arg,
     Opt,
+    config_command,
     msg,
     overrides_by_config,
     overrides_of,
@@ -148,4 +148,4 @@ def _number(value: Optional[float]) -> str:
 
 
 def register(app) -> None:
-    app.command("loop", context_settings=CONTEXT)(loop_cli)
+    config_command(app, "loop", loop_cli)

@@ -8,7 +8,7 @@ import typer
 
 from ..errors import Errors, LLMJudgeError
 from ._judges import load_judge, paths_in
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, user_errors
+from ._util import Arg, Opt, config_command, msg, overrides_of, user_errors
 
 
 @user_errors
@@ -142,4 +142,4 @@ def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
 
 
 def register(app) -> None:
-    app.command("plan", context_settings=CONTEXT)(plan_cli)
+    config_command(app, "plan", plan_cli)

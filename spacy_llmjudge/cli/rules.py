@@ -6,7 +6,7 @@ import typer
 
 from ..errors import Errors, LLMJudgeError
 from ._judges import load_judge
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, user_errors
+from ._util import Arg, Opt, config_command, msg, overrides_of, user_errors
 
 
 @user_errors
@@ -51,4 +51,4 @@ def rules_cli(
 
 
 def register(app) -> None:
-    app.command("rules", context_settings=CONTEXT)(rules_cli)
+    config_command(app, "rules", rules_cli)

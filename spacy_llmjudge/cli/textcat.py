@@ -8,9 +8,9 @@ import typer
 
 from ..errors import Errors, LLMJudgeError
 from ._util import (
-    CONTEXT,
     Arg,
     Opt,
+    config_command,
     msg,
     overrides_of,
     progress_bar,
@@ -442,10 +442,10 @@ def _split(names: str) -> List[str]:
 def register(app) -> None:
     textcat_app.command("prepare")(prepare_cli)
     textcat_app.command("features")(features_cli)
-    textcat_app.command("judge", context_settings=CONTEXT)(judge_cli)
+    config_command(textcat_app, "judge", judge_cli)
     textcat_app.command("denoise")(denoise_cli)
-    textcat_app.command("train", context_settings=CONTEXT)(train_cli)
-    textcat_app.command("annotate", context_settings=CONTEXT)(annotate_cli)
+    config_command(textcat_app, "train", train_cli)
+    config_command(textcat_app, "annotate", annotate_cli)
     textcat_app.command("select")(select_cli)
     textcat_app.command("evaluate")(evaluate_cli)
     textcat_app.command("package")(package_cli)

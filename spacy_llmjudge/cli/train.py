@@ -6,7 +6,7 @@ from typing import Optional
 import typer
 
 from ..errors import Errors, LLMJudgeError
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, timed, user_errors
+from ._util import Arg, Opt, config_command, msg, overrides_of, timed, user_errors
 
 
 @user_errors
@@ -55,4 +55,4 @@ def train_cli(
 
 
 def register(app) -> None:
-    app.command("train", context_settings=CONTEXT)(train_cli)
+    config_command(app, "train", train_cli)

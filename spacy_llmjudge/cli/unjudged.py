@@ -5,7 +5,7 @@ from typing import List
 
 import typer
 
-from ._util import CONTEXT, Arg, Opt, msg, overrides_of, timed, user_errors
+from ._util import Arg, Opt, config_command, msg, overrides_of, timed, user_errors
 
 
 @user_errors
@@ -60,4 +60,4 @@ def _parse_cuts(cuts: str) -> List[float]:
 
 
 def register(app) -> None:
-    app.command("unjudged", context_settings=CONTEXT)(unjudged_cli)
+    config_command(app, "unjudged", unjudged_cli)

@@ -27,6 +27,7 @@ from ..storage import (
     write_json,
 )
 from ..transport.sender import Metered
+from .loading import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -186,10 +187,8 @@ def judge(
         abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
         tokens and cost in this run, where it keeps a ledger.
     """
-    from spacy.util import load_model_from_config
-
     loaded, fingerprint = judge_inputs(source, config, overrides)
-    nlp = load_model_from_config(loaded, auto_fill=True)
+    nlp = load_pipeline(loaded, config)
     docs = list(read_docs(source, nlp.vocab))
     chosen = choose_docs(docs, at_most, asked_before)
     if len(chosen) < len(docs):

@@ -13,6 +13,7 @@ from spacy.tokens import Doc
 from ..candidates import count_statuses
 from ..corpora.rows import read_rows, require_string
 from ..errors import Errors, LLMJudgeError
+from ..steps.loading import load_pipeline
 from ..steps.rounds import hash_paths, is_asked
 from ..storage import PathLike, process_shards, read_docs, require_file, sha256_bytes, sha256_path
 from .data import HINT, LABELS, Choice, Task, read_task, set_judged
@@ -186,7 +187,7 @@ def load_llm(config: PathLike, task: Task, overrides: Dict[str, Any]) -> Any:
     task (Task): Its labels and kind are given to the component's task, unless the overrides do.
     RETURNS (Tuple[Judge, Dict[str, Any]]): The judge, and the inputs for the fingerprint.
     """
-    from spacy.util import load_config, load_model_from_config
+    from spacy.util import load_config
 
     path = require_file(config, "There is one to copy: configs/textcat_judge.cfg.")
     raw = load_config(path, interpolate=False)
@@ -199,7 +200,7 @@ def load_llm(config: PathLike, task: Task, overrides: Dict[str, Any]) -> Any:
     ours = {"labels": list(task.labels), "exclusive_classes": task.exclusive}
     given = {f"components.{name}.task.{key}": value for key, value in ours.items()}
     loaded = load_config(path, overrides={**given, **overrides}, interpolate=True)
-    nlp = load_model_from_config(loaded, auto_fill=True)
+    nlp = load_pipeline(loaded, path)
     component = nlp.get_pipe(name)
     watched = component._model = _Watched(component._model)
     inputs = {"config": sha256_bytes(loaded.to_bytes()), "files": hash_paths(loaded)}
