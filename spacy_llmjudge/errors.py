@@ -159,6 +159,10 @@ class Errors(metaclass=_WithCodes):
     J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."
     J326 = "The ledger {path} is locked ({error}). Wait for the other process or end it, then run the same command again; all that is kept is still there. If there is no other process, the file system has no locks, as some network drives: keep the ledger on a disk of this machine."
     J330 = "{host} answered a request to {url}, but with no chat reply, so nothing more was sent and nothing is counted as paid. Check base_url (most end in /v1) and what listens there. It says: {message}"
+    J331 = 'There is no price for the service tier {tier!r} of model {model!r} in {path}, so max_cost cannot be kept. Add it to the price of the model, as "tiers": {{"{tier}": {{"input": 0.5, "output": 1.5}}}}, or ask for another tier.'
+    J332 = "{path} cannot be imported ({error}). Correct it; it should register the functions that the config names."
+    J333 = "The pipeline in {path} cannot be loaded ({error}). Correct the settings of its model, or what the model needs, then run the same command again."
+    J334 = "There is no option {name}. See --help; settings of the config are given by their dotted names, such as {example}."
     J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
     # Denoising
     J500 = "The features ({found}) are not a matrix of numbers with one row for each of {n}. Give an array of shape (items, width)."
@@ -306,7 +310,8 @@ class Warnings(metaclass=_WithCodes):
     JW330 = "{host} does not accept the field {field} of a request for model {model!r}, so it {what} for the rest of this run. Put that into the config to save the first request. The server says: {message}"
     JW331 = "{host} returned no log-probabilities for model {model!r}, although top_logprobs asks for them. Supports come from votes or stated confidences instead; set top_logprobs = 0, or use a model that returns them."
     JW332 = "{host} sent a reply of model {model!r} that is longer than max_reply_bytes = {limit}. It was paid for and could not be read, so its document is asked about again by the next run: raise max_reply_bytes, or lower max_tokens or top_logprobs, before you start it."
-    JW315 = "The model {name!r} failed on a prompt, which it abstains from: {error}"
+    JW333 = "{host} served requests at the service tier {tier!r}, for which the table has no price, so they are counted at the standard one. Add the tier to the price of the model, or max_cost may be passed."
+    JW315 = "The model {name!r} failed on a prompt: {error}"
 
     # Text classification
     JW900 = "The evidence on the label {label} does not carry the denoiser, so that the LLM's verdicts on it are taken as they are: {error}"

@@ -1,24 +1,69 @@
 """Arguments that verbs share: settings of configs by their dotted names, and the sets to work on."""
 
-from typing import Any, Dict, Optional, Tuple
+import functools
+import inspect
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import typer
 from typer import Argument as Arg
 from typer import Option as Opt
 
 from ..errors import Errors, LLMJudgeError
+from .user_errors import user_errors
 
-__all__ = ["Arg", "Opt", "CONTEXT", "overrides_of", "overrides_by_config", "splits_of"]
+__all__ = [
+    "Arg",
+    "Opt",
+    "CONTEXT",
+    "config_command",
+    "overrides_of",
+    "overrides_by_config",
+    "splits_of",
+]
 
 # for verbs that take the settings of a config by their dotted names
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
+def config_command(app: Any, name: str, function: Callable[..., Any]) -> None:
+    """Register a verb that loads a config: it takes settings by their dotted names, and --code.
+
+    app (Any): The typer app.
+    name (str): The name of the verb.
+    function (Callable[..., Any]): What it does.
+    """
+
+    @functools.wraps(function)
+    def with_code(*args: Any, code: Optional[Path] = None, **kwargs: Any) -> Any:
+        from ..steps.loading import import_code
+
+        user_errors(import_code)(code)
+        return function(*args, **kwargs)
+
+    text = "Python file to import first, such as one that registers a model that the config names"
+    kind = inspect.Parameter.KEYWORD_ONLY
+    option = inspect.Parameter(
+        "code", kind, default=Opt(None, "--code", "-c", help=text), annotation=Optional[Path]
+    )
+    signature = inspect.signature(function)
+    parameters = [*signature.parameters.values(), option]
+    with_code.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_code.__annotations__ = {**function.__annotations__, "code": Optional[Path]}
+    app.command(name, context_settings=CONTEXT)(with_code)
+
+
 def overrides_of(ctx: typer.Context) -> Dict[str, Any]:
     """The settings of a config that are given on the command line, as in `spacy train`."""
+    from click import NoSuchOption
     from spacy.cli._util import parse_config_overrides
 
-    return parse_config_overrides(ctx.args, env_var=None)
+    try:
+        return parse_config_overrides(ctx.args, env_var=None)
+    except NoSuchOption as error:
+        # typer may bring a click of its own, which does not know this one.
+        text = Errors.J334.format(name=error.option_name, example="--paths.ledger FILE")
+        raise LLMJudgeError(text) from None
 
 
 def overrides_by_config(

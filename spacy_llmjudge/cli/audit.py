@@ -7,7 +7,7 @@ import typer
 from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .arguments import Arg, Opt, config_command, overrides_of
 from .progress import spinner
 from .user_errors import user_errors
 
@@ -55,4 +55,4 @@ def audit_cli(
 
 
 def register(app) -> None:
-    app.command("audit", context_settings=CONTEXT)(audit_cli)
+    config_command(app, "audit", audit_cli)

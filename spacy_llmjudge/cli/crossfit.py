@@ -7,7 +7,7 @@ import typer
 from wasabi import msg
 
 from ..candidates import CANDIDATE_CUT
-from .arguments import CONTEXT, Arg, Opt, overrides_by_config, overrides_of
+from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of
 from .calibrate import NAMES, calibrator_of, describe_figures
 from .judge_config import paths_in
 from .progress import progress_bar
@@ -94,4 +94,4 @@ def crossfit_cli(
 
 
 def register(app) -> None:
-    app.command("crossfit", context_settings=CONTEXT)(crossfit_cli)
+    config_command(app, "crossfit", crossfit_cli)

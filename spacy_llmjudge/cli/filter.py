@@ -6,7 +6,7 @@ from typing import Optional
 import typer
 from wasabi import msg
 
-from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .arguments import Arg, Opt, config_command, overrides_of
 from .progress import spinner
 from .timing import timed
 from .user_errors import user_errors
@@ -75,5 +75,5 @@ def label_cli(
 
 
 def register(app) -> None:
-    app.command("filter", context_settings=CONTEXT)(filter_cli)
+    config_command(app, "filter", filter_cli)
     app.command("label")(label_cli)

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional
 import typer
 from wasabi import msg
 
-from .arguments import CONTEXT, Arg, Opt, overrides_of, splits_of
+from .arguments import Arg, Opt, config_command, overrides_of, splits_of
 from .judge_config import paths_in
 from .progress import Meter, live
 from .timing import timed
@@ -51,17 +51,14 @@ def judge_cli(
     """
     from ..steps.judge import judge
     from ..steps.judge_report import make_judge_report
-    from ..storage import read_json, write_json
+    from ..storage import write_json
 
     overrides = {**paths_in(assets), **overrides_of(ctx)}
     found: Dict[str, Dict[str, Any]] = {}
     with timed("judge", metrics):
         for split in splits_of(only):
             source = annotated / split
-            manifest = source / "manifest.json"
-            shards = read_json(manifest, "Run the step `annotate` first.")["shards"]
-            total = sum(shard["docs"] for shard in shards)
-            meter = Meter(total, f"Judging {split}")
+            meter = Meter(f"Judging {split}")
             with live(meter):
                 found[split] = judge(
                     source,
@@ -76,11 +73,12 @@ def judge_cli(
             shown = ", ".join(f"{n} {state}" for state, n in found[split]["states"].items())
             msg.good(f"{output / split}: {shown}")
     report = make_judge_report(found)
-    if report["tokens_in"] is not None:
+    if any(one["usage"] is not None for one in found.values()):
         cost = "unknown" if report["cost"] is None else f"{report['cost']:.4f} USD"
-        msg.info(
-            f"Tokens: {report['tokens_in']} in, {report['tokens_out']} out; cost of the ledger so far: {cost}"
-        )
+        tokens = "unknown, as the server does not count them"
+        if report["tokens_in"] is not None:
+            tokens = f"{report['tokens_in']} in, {report['tokens_out']} out"
+        msg.info(f"Tokens: {tokens}; cost of the ledger so far: {cost}")
     if metrics is not None:
         write_json(metrics / "judge.json", report)
     # The last one knows what the ledger holds by now.
@@ -150,4 +148,4 @@ def set_option(arguments: List[str], option: str, value: str) -> List[str]:
 
 
 def register(app) -> None:
-    app.command("judge", context_settings=CONTEXT)(judge_cli)
+    config_command(app, "judge", judge_cli)

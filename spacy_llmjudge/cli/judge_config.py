@@ -33,12 +33,12 @@ def load_judge(
     """
     from spacy.util import load_config
 
-    from ..registries import make_pipeline
+    from ..steps.loading import load_pipeline
     from ..storage import require_file
 
     config = require_file(config, "The configs of judges are in configs/judges/.")
     loaded = load_config(config, overrides=overrides, interpolate=True)
-    nlp = make_pipeline(loaded)
+    nlp = load_pipeline(loaded, config)
     if "llm_judge" not in nlp.pipe_names:
         found = ", ".join(nlp.pipe_names) or "nothing"
         raise LLMJudgeError(Errors.J253.format(path=config, found=found))

@@ -7,7 +7,7 @@ import typer
 from wasabi import msg
 
 from ..candidates import CANDIDATE_CUT
-from .arguments import CONTEXT, Arg, Opt, overrides_by_config, overrides_of
+from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of
 from .calibrate import NAMES, calibrator_of
 from .judge_config import paths_in
 from .progress import progress_bar
@@ -157,4 +157,4 @@ def _number(value: Optional[float]) -> str:
 
 
 def register(app) -> None:
-    app.command("loop", context_settings=CONTEXT)(loop_cli)
+    config_command(app, "loop", loop_cli)

@@ -8,7 +8,7 @@ import typer
 from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .arguments import Arg, Opt, config_command, overrides_of
 from .judge_config import load_judge, paths_in
 from .user_errors import user_errors
 
@@ -144,4 +144,4 @@ def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
 
 
 def register(app) -> None:
-    app.command("plan", context_settings=CONTEXT)(plan_cli)
+    config_command(app, "plan", plan_cli)

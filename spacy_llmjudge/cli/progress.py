@@ -12,9 +12,11 @@ from spacy.tokens import Doc
 from wasabi import msg
 
 if TYPE_CHECKING:
-    from ..judge.component import LLMJudge
+    pass
 
+from ..errors import LLMJudgeError
 from ..transport.sender import Metered
+from ..transport.tally import Counts
 
 _EVERY = 0.5
 # Ends that need nobody's attention: there was nothing to ask.
@@ -46,26 +48,27 @@ def spinner(text: str) -> Iterator[None]:
 
 
 class Meter:
-    """Counts what a judge has done with the documents of one split, and shows it.
+    """Counts what a judge has done with the documents of one split that it is asked about, and shows it.
 
-    total (int): Documents.
     text (str): What comes first in the line.
     """
 
-    def __init__(self, total: int, text: str) -> None:
-        self._total = total
+    def __init__(self, text: str) -> None:
+        self._total = 0
         self._text = text
         self._model: Any = None
         self._kept = self._judged = self._in_shard = 0
         self._ends: Dict[str, Counter] = {"abstained": Counter(), "not_sent": Counter()}
         self._start = time.monotonic()
 
-    def watch(self, judge: "LLMJudge") -> None:
+    def watch(self, judge: Any, total: int) -> None:
         """Watch a component, from its first document on.
 
         judge (LLMJudge): The component. A model that counts what it does has `usage`.
+        total (int): Documents that it is asked about.
         """
         judge.on_judged = self._count
+        self._total = total
         self._model = judge.model
         self._start = time.monotonic()
 
@@ -91,12 +94,18 @@ class Meter:
             if reasons:
                 found = ", ".join(f"{n} {why}" for why, n in reasons.most_common())
                 parts.append(f"{state.replace('_', ' ')} {sum(reasons.values())} ({found})")
-        usage = self._model.usage() if isinstance(self._model, Metered) else None
+        usage = self._usage()
         if usage is not None:
-            parts.append(f"tokens {usage['tokens_in']:,} in, {usage['tokens_out']:,} out")
-            parts.append(describe_money(usage))
+            parts += [describe_tokens(usage), describe_money(usage)]
         parts.append(f"{self._left(done)} left")
         return " | ".join(parts)
+
+    def _usage(self) -> Optional[Counts]:
+        try:
+            return self._model.usage() if isinstance(self._model, Metered) else None
+        except LLMJudgeError:
+            # Such as a model without a price: whoever asks it meets the same, and ends with it.
+            return None
 
     def _left(self, done: int) -> str:
         if not self._judged:
@@ -108,7 +117,14 @@ class Meter:
         return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"
 
 
-def describe_money(usage: Dict[str, Any]) -> str:
+def describe_tokens(usage: Counts) -> str:
+    """RETURNS (str): Tokens in and out, as far as the server counts them."""
+    if usage["tokens_in"] is None or usage["tokens_out"] is None:
+        return "tokens unknown"
+    return f"tokens {usage['tokens_in']:,} in, {usage['tokens_out']:,} out"
+
+
+def describe_money(usage: Counts) -> str:
     """RETURNS (str): What a ledger has spent and reserved, and its budget where there is one."""
     if usage["cost"] is None:
         return "cost unknown"

@@ -6,7 +6,7 @@ import typer
 from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .arguments import Arg, Opt, config_command, overrides_of
 from .judge_config import load_judge
 from .user_errors import user_errors
 
@@ -53,4 +53,4 @@ def rules_cli(
 
 
 def register(app) -> None:
-    app.command("rules", context_settings=CONTEXT)(rules_cli)
+    config_command(app, "rules", rules_cli)

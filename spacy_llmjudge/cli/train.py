@@ -7,7 +7,7 @@ import typer
 from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .arguments import Arg, Opt, config_command, overrides_of
 from .threads import restart_with_sleeping_threads
 from .timing import timed
 from .user_errors import user_errors
@@ -67,4 +67,4 @@ def train_cli(
 
 
 def register(app) -> None:
-    app.command("train", context_settings=CONTEXT)(train_cli)
+    config_command(app, "train", train_cli)

@@ -6,7 +6,7 @@ from typing import List
 import typer
 from wasabi import msg
 
-from .arguments import CONTEXT, Arg, Opt, overrides_of
+from .arguments import Arg, Opt, config_command, overrides_of
 from .threads import restart_with_sleeping_threads
 from .timing import timed
 from .user_errors import user_errors
@@ -66,4 +66,4 @@ def _parse_cuts(cuts: str) -> List[float]:
 
 
 def register(app) -> None:
-    app.command("unjudged", context_settings=CONTEXT)(unjudged_cli)
+    config_command(app, "unjudged", unjudged_cli)

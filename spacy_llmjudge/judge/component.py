@@ -17,6 +17,7 @@ from spacy_llm.ty import validate_type_consistency
 from ..candidates import KEY, get_candidates, get_status, register_extensions
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..targets.base import NAMES, Key, Target
+from ..transport.credentials import describe_error
 from ..transport.messages import Reply
 from .actions import Action, act
 
@@ -201,7 +202,7 @@ class LLMJudge(LLMWrapper):
         for _ in replies:
             pass  # to its end, where a ledger says what it has to say
         if failures:
-            kinds = ", ".join(f"{kind} ({n})" for kind, n in sorted(failures.items()))
+            kinds = ", ".join(f"{kind} ({n})" for kind, n in failures.most_common(3))
             count = sum(failures.values())
             warnings.warn(Warnings.JW201.format(count=count, kinds=kinds), stacklevel=2)
 
@@ -224,8 +225,7 @@ class LLMJudge(LLMWrapper):
             elif rest and len(rest[0]) > 1:
                 yield self._ask_each(rest[0], failures)
             elif rest:
-                # Only the kind is told: messages of HTTP clients can hold addresses with keys in them.
-                failures[type(error).__name__] += 1
+                failures[describe_error(error)] += 1
                 yield [Reply("", state="abstained", reason="judge_failed")]
             return
         yield from ([] for _ in prompts[n_answered:])

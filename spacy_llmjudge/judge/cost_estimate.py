@@ -61,7 +61,8 @@ def plan_judging(
     plan["seconds"] = -(-plan["requests"] // workers) * seconds_per_request
     price = model.find_price()
     if price is not None:
-        plan["cost"] = price.cost(plan["tokens_in"], plan["tokens_out"]) / NANO
+        asked = price.of_tier(model.service_tier)
+        plan["cost"] = asked.cost(plan["tokens_in"], plan["tokens_out"]) / NANO
     return {
         **plan,
         "documents": seen.documents,

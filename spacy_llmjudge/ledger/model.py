@@ -14,7 +14,7 @@ from ..transport.breaker import Breaker
 from ..transport.key_literals import refuse_key_literals
 from ..transport.limits import Limits
 from ..transport.sender import Sender
-from ..transport.tally import Tally
+from ..transport.tally import Counts, Tally
 from ..transport.workers import reply_in_order
 from .foreign import ForeignModel, Model
 from .paid_requests import PaidRequests, PendingRequest
@@ -129,6 +129,10 @@ class LedgerModel:
         return self._model.context_length
 
     @property
+    def service_tier(self) -> Optional[str]:
+        return self._model.service_tier
+
+    @property
     def salt(self) -> str:
         """A secret of this ledger that tasks mix into the marks of their data blocks."""
         return self._open()[0].salt
@@ -151,18 +155,15 @@ class LedgerModel:
         self._warn(requests)
         self._breaker.warn(self._model.host)
 
-    def usage(self) -> Dict[str, Any]:
-        """What this run has done so far; may be called from any thread.
+    def usage(self) -> Counts:
+        """What this run has done so far, and what all runs of this ledger have cost, with the worst cases
+        of requests under way; may be called from any thread.
 
-        RETURNS (Dict[str, Any]): `requests`, `replied`, `stored`, `abstained` and `not_sent` by reason,
-            `tokens_in`, `tokens_out`; `cost` (USD, all runs of this ledger, worst cases of requests
-            under way included; None without a price) and `max_cost`.
+        RETURNS (Counts): The counts.
         """
         store, _ = self._open()
-        counts = self._tally.as_dict()
-        counts["cost"] = None if self._price is None else store.spent() / NANO
-        counts["max_cost"] = self.max_cost
-        return counts
+        cost = None if self._price is None else store.spent() / NANO
+        return self._tally.counts(cost, self.max_cost)
 
     def close(self) -> None:
         """Close the file; the next prompt opens it again."""
@@ -223,10 +224,12 @@ class LedgerModel:
         return self.path.exists() and self._open()[0].find(pending.key) is not None
 
     def _require_price(self) -> Optional[Price]:
-        name, price = self._model.name, self.find_price()
-        if self.max_cost is None or price is not None:
+        name, tier, price = self._model.name, self._model.service_tier, self.find_price()
+        if self.max_cost is None or (price is not None and price.has_tier(tier)):
             return price
         where = "prices = null" if self._prices is None else self._prices
+        if price is not None:
+            raise LLMJudgeError(Errors.J331.format(model=name, path=where, tier=tier))
         if not self._allow_unpriced:
             text = Errors.J323.format(model=name, path=where, max_cost=self.max_cost)
             raise LLMJudgeError(text)

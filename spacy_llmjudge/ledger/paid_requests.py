@@ -5,9 +5,9 @@ A run that is killed loses at most the replies that were under way, and pays for
 
 import threading
 from dataclasses import dataclass
-from typing import Callable, Optional, Tuple, Union
+from typing import Callable, Optional, Union
 
-from ..errors import Errors, LLMJudgeError
+from ..errors import Errors, LLMJudgeError, Warnings
 from ..transport.breaker import Breaker
 from ..transport.limits import Limits
 from ..transport.messages import Reply
@@ -179,17 +179,18 @@ class PaidRequests:
                 text = Errors.J325.format(model=self._sender.name, max_cost=self._max_cost)
                 raise LLMJudgeError(text)
             tokens_out = 0
-        return self._price.cost(tokens_in, tokens_out)
+        return self._price.worst(tokens_in, tokens_out, self._sender.service_tier)
 
     def _commit(self, row: int, outcome: Attempt) -> None:
         """Write down how a request ended. Of a reply only its count of tokens was read so far, and
         where there is none the worst case stays."""
         charge: Optional[int] = None if outcome.billed else 0
-        tokens: Tuple[Optional[int], Optional[int]] = (None, None)
-        if outcome.state == "replied":
-            tokens = outcome.usage.tokens_in, outcome.usage.tokens_out
-            if self._price is not None and tokens[0] is not None and tokens[1] is not None:
-                charge = self._price.cost(tokens[0], tokens[1])
+        usage = outcome.usage
+        if outcome.state == "replied" and self._price is not None:
+            charge = self._price.charge(usage)
+            if not self._price.has_tier(usage.tier):
+                text = Warnings.JW333.format(host=self._sender.host, tier=usage.tier)
+                self.notices.add(text)
         self._store.settle(
             row,
             "replied" if outcome.state == "replied" else "failed",
@@ -197,7 +198,7 @@ class PaidRequests:
             reply=outcome.raw or None,
             reason=outcome.reason,
             status=outcome.status,
-            tokens=tokens,
+            tokens=(usage.tokens_in, usage.tokens_out),
         )
 
     def _pass(self, point: str) -> None:

@@ -79,6 +79,9 @@ def plan_requests(
     plan.seconds = plan.requests * seconds_per_reply / model.workers
     price = model.find_price()
     if price is not None:
-        plan.cost = price.cost(plan.tokens_in, plan.tokens_out) / NANO
-        plan.cost_bound = price.cost(plan.tokens_in_bound, plan.tokens_out_bound) / NANO
+        asked = price.of_tier(model.service_tier)
+        plan.cost = asked.cost(plan.tokens_in, plan.tokens_out) / NANO
+        plan.cost_bound = (
+            price.worst(plan.tokens_in_bound, plan.tokens_out_bound, model.service_tier) / NANO
+        )
     return plan

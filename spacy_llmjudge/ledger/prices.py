@@ -2,15 +2,18 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError
+from ..transport.usage import Usage
 
 # Nano-dollars in a dollar.
 NANO = 1_000_000_000
 _PER_MILLION = "usd_per_million_tokens"
+# What servers call the tier that the prices of a model are about.
+_STANDARD = (None, "auto", "default", "standard", "on_demand")
 
 
 @dataclass(frozen=True)
@@ -19,23 +22,64 @@ class Price:
 
     input (float): US dollars for a million tokens in.
     output (float): US dollars for a million tokens out.
+    cached_input (Optional[float]): For a million tokens in that the server had in its cache; None where
+        they cost as much as others.
+    tiers (Dict[str, Price]): The prices of service tiers that differ.
     """
 
     input: float
     output: float
+    cached_input: Optional[float] = None
+    tiers: "Dict[str, Price]" = field(default_factory=dict)
 
-    def cost(self, tokens_in: int, tokens_out: int) -> int:
+    def cost(self, tokens_in: int, tokens_out: int, tokens_cached: int = 0) -> int:
         """What tokens cost, rounded up.
 
-        tokens_in (int): Tokens in.
+        tokens_in (int): Tokens in, with those from the cache.
         tokens_out (int): Tokens out.
+        tokens_cached (int): Tokens in that the server had in its cache.
         RETURNS (int): Nano-dollars (1e-9 USD).
 
         EXAMPLE:
             >>> Price(0.5, 1.5).cost(1_000_000, 2_000_000)
             3500000000
+            >>> Price(0.5, 1.5, cached_input=0.1).cost(1_000_000, 0, 500_000)
+            300000000
         """
-        return math.ceil(1000 * self.input * tokens_in) + math.ceil(1000 * self.output * tokens_out)
+        if self.cached_input is None:
+            tokens_cached = 0
+        return (
+            math.ceil(1000 * self.input * (tokens_in - tokens_cached))
+            + math.ceil(1000 * (self.cached_input or 0.0) * tokens_cached)
+            + math.ceil(1000 * self.output * tokens_out)
+        )
+
+    def has_tier(self, tier: Optional[str]) -> bool:
+        """RETURNS (bool): Whether it is known what a service tier costs."""
+        return tier in _STANDARD or tier in self.tiers
+
+    def of_tier(self, tier: Optional[str]) -> "Price":
+        """RETURNS (Price): The price of a service tier, or the standard one."""
+        return self.tiers.get(tier or "", self)
+
+    def charge(self, usage: Usage) -> Optional[int]:
+        """RETURNS (Optional[int]): What a reply cost, nano-dollars; None where nobody counted."""
+        if usage.tokens_in is None or usage.tokens_out is None:
+            return None
+        price = self.of_tier(usage.tier)
+        return price.cost(usage.tokens_in, usage.tokens_out, usage.tokens_cached)
+
+    def worst(self, tokens_in: int, tokens_out: int, tier: Optional[str]) -> int:
+        """What tokens cost at most, nano-dollars.
+
+        tokens_in (int): Tokens in.
+        tokens_out (int): Tokens out.
+        tier (Optional[str]): The service tier that is asked for; a server may serve at the standard one.
+        RETURNS (int): Nano-dollars: nothing comes from a cache.
+        """
+        asked = self.of_tier(tier)
+        most = Price(max(self.input, asked.input), max(self.output, asked.output))
+        return most.cost(tokens_in, tokens_out)
 
 
 FREE = Price(0.0, 0.0)
@@ -44,7 +88,8 @@ FREE = Price(0.0, 0.0)
 def read_prices(path: Union[str, Path]) -> Tuple[str, Dict[str, Price]]:
     """Read a table of prices.
 
-    path (Union[str, Path]): A JSON file with `as_of` and `usd_per_million_tokens`.
+    path (Union[str, Path]): A JSON file with `as_of` and `usd_per_million_tokens`: by model `input`,
+        `output`, and where they differ `cached_input` and `tiers` (by name, with the same three).
     RETURNS (Tuple[str, Dict[str, Price]]): The date of the table, and the price of each model.
     """
     path = Path(path)
@@ -62,12 +107,21 @@ def read_prices(path: Union[str, Path]) -> Tuple[str, Dict[str, Price]]:
 
 
 def _read_price(name: str, row: Any) -> Price:
-    values = [row["input"], row["output"]]
-    for value in values:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not 0 <= value < 1e6:
-            raise ValueError(f"{name} has the price {value!r}")
-    return Price(*map(float, values))
+    tiers = {tier: _read_price(f"{name} {tier}", r) for tier, r in row.get("tiers", {}).items()}
+    cached = row.get("cached_input")
+    return Price(
+        _read_number(name, row["input"]),
+        _read_number(name, row["output"]),
+        None if cached is None else _read_number(name, cached),
+        tiers,
+    )
+
+
+def _read_number(name: str, value: Any) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value < 1e6:
+        raise ValueError(f"{name} has the price {value!r}")
+    return float(value)
 
 
 def find_price(prices: Dict[str, Price], model: str) -> Optional[Price]:

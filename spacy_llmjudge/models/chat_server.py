@@ -17,7 +17,7 @@ from ..transport.notices import Notices
 from ..transport.refused_fields import Remedy, apply_remedies, find_remedy
 from ..transport.retry import Attempt, RetryPolicy, persist, without_reply
 from ..transport.strict_json import load_strict
-from ..transport.tally import Tally
+from ..transport.tally import Counts, Tally
 from ..transport.workers import reply_in_order
 from .chat_responses import Asked, read_response
 
@@ -39,6 +39,7 @@ class ChatServer:
     concurrency (int): Requests at the same time.
     policy (RetryPolicy): How often and how patiently to try.
     context_length (Optional[int]): Tokens that the model can read.
+    service_tier (Optional[str]): The tier that is asked for.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ChatServer:
         self.concurrency = concurrency
         self.policy = policy
         self.context_length = context_length
+        self.service_tier: Optional[str] = fixed.get("service_tier")
         self._url = url
         self._fixed = fixed
         self._credentials = credentials
@@ -136,11 +138,9 @@ class ChatServer:
         self._notices.add(outcome.notice)
         return outcome
 
-    def usage(self) -> Dict[str, Any]:
-        """RETURNS (Dict[str, Any]): What was done so far: `requests`, `replied`, `abstained` and
-        `not_sent` by reason, `tokens_in` and `tokens_out`; may be called from any thread.
-        """
-        return self._tally.as_dict()
+    def usage(self) -> Counts:
+        """RETURNS (Counts): What was done so far; may be called from any thread."""
+        return self._tally.counts()
 
     def _wake(self) -> None:
         """Begin anew in a forked process: sockets and threads stay behind with the parent."""

@@ -1,13 +1,13 @@
 """The step `judge`: ask a judge about annotated documents, shard by shard."""
 
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from spacy.tokens import Doc
 
 from ..candidates import count_statuses, get_status
-from ..registries import make_pipeline
 from ..selection.acquisition import choose_docs
 from ..selection.caveats import CHOSEN, LEARNED
 from ..shards import process_shards
@@ -23,6 +23,7 @@ from ..storage import (
 from ..targets.base import Target, find_target
 from ..targets.cats import Cats
 from ..transport.sender import Metered
+from .loading import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -42,7 +43,7 @@ def judge(
     asked_before: Optional[Path] = None,
     overrides: Optional[Dict[str, Any]] = None,
     progress: Progress = None,
-    on_judge: Optional[Callable[[Any], None]] = None,
+    on_judge: Optional[Callable[[Any, int], None]] = None,
 ) -> Dict[str, Any]:
     """Ask the judge about annotated documents, shard by shard.
 
@@ -55,16 +56,15 @@ def judge(
     asked_before (Optional[Path]): A folder that this step wrote in an earlier round: documents with an
         answer there are asked about as well, and do not count.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
-    on_judge (Optional[Callable[[Any], None]]): Gets the component before its first document.
+    on_judge (Optional[Callable[[Any, int], None]]): Gets the component before its first document, and
+        the number of documents that are asked about.
     RETURNS (Dict[str, Any]): The manifest, with `states`: how many documents were judged, were
         abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
         tokens and cost in this run, where it keeps a ledger.
     """
     loaded, fingerprint = judge_inputs(source, config, overrides)
-    nlp = make_pipeline(loaded)
+    nlp = load_pipeline(loaded, config)
     ask, judges = _find_judges(nlp, loaded, find_target(source))
-    if on_judge is not None and judges:
-        on_judge(judges[0])
     docs = list(read_docs(source, nlp.vocab))
     chosen = choose_docs(docs, at_most, asked_before)
     if len(chosen) < len(docs):
@@ -72,6 +72,13 @@ def judge(
     if read_json(source / MANIFEST)["fingerprint"].get(LEARNED):
         fingerprint[LEARNED] = True
     asked = {id(docs[i]) for i in chosen}
+    if on_judge is not None and judges:
+        on_judge(judges[0], len(asked))
+    in_shards = iter(docs)
+
+    def report(n_docs: int) -> None:
+        if progress is not None:
+            progress(sum(id(doc) in asked for doc in islice(in_shards, n_docs)))
 
     def process(batch: List[Doc]) -> List[Doc]:
         answered = ask([doc for doc in batch if id(doc) in asked])
@@ -84,7 +91,7 @@ def judge(
         fingerprint=fingerprint,
         is_complete=is_asked,
         describe=_describe,
-        on_shard=progress,
+        on_shard=report,
     )
     usage = [one.model.usage() for one in judges if isinstance(one.model, Metered)]
     return {

@@ -10,6 +10,8 @@ from .key_literals import check_variable
 REDACTED = "[redacted]"
 _SECRET_NAMES = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)\Z", re.IGNORECASE)
 _SHORTEST_KEY = 8
+_QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")
+_MESSAGE_LENGTH = 300
 
 
 # What the connection itself decides.
@@ -97,3 +99,14 @@ def redact(text: str, secrets: List[str]) -> str:
             if written in text:
                 text = text.replace(written, REDACTED)
     return text
+
+
+def describe_error(error: Exception) -> str:
+    """Tell what somebody else's code raised, on one line, without what may be secret.
+
+    error (Exception): The error.
+    RETURNS (str): Its kind and its text, without the queries of addresses, which may hold keys.
+    """
+    words = " ".join(redact(str(error), known_secrets()).split())
+    words = _QUERY.sub(r"\1?...", words)[:_MESSAGE_LENGTH]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

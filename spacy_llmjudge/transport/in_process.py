@@ -3,8 +3,8 @@
 import json
 from typing import Any, Dict, Iterable, Optional, Tuple
 
-from ..errors import LLMJudgeError
-from .credentials import known_secrets, redact
+from ..errors import LLMJudgeError, Warnings
+from .credentials import describe_error, known_secrets, redact
 from .messages import Prompt, Reply
 from .retry import Attempt, RetryPolicy
 from .strict_json import load_strict
@@ -12,7 +12,6 @@ from .usage import UNKNOWN, Usage, count_of
 
 # What may stand around a request, in tokens, at most.
 _ENVELOPE = 64
-_MESSAGE_LENGTH = 2000
 
 
 class InProcess:
@@ -26,6 +25,7 @@ class InProcess:
     concurrency: int = 1
     policy = RetryPolicy(max_tries=1, backoff=0.0, max_wait=0.0)
     reply_limit: Optional[int] = None
+    service_tier: Optional[str] = None
 
     @property
     def name(self) -> str:
@@ -76,8 +76,9 @@ class InProcess:
         except LLMJudgeError as error:
             return Attempt("failed", reason="model_error", billed=False, error=error)
         except Exception as error:
-            text = redact(f"{type(error).__name__}: {error}", known_secrets())
-            return Attempt("failed", text[:_MESSAGE_LENGTH], "model_error")
+            text = describe_error(error)
+            notice = Warnings.JW315.format(name=self.name, error=text)
+            return Attempt("failed", text, "model_error", notice=notice)
         if not replies or not replies[0]:
             return Attempt("rejected", reason="no_reply")
         reply: Any = replies[0][0]

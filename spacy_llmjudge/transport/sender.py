@@ -4,6 +4,7 @@ from typing import Any, Dict, Optional, Protocol, Tuple, runtime_checkable
 
 from .messages import Reply
 from .retry import Attempt, RetryPolicy
+from .tally import Counts
 
 
 @runtime_checkable
@@ -15,6 +16,7 @@ class Sender(Protocol):
     concurrency (int): How many requests at the same time are of use.
     policy (RetryPolicy): How often and how patiently to try.
     context_length (Optional[int]): Tokens that the model can read, where that is known.
+    service_tier (Optional[str]): The tier that is asked for, where prices go by it.
     """
 
     @property
@@ -31,6 +33,9 @@ class Sender(Protocol):
 
     @property
     def context_length(self) -> Optional[int]: ...
+
+    @property
+    def service_tier(self) -> Optional[str]: ...
 
     def describe(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): What tells this model from others, without secrets, as JSON."""
@@ -67,5 +72,5 @@ class Sender(Protocol):
 class Metered(Protocol):
     """A model that counts what it does."""
 
-    def usage(self) -> Dict[str, Any]:
-        """RETURNS (Dict[str, Any]): What was done so far, see `tally.Tally`; from any thread."""
+    def usage(self) -> Counts:
+        """RETURNS (Counts): What was done so far; may be called from any thread."""

@@ -2,9 +2,34 @@
 
 import threading
 from collections import Counter
-from typing import Any, Dict
+from typing import Dict, Optional, Tuple, TypedDict
 
 from .messages import Reply
+
+
+class Counts(TypedDict):
+    """What was done so far.
+
+    requests (int): Requests that left.
+    replied (int): Prompts with a reply.
+    stored (int): Of these, those whose reply had been kept.
+    abstained (Dict[str, int]): Prompts that will never have one, by reason.
+    not_sent (Dict[str, int]): Prompts that another run can ask, by reason.
+    tokens_in (Optional[int]): Tokens of the new replies; None where no server counted.
+    tokens_out (Optional[int]): The same.
+    cost (Optional[float]): US dollars, of all runs of a ledger; None without a ledger or a price.
+    max_cost (Optional[float]): Its budget, where there is one.
+    """
+
+    requests: int
+    replied: int
+    stored: int
+    abstained: Dict[str, int]
+    not_sent: Dict[str, int]
+    tokens_in: Optional[int]
+    tokens_out: Optional[int]
+    cost: Optional[float]
+    max_cost: Optional[float]
 
 
 class Tally:
@@ -14,8 +39,9 @@ class Tally:
         self._lock = threading.Lock()
         self._requests = 0
         self._stored = 0
+        self._n_counted = 0
         self._tokens: Counter[str] = Counter()
-        self._ends: Counter[tuple] = Counter()
+        self._ends: Counter[Tuple[str, Optional[str]]] = Counter()
 
     def request(self) -> None:
         """Count a request that is about to leave."""
@@ -32,23 +58,31 @@ class Tally:
         with self._lock:
             self._ends[reply.state, reply.reason] += 1
             self._stored += stored
-            if not stored:
+            if not stored and reply.usage:
+                self._n_counted += 1
                 self._tokens.update(reply.usage)
         return reply
 
-    def as_dict(self) -> Dict[str, Any]:
-        """RETURNS (Dict[str, Any]): `requests`, `replied` (of which `stored` had been kept),
-        `abstained` and `not_sent` by reason, `tokens_in` and `tokens_out`.
+    def counts(self, cost: Optional[float] = None, max_cost: Optional[float] = None) -> Counts:
+        """What was counted.
+
+        cost (Optional[float]): What a ledger has spent.
+        max_cost (Optional[float]): Its budget.
+        RETURNS (Counts): The counts.
         """
         with self._lock:
             ends = sorted(self._ends.items(), key=str)
-            counts: Dict[str, Any] = {
+            n_replied = sum(n for (state, _), n in ends if state == "replied")
+            # Nothing is known where there are new replies, and none says what it took.
+            is_known = self._n_counted > 0 or n_replied == self._stored
+            return {
                 "requests": self._requests,
-                "replied": sum(n for (state, _), n in ends if state == "replied"),
+                "replied": n_replied,
                 "stored": self._stored,
-                "tokens_in": self._tokens["tokens_in"],
-                "tokens_out": self._tokens["tokens_out"],
+                "abstained": {str(why): n for (state, why), n in ends if state == "abstained"},
+                "not_sent": {str(why): n for (state, why), n in ends if state == "not_sent"},
+                "tokens_in": self._tokens["tokens_in"] if is_known else None,
+                "tokens_out": self._tokens["tokens_out"] if is_known else None,
+                "cost": cost,
+                "max_cost": max_cost,
             }
-        for name in ("abstained", "not_sent"):
-            counts[name] = {str(why): n for (state, why), n in ends if state == name}
-        return counts

@@ -44,16 +44,49 @@ def count_of(value: Any) -> Optional[int]:
 def read_usage(body: Any) -> Usage:
     """Read the tokens that the body of a chat reply says it used.
 
+    Some servers count thinking in `total_tokens` only. Numbers that cannot be, such as 0 tokens for a
+    reply that has words, count as none: the worst case is charged then, not nothing.
+
     body (Any): The decoded body.
     RETURNS (Usage): UNKNOWN where it does not say, or says what cannot be.
+
+    EXAMPLE:
+        >>> read_usage({"usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 31}})
+        Usage(tokens_in=9, tokens_out=22, tokens_cached=0, tier=None)
+        >>> read_usage({"usage": {"prompt_tokens": 0, "completion_tokens": 2}}) == UNKNOWN
+        True
     """
     usage = body.get("usage") if isinstance(body, dict) else None
     if not isinstance(usage, dict):
         return UNKNOWN
-    tokens_in, tokens_out = (
-        count_of(usage.get("prompt_tokens")),
-        count_of(usage.get("completion_tokens")),
-    )
-    if tokens_in is None or tokens_out is None:
+    tokens_in = count_of(usage.get("prompt_tokens", usage.get("input_tokens")))
+    tokens_out = count_of(usage.get("completion_tokens", usage.get("output_tokens")))
+    if not tokens_in or tokens_out is None or (tokens_out == 0 and has_text(body)):
         return UNKNOWN
-    return Usage(tokens_in, tokens_out)
+    total = count_of(usage.get("total_tokens"))
+    if total is not None:
+        tokens_out = max(tokens_out, total - tokens_in)
+    tier = body.get("service_tier")
+    return Usage(
+        tokens_in,
+        tokens_out,
+        min(tokens_in, _count_cached(usage)),
+        tier if isinstance(tier, str) else None,
+    )
+
+
+def _count_cached(usage: Dict[str, Any]) -> int:
+    found = [usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens")]
+    for name in ("prompt_tokens_details", "input_tokens_details"):
+        details = usage.get(name)
+        if isinstance(details, dict):
+            found.append(details.get("cached_tokens"))
+    return max((count for count in map(count_of, found) if count is not None), default=0)
+
+
+def has_text(body: Dict[str, Any]) -> bool:
+    """RETURNS (bool): Whether the first choice of a chat reply has any content."""
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    return bool(isinstance(message, dict) and message.get("content"))

@@ -308,6 +308,60 @@ def test_a_reply_without_usage_is_charged_at_its_worst(tmp_path, prices):
     assert model.usage()["cost"] == pytest.approx((size + 64) * 1e-6 + 50 * 4e-6)
 
 
+def test_a_usage_of_nothing_does_not_pass_the_cap(tmp_path, prices):
+    """As a server says that counts nothing: 400 requests would go through any cap."""
+
+    def script(request):
+        return Answer(chat("x", usage={"prompt_tokens": 0, "completion_tokens": 0}))
+
+    with Loopback(script) as server:
+        replies, cost = spend(server, tmp_path, prices, 0.01, n=400)
+    worst = (max(len(r.raw) for r in server.requests) + 64) * 1e-6 + 50 * 4e-6
+    assert len(server.requests) <= 0.01 / worst + 1 < 400
+    assert cost <= 0.01 and replies[-1].reason == "budget"
+
+
+def test_gateways_that_time_out_do_not_pass_the_cap(tmp_path, prices):
+    with Loopback(lambda request: Answer("", 504)) as server:
+        _, cost = spend(server, tmp_path, prices, 0.01, n=400, max_tries=2)
+    assert len(server.requests) < 60 and 0.005 < cost <= 0.01
+
+
+def test_thinking_and_cached_tokens_are_charged_as_they_are_billed(tmp_path):
+    path = tmp_path / "prices.json"
+    row = {"input": 1.0, "output": 4.0, "cached_input": 0.1}
+    path.write_text(json.dumps({"as_of": "x", "usd_per_million_tokens": {"tiny": row}}))
+    usage = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 165}
+    usage["prompt_tokens_details"] = {"cached_tokens": 60}
+    with Loopback(lambda request: Answer(chat("x", usage=usage))) as server:
+        model = make(server, tmp_path, max_cost=1.0, prices=path)
+        ask(model, "p")
+    assert model.usage()["cost"] == pytest.approx(40e-6 + 60 * 0.1e-6 + 65 * 4e-6)
+    assert model.usage()["tokens_out"] == 65
+
+
+@pytest.mark.parametrize("served, factor", [("flex", 0.5), ("default", 1.0)])
+def test_a_service_tier_is_charged_as_it_was_served(served, factor, tmp_path):
+    path = tmp_path / "prices.json"
+    row = {"input": 1.0, "output": 4.0, "tiers": {"flex": {"input": 0.5, "output": 2.0}}}
+    path.write_text(json.dumps({"as_of": "x", "usd_per_million_tokens": {"tiny": row}}))
+    with Loopback(lambda request: Answer(chat("x", service_tier=served))) as server:
+        extra = {"service_tier": "flex"}
+        model = make(server, tmp_path, max_cost=1.0, prices=path, extra=extra)
+        ask(model, "p")
+    assert model.usage()["cost"] == pytest.approx(factor * (10e-6 + 5 * 4e-6))
+
+
+def test_a_tier_without_a_price_is_refused_or_told(tmp_path, prices):
+    with Loopback(lambda request: Answer(chat("x", service_tier="scale"))) as server:
+        settings = {"max_cost": 1.0, "prices": prices}
+        with pytest.raises(LLMJudgeError, match="J331.*'priority'.*'tiny'"):
+            ask(make(server, tmp_path, **settings, extra={"service_tier": "priority"}), "p")
+        assert server.requests == []
+        with pytest.warns(UserWarning, match="JW333.*'scale'"):
+            ask(make(server, tmp_path, **settings), "p")
+
+
 def test_a_time_out_may_have_been_paid_and_a_refusal_was_not(tmp_path, prices):
     def script(request):
         if request.prompt == "hangs":

@@ -1,0 +1,66 @@
+"""Pipelines from configs, whose parts may be anybody's: what they raise becomes one line."""
+
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from ..errors import Errors, LLMJudgeError
+from ..storage import require_file
+from ..transport.credentials import describe_error
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from thinc.api import Config
+
+# As `spacy train --code` calls it.
+_MODULE = "python_code"
+
+
+def load_pipeline(config: "Config", path: Path) -> "Language":
+    """Make the pipeline of a config.
+
+    config (Config): The config.
+    path (Path): Its file, for the message.
+    RETURNS (Language): The pipeline.
+    """
+    from catalogue import RegistryError
+    from confection import ConfigValidationError
+
+    from ..registries import make_pipeline
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            nlp = make_pipeline(config)
+        except (LLMJudgeError, ConfigValidationError, RegistryError):
+            raise
+        except Exception as error:
+            # A model of somebody else's may do anything in its constructor, and say why in a warning.
+            said = [describe_error(error), *(str(found.message) for found in caught[-1:])]
+            text = Errors.J333.format(path=path, error="; ".join(said))
+            raise LLMJudgeError(text) from error
+    for found in caught:
+        warnings.warn_explicit(found.message, found.category, found.filename, found.lineno)
+    return nlp
+
+
+def import_code(path: Optional[Path]) -> None:
+    """Import a Python file, so that a config can name the functions that it registers.
+
+    path (Optional[Path]): The file; None imports nothing.
+    """
+    if path is None:
+        return
+    path = require_file(path, "It should hold the code that the config names.")
+    spec = importlib.util.spec_from_file_location(_MODULE, path)
+    if spec is None or spec.loader is None:
+        raise LLMJudgeError(Errors.J332.format(path=path, error="it is no Python file"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[_MODULE] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        text = Errors.J332.format(path=path, error=describe_error(error))
+        raise LLMJudgeError(text) from error
