@@ -199,6 +199,8 @@ class Errors(metaclass=_WithCodes):
     J248 = "{where} has {found} in '{column}'. Expected how sure the LLM was: a number from 0 to 1, or from 0 to 100."
     J249 = "confidence_column and refusals belong to label_column, which llmjudge.Recorded.v1 was not given. Name the column with the LLM's labels, or leave the two out."
     J256 = "The judge reads labels of documents from the column '{column}', but its task asks about something else. Give it the task llmjudge.Classify.v1, or leave label_column out."
+    J257 = "The component '{name}' failed ({error}). What was judged so far is kept; correct what it names and run the same command again."
+    J258 = "More than one component could be the judge: {found}. Keep one of them in the config, as in configs/judges/textcat.cfg."
     J250 = (
         "The setting {name} of the judge is {found}. Expected is a number from {least} to {most}."
     )

@@ -17,6 +17,18 @@ if not hasattr(registry, "llmjudge_selectors"):
     registry.create("llmjudge_selectors", entry_points=True)
 
 
+def calibrators() -> Registry:
+    """RETURNS (Registry): The registry `llmjudge_calibrators`."""
+    found: Registry = getattr(registry, "llmjudge_calibrators")  # noqa: B009
+    return found
+
+
+def selectors() -> Registry:
+    """RETURNS (Registry): The registry `llmjudge_selectors`."""
+    found: Registry = getattr(registry, "llmjudge_selectors")  # noqa: B009
+    return found
+
+
 @contextmanager
 def answering(asked: Registry, entries: Mapping[str, Any]) -> Iterator[None]:
     """Let a registry answer `get_all` with these entries until the block ends.

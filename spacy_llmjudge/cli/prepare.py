@@ -23,8 +23,8 @@ def prepare_cli(
     ),
     output: Path = Arg(..., help="Folder for the corpus"),
     lang: str = Opt("en", "--lang", "-l", help="Language code: whose tokenizer cuts plain text"),
-    target: Optional[str] = Opt(
-        None,
+    target: str = Opt(
+        "auto",
         "--target",
         help="What is annotated: ents (ner), spans (spancat) or cats (textcat); without it, what the labelled set shows",
     ),
@@ -103,7 +103,7 @@ def prepare_cli(
         report = prepare(
             source,
             output,
-            target=target,
+            target=None if target == "auto" else target,
             spans_key=spans_key,
             single_label=single_label,
             exclusive=exclusive,

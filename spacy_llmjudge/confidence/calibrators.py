@@ -5,14 +5,14 @@ stay near the identity: Platt, temperature and isotonic also see a few pseudo-ob
 on it, which makes one class or no data at all safe, and keeps 0 and 1 out of reach.
 """
 
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple, Union
 
 import numpy as np
 from catalogue import RegistryError
 
 from ..errors import Errors, LLMJudgeError
 from ..numeric import safe_logit, sigmoid
-from ..registries import registry
+from ..registries import calibrators
 
 EPSILON = 1e-6
 PRIOR_SCORES = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
@@ -224,9 +224,9 @@ def calibrator_from_dict(data: Dict[str, Any]) -> Any:
     """
     parameters = {key: value for key, value in data.items() if key != "type"}
     try:
-        return registry.llmjudge_calibrators.get(data["type"])(**parameters)
+        return calibrators().get(data["type"])(**parameters)
     except (KeyError, TypeError, RegistryError) as error:
-        known = ", ".join(sorted(registry.llmjudge_calibrators.get_all()))
+        known = ", ".join(sorted(calibrators().get_all()))
         raise LLMJudgeError(Errors.J110.format(found=data, known=known)) from error
 
 
@@ -255,7 +255,7 @@ def _arrays(scores: Sequence[float], correct: Sequence[bool]) -> Tuple[np.ndarra
     return p, np.asarray(correct, dtype=np.float64).reshape(-1)
 
 
-def _logit(p: Sequence[float]) -> np.ndarray:
+def _logit(p: Union[Sequence[float], np.ndarray]) -> np.ndarray:
     return safe_logit(np.asarray(p, dtype=np.float64), EPSILON)
 
 

@@ -3,7 +3,19 @@
 import json
 import warnings
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from spacy import util
 from spacy.language import Language
@@ -23,6 +35,9 @@ from ..candidates import (
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..registries import registry  # noqa: F401  (the calibrator block needs its registry)
 from .pipeline import find_component, require_fresh_encoding, upstream_names
+
+if TYPE_CHECKING:
+    from .calibrate import Calibration
 
 
 @Language.factory(
@@ -109,7 +124,7 @@ class CalibratedConfidence(Pipe):
         self.min_confidence = min_confidence
         self.below = below
         self.calibrator = calibrator
-        self.calibration: Optional[Any] = None
+        self.calibration: Optional[Calibration] = None
         self.out_of_fold = False
         self._nlp = nlp
         self._adapter: Optional[Any] = None
@@ -217,9 +232,10 @@ class CalibratedConfidence(Pipe):
                 value = candidate.confidence
                 value = candidate.posterior if value is None else value
                 is_correct = gold.is_correct(candidate.key)
-                if None not in (value, is_correct) and candidate.key in predicted:
-                    probability.append(value)
-                    correct.append(is_correct)
+                if value is None or is_correct is None or candidate.key not in predicted:
+                    continue
+                probability.append(value)
+                correct.append(is_correct)
         found = reliability(probability, correct)
         return {f"ents_{name}": found[name] for name in ("ece", "brier", "auroc")}
 
@@ -256,7 +272,7 @@ class CalibratedConfidence(Pipe):
         return self
 
     def _dump(self) -> bytes:
-        data = self.calibration.to_dict() if self.is_fitted else None
+        data = None if self.calibration is None else self.calibration.to_dict()
         return json.dumps(data, indent=2, sort_keys=True).encode("utf8")
 
     def _load(self, data: bytes) -> None:
@@ -283,7 +299,7 @@ class CalibratedConfidence(Pipe):
         results: List[Any] = [None] * len(docs)
         for fold, rows in self._by_fold(docs).items():
             temperature, calibrator = 1.0, None
-            if self.is_fitted:
+            if self.calibration is not None:
                 temperature, calibrator = self.calibration.parameters(fold)
             found = adapter.posteriors(
                 [scores[i] for i in rows],
@@ -296,7 +312,7 @@ class CalibratedConfidence(Pipe):
             self._write(doc, predicted, forced, result, calibrator, adapter.keeps_all)
 
     def _by_fold(self, docs: Sequence[Doc]) -> Dict[Optional[int], List[int]]:
-        if not (self.is_fitted and self.out_of_fold):
+        if self.calibration is None or not self.out_of_fold:
             return {None: list(range(len(docs)))}
         rows: Dict[Optional[int], List[int]] = {}
         for i, doc in enumerate(docs):
@@ -324,9 +340,10 @@ class CalibratedConfidence(Pipe):
             confidence = dict(zip(keys, map(float, values)))
         candidates = []
         for key in keys:
-            candidate = old.get(key, Candidate(*key, source="student"))
-            values = {"posterior": posterior[key], "confidence": confidence[key]}
-            candidates.append(candidate.replace(**values))
+            start, end, label = key
+            candidate = old.get(key, Candidate(start, end, label, source="student"))
+            changed = candidate.replace(posterior=posterior[key], confidence=confidence[key])
+            candidates.append(changed)
         candidates += [Candidate(*key) for key in forced if key not in posterior]
         set_candidates(doc, candidates, self.spans_key)
         if result.outside is not None:
@@ -340,7 +357,8 @@ class CalibratedConfidence(Pipe):
                 warnings.warn(Warnings.JW102.format(name=self.name), stacklevel=2)
                 self._has_warned = True
             return
-        weak = {key for key, value in confidence.items() if value < self.min_confidence}
+        least = self.min_confidence or 0.0
+        weak = {key for key, value in confidence.items() if value is not None and value < least}
         spans = [Span(doc, s, e, label=label) for s, e, label in sorted(weak)]
         doc.spans[self._weak_key] = spans
         if self.below == "drop" and weak:
@@ -367,9 +385,25 @@ class CalibratedConfidence(Pipe):
 
     def _check_labels(self, adapter: Any) -> None:
         found = sorted(adapter.component.labels)
-        if self.is_fitted and found != self.calibration.labels:
+        if self.calibration is not None and found != self.calibration.labels:
             expected = ", ".join(self.calibration.labels)
             warnings.warn(
                 Warnings.JW103.format(name=self.name, found=", ".join(found), expected=expected),
                 stacklevel=2,
             )
+
+
+def add_confidence(
+    nlp: Language, pipe_name: str, candidate_cut: float = CANDIDATE_CUT
+) -> CalibratedConfidence:
+    """Add the component to a pipeline.
+
+    nlp (Language): The pipeline.
+    pipe_name (str): The component whose confidence it is.
+    candidate_cut (float): Spans with at least this posterior become candidates.
+    RETURNS (CalibratedConfidence): The component.
+    """
+    config = {"pipe_name": pipe_name, "candidate_cut": candidate_cut}
+    component = nlp.add_pipe("calibrated_confidence", config=config)
+    assert isinstance(component, CalibratedConfidence)
+    return component

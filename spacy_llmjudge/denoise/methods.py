@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -273,7 +273,7 @@ def _keep_verdicts(verdicts: Sequence[Optional[bool]], why: str) -> Denoised:
     def predict(new: np.ndarray) -> np.ndarray:
         return np.tile([1 - share, share], (len(new), 1))
 
-    labels = [bool(x) for x in verdicts]
+    labels: List[Hashable] = [bool(x) for x in verdicts]
     return Denoised(labels, np.stack([1 - p, p], axis=1), (False, True), predict, {"kept": why})
 
 

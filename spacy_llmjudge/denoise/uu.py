@@ -147,6 +147,7 @@ def refine_uu(
         history.append(_describe(stats, classes, positives, carried, before, after))
         if not carried[0]:
             break
+    assert done is not None  # there is at least one round
     return _finish(done, matrix, codes, classes, history, kind)
 
 

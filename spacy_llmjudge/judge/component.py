@@ -129,6 +129,10 @@ class LLMJudge(LLMWrapper):
         target: Target = self._task.target
         return target
 
+    def use_target(self, target: Target) -> None:
+        """Judge what a corpus has labelled, where a corpus says it."""
+        self._task.use_target(target)
+
     @property
     def model(self) -> Callable[[Iterable[Iterable[Any]]], Iterable[Iterable[Any]]]:
         """The model that is asked."""

@@ -188,9 +188,8 @@ def truth_of(audit: Sequence[Row], docs: Sequence[Doc], table: CandidateTable) -
     texts = {text for text, *_ in answers}
     truth = np.full(len(table), np.nan)
     known = np.array([text in texts for text in table.texts], dtype=bool)
-    candidates = np.flatnonzero(known[table.document]) if len(table) else []
     seen = set()
-    for row in candidates:
+    for row in np.flatnonzero(known[table.document]) if len(table) else ():
         described = _describe(docs, table, int(row))
         identity = tuple(described[name] for name in _IDENTITY)
         if identity in answers:

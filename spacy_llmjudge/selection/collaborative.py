@@ -115,7 +115,8 @@ def fit_combination(
     support = fit_fusion(evidence).support
     predicted = evidence.take(evidence.predicted)
     judged = predicted.take(predicted.judged)
-    student, judge = _identity, _identity
+    student: Smoothing = _identity
+    judge: Smoothing = _identity
     if len(predicted):
         student = smooth(clip_student(predicted), predicted.correct)
     if len(judged):

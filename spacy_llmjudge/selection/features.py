@@ -104,6 +104,7 @@ class CandidateFeatures:
         ends = starts[1:] + [len(rows)]
         texts = [rows[i][0] for i in starts]
         spans = [[row[1:3] for row in rows[i:j]] for i, j in zip(starts, ends)]
+        assert self._vectors is not None
         return np.asarray(self._vectors(texts, spans))
 
 

@@ -102,15 +102,15 @@ def read_selection(
 def _read_selector(config: "Config", path: Path, q: Optional[float]) -> Selector:
     from catalogue import RegistryError
 
-    from ..registries import registry
+    from ..registries import registry, selectors
 
     name = config.get("selector", {}).get("@llmjudge_selectors")
     if name is None:
         missing = "@llmjudge_selectors in [selector]" if "selector" in config else "[selector]"
         raise LLMJudgeError(Errors.J408.format(path=path, missing=missing))
-    known = sorted(registry.llmjudge_selectors.get_all())
+    known = sorted(selectors().get_all())
     try:
-        make = registry.llmjudge_selectors.get(name)
+        make = selectors().get(name)
     except RegistryError as error:
         raise LLMJudgeError(Errors.J409.format(name=name, choices=", ".join(known))) from error
     block = dict(config["selector"])

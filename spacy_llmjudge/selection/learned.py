@@ -121,7 +121,7 @@ def join_tables(pool: CandidateTable, evidence: CandidateTable, n_folds: int) ->
         verdicts=[
             bool(v == CORRECT) if j else None for t in tables for v, j in zip(t.verdict, t.judged)
         ],
-        gold=[None] * len(pool) + [bool(c) for c in evidence.correct],
+        gold=[*[None] * len(pool), *map(bool, evidence.correct)],
         texts=[table.texts[i] for table in tables for i in table.document],
         folds=np.concatenate([table.folds(n_folds) for table in tables]),
     )
@@ -144,12 +144,12 @@ def learn(denoise: Denoise, items: Items, n_folds: int, reads_gold: bool) -> np.
         return logits
     for f, g in _pairs(n_folds):
         outside = (items.folds != f) & (items.folds != g)
-        done = None
+        fitted: Optional[Denoised] = None
         for held, other in ((f, g), (g, f)):
             rows = items.folds == held
             if rows.any():
-                done = done or _run(denoise, items, outside)
-                logits[other, rows] = _logits(done.predict(items.features[rows]))
+                fitted = fitted or _run(denoise, items, outside)
+                logits[other, rows] = _logits(fitted.predict(items.features[rows]))
     return logits
 
 

@@ -9,7 +9,7 @@ from .decide import ACCEPTED, Decisions
 from .fusion import cross_fit_support
 from .table import CandidateTable
 
-Reliability = Callable[[np.ndarray, np.ndarray], Dict[str, Any]]
+Reliability = Callable[[Any, Any], Dict[str, Any]]
 
 
 def make_report(

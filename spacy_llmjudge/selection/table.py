@@ -55,10 +55,10 @@ class CandidateTable:
     support: np.ndarray
     proposed: np.ndarray
     predicted: np.ndarray
-    correct: Optional[np.ndarray] = None
-    probability: Optional[np.ndarray] = None
+    correct: Any = None
+    probability: Any = None
     caveat: str = ""
-    features: Optional[np.ndarray] = None
+    features: Any = None
     unit: str = "spans"
     exclusive: bool = False
 
@@ -69,7 +69,8 @@ class CandidateTable:
         """RETURNS (CandidateTable): Some of the rows, given as a mask or as indices."""
         names = _COLUMNS + ("correct", "probability", "features")
         columns = {name: getattr(self, name) for name in names}
-        return replace(self, **{k: None if v is None else v[rows] for k, v in columns.items()})
+        taken: Dict[str, Any] = {k: None if v is None else v[rows] for k, v in columns.items()}
+        return replace(self, **taken)
 
     def replace(self, **changes: Any) -> "CandidateTable":
         return replace(self, **changes)

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Optional, Set
 from spacy.tokens import Doc
 
 from ..candidates import CANDIDATE_CUT, copy_tokens, get_candidates, set_candidates
+from ..confidence.component import add_confidence
 from ..selection.caveats import LEARNED
 from ..shards import process_shards
 from ..storage import read_docs, read_json, sha256_path
@@ -47,15 +48,12 @@ def annotate(
     target = find_target(source)
     nlp = load_student(model, gpu_id)
     pipe_name = component_name(nlp, target, pipe_name)
-    component = nlp.add_pipe(
-        "calibrated_confidence",
-        config={"pipe_name": pipe_name, "candidate_cut": candidate_cut},
-    )
+    component = add_confidence(nlp, pipe_name, candidate_cut)
     component.calibration = Calibration.from_dict(read_json(calibration))
     component.out_of_fold = out_of_fold
     known = labels_in(labels) if labels else None
     docs = [copy_tokens(doc) for doc in read_docs(source, nlp.vocab)]
-    fingerprint = {
+    fingerprint: Dict[str, Any] = {
         "model": sha256_path(Path(model)) if Path(model).exists() else model,
         "calibration": sha256_path(calibration),
         "source": sha256_path(source),

@@ -83,7 +83,7 @@ def train_unjudged(
         trained = train_student(
             config, folder, overrides={**(overrides or {}), **paths}, gpu_id=gpu_id
         )
-        scores[f"{cut:g}"] = trained["score"]
+        scores[f"{cut:g}"] = float(trained["score"] or 0.0)
     if not scores:
         raise LLMJudgeError(Errors.J811.format(cuts=", ".join(f"{c:g}" for c in cuts)))
     best = max(scores, key=lambda cut: scores[cut])

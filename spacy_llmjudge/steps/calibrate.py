@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Dict, Optional
 
+from ..confidence.component import add_confidence
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_docs, write_json
 from ..targets.base import find_target
@@ -41,7 +42,7 @@ def calibrate(
     docs = list(read_docs(gold, nlp.vocab))
     if not any(target.keys(doc) for doc in docs):
         raise LLMJudgeError(Errors.J801.format(path=gold))
-    component = nlp.add_pipe("calibrated_confidence", config={"pipe_name": pipe_name})
+    component = add_confidence(nlp, pipe_name)
     examples = [make_example(nlp, doc) for doc in docs if len(doc)]
     calibration = component.fit(examples, calibrator=fitter, n_folds=n_folds)
     write_json(output, calibration.to_dict())
@@ -50,9 +51,9 @@ def calibrate(
 
 def make_calibrator(name: str) -> Any:
     """RETURNS (Any): A calibrator by its registered name; J812 where there is none."""
-    from ..registries import registry
+    from ..registries import calibrators
 
-    known = sorted(registry.llmjudge_calibrators.get_all())
+    known = sorted(calibrators().get_all())
     if name not in known:
         raise LLMJudgeError(Errors.J812.format(name=name, known=", ".join(known)))
-    return registry.llmjudge_calibrators.get(name)()
+    return calibrators().get(name)()

@@ -16,6 +16,7 @@ from spacy.vocab import Vocab
 
 from ..candidates import CANDIDATE_CUT
 from ..confidence.calibrate import fit_crossfit
+from ..confidence.component import add_confidence
 from ..errors import Errors, LLMJudgeError
 from ..numeric import fold_of
 from ..shards import process_shards
@@ -208,10 +209,7 @@ def _calibrate(settings: CrossfitSettings, folds: List[Fold]) -> Dict[str, Any]:
     for fold in folds:
         nlp = load_student(str(fold.student), settings.gpu_id)
         name = component_name(nlp, find_target(settings.labelled))
-        component = nlp.add_pipe(
-            "calibrated_confidence",
-            config={"pipe_name": name, "candidate_cut": settings.candidate_cut},
-        )
+        component = add_confidence(nlp, name, settings.candidate_cut)
         docs = list(read_docs(fold.held_out, nlp.vocab))
         parts.append((component, [make_example(nlp, doc) for doc in docs]))
     fitted = fit_crossfit(parts, calibrator=calibrator, n_folds=settings.n_folds)

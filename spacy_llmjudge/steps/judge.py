@@ -20,9 +20,12 @@ from ..storage import (
     sha256_json,
     sha256_path,
 )
+from ..targets.base import Target, find_target
+from ..targets.cats import Cats
 from ..transport.sender import Metered
 
 if TYPE_CHECKING:
+    from spacy.language import Language
     from thinc.api import Config
 
 Progress = Optional[Callable[[int], None]]
@@ -45,8 +48,8 @@ def judge(
 
     source (Path): A folder that `annotate` wrote.
     output (Path): The folder of shards.
-    config (Path): A spaCy config with the component `llm_judge`; what it names under [paths]
-        counts as input.
+    config (Path): A spaCy config with the component `llm_judge` or, for labels of documents, an `llm`
+        component with a task of spacy-llm. What it names under [paths] counts as input.
     at_most (int): Ask about so many documents, those that the student has the most doubt about; the
         others stay as they are. 0 asks about all.
     asked_before (Optional[Path]): A folder that this step wrote in an earlier round: documents with an
@@ -59,8 +62,9 @@ def judge(
     """
     loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp = make_pipeline(loaded)
-    if on_judge is not None and "llm_judge" in nlp.pipe_names:
-        on_judge(nlp.get_pipe("llm_judge"))
+    ask, judges = _find_judges(nlp, loaded, find_target(source))
+    if on_judge is not None and judges:
+        on_judge(judges[0])
     docs = list(read_docs(source, nlp.vocab))
     chosen = choose_docs(docs, at_most, asked_before)
     if len(chosen) < len(docs):
@@ -70,8 +74,7 @@ def judge(
     asked = {id(docs[i]) for i in chosen}
 
     def process(batch: List[Doc]) -> List[Doc]:
-        named = ((doc, id(doc)) for doc in batch if id(doc) in asked)
-        answered = {name: doc for doc, name in nlp.pipe(named, as_tuples=True)}
+        answered = ask([doc for doc in batch if id(doc) in asked])
         return [answered.get(id(doc), doc) for doc in batch]
 
     manifest = process_shards(
@@ -83,13 +86,34 @@ def judge(
         describe=_describe,
         on_shard=progress,
     )
-    models = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
-    usage = [model.usage() for model in models if isinstance(model, Metered)]
+    usage = [one.model.usage() for one in judges if isinstance(one.model, Metered)]
     return {
         **manifest,
         "states": add_states(shard["states"] for shard in manifest["shards"]),
         "usage": usage[0] if usage else None,
     }
+
+
+def _find_judges(
+    nlp: "Language", config: "Config", target: Target
+) -> Tuple[Callable[[List[Doc]], Dict[int, Doc]], List[Any]]:
+    """How to ask about documents, which gives each by the id of what came in, and who is asked."""
+    from ..judge.component import LLMJudge
+    from ..judge.spacy_llm_textcat import TextCatJudge, find_textcat
+
+    name = find_textcat(config) if isinstance(target, Cats) else None
+    if name is not None and isinstance(target, Cats):
+        judge = TextCatJudge(nlp, name, target)
+        return lambda docs: {id(doc): doc for doc in judge.pipe(docs)}, [judge]
+    judges = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, LLMJudge)]
+    for one in judges:
+        one.use_target(target)
+
+    def ask(docs: List[Doc]) -> Dict[int, Doc]:
+        named = ((doc, id(doc)) for doc in docs)
+        return {name: doc for doc, name in nlp.pipe(named, as_tuples=True)}
+
+    return ask, judges
 
 
 def add_states(parts: Iterable[Mapping[str, int]]) -> Dict[str, int]:
@@ -116,14 +140,25 @@ def judge_inputs(
     """
     from spacy.util import load_config
 
+    from ..judge.spacy_llm_textcat import find_textcat, label_settings
+
     require_file(source / MANIFEST, "Run the step `annotate` first.")
     config = require_file(config, "The configs of judges are in configs/judges/.")
-    loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
-    return loaded, {
+    settings = dict(overrides or {})
+    target = find_target(source)
+    if isinstance(target, Cats):
+        name = find_textcat(load_config(config, interpolate=False))
+        if name is not None:
+            settings = {**label_settings(name, target), **settings}
+    loaded = load_config(config, overrides=settings, interpolate=True)
+    fingerprint = {
         "source": sha256_path(source / MANIFEST),
         "config": sha256_bytes(loaded.to_bytes()),
         "inputs": hash_paths(loaded),
     }
+    if target.name != "ents":
+        fingerprint["target"] = target.to_dict()
+    return loaded, fingerprint
 
 
 def hash_paths(config: "Config") -> Dict[str, str]:

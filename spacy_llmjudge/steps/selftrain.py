@@ -181,7 +181,7 @@ def selftrain(
         gpu_id=gpu_id,
     )
     sets = {"dev": dev, "test": test, "pool_gold": pool_gold}
-    named = {name: path for name, path in sets.items() if path is not None}
+    named: Dict[str, Any] = {name: path for name, path in sets.items() if path is not None}
     how: Dict[str, Any] = {} if target is None else {"target": target}
     with tempfile.TemporaryDirectory() as empty:
         prepare(empty, run.corpus, labelled=labelled, pool=pool, lang=lang, **named, **how)

@@ -86,7 +86,7 @@ def why_stop(outcomes: Sequence[Outcome], rules: StopRules) -> Optional[Dict[str
         return {"reason": "stable", "text": text}
     scores = [outcome.score for outcome in outcomes]
     if last.score is not None and _rounds_without_gain(scores, rules.min_gain) >= rules.patience:
-        best = max(scores[:-1])
+        best = max(score for score in scores[:-1] if score is not None)
         text = (
             f"F1 on the stopping part does not rise any more: {last.score:.3f} after this round, "
             f"{best:.3f} at best before."
@@ -149,8 +149,9 @@ def jaccard(first: Accepted, second: Accepted) -> float:
 
 def _rounds_without_gain(scores: Sequence[Optional[float]], min_gain: float) -> int:
     """How many rounds at the end did not beat the best before them."""
-    best, count = scores[0], 0
-    for score in scores[1:]:
+    known = [score for score in scores if score is not None]
+    best, count = known[0], 0
+    for score in known[1:]:
         count = 0 if score > best + min_gain else count + 1
         best = max(best, score)
     return count
