@@ -3,7 +3,7 @@
     python scripts/benchmark.py --data DIR --work DIR
 
 DIR of --data holds `mit_restaurant/`. Each row (data set, shots, method, LLM calls, seed) is kept in
-docs/benchmark.json as soon as it is measured; a run that was stopped goes on where it was, and
+docs/benchmark.json as soon as it is measured; a run that was stopped resumes where it was, and
 models that several rows share are kept in --work. docs/benchmark.md is written from the rows.
 `--quick` measures two rows with one seed; `--only` takes parts of names ("10/ours/300").
 

@@ -35,8 +35,8 @@ class Errors(metaclass=_WithCodes):
     # Confidence
     J101 = "The component '{name}' reads a shared tok2vec, but the document '{text}' has no doc.tensor, so that it would score zeros. Run the tok2vec first, and put calibrated_confidence before any component that cleans doc.tensor."
     J102 = "The component '{name}' reads a shared transformer, but the document '{text}' has no doc._.trf_data, so that it would score zeros. Run the transformer first, and put calibrated_confidence before any component that cleans doc._.trf_data."
-    J103 = "The setting below of '{name}' is {found!r}. Expected is 'flag' (list weak entities) or 'drop' (remove them)."
-    J104 = "The setting {setting} of '{name}' is {found}. Expected is a number between 0 and 1, both excluded."
+    J103 = "The setting below of '{name}' is {found!r}. Expected 'flag' (list weak entities) or 'drop' (remove them)."
+    J104 = "The setting {setting} of '{name}' is {found}. Expected a number between 0 and 1, both excluded."
     J105 = "The component '{name}' is a {found}, which has no probabilities that can be read. Set pipe_name to a ner, beam_ner, spancat or textcat."
     J107 = "The component '{name}' looks for '{pipe_name}', which is not in this pipeline (found: {found}). Set pipe_name to the name of your NER component."
     J108 = "The component '{other}' runs between '{pipe_name}' and '{name}' and overwrites the encoding that '{pipe_name}' listens to. Add '{name}' right after '{pipe_name}': nlp.add_pipe(..., after='{pipe_name}')."
@@ -45,7 +45,7 @@ class Errors(metaclass=_WithCodes):
         "The calibrator {found} cannot be read. Known types are {known}; fit the calibration again."
     )
     J111 = "The calibration cannot be read: {error} is missing or has the wrong type. Fit it again."
-    J112 = "n_folds is {n_folds}. Expected is 2 or more: out-of-fold parameters need another fold to be fitted on."
+    J112 = "n_folds is {n_folds}. Expected 2 or more: out-of-fold parameters need another fold to be fitted on."
 
     # Judge
     J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."
@@ -66,9 +66,7 @@ class Errors(metaclass=_WithCodes):
     J247 = "{where} has {found} in '{column}', where exactly one label is expected: the corpus has one label a text. Correct the row."
     J248 = "{where} has {found} in '{column}'. Expected how sure the LLM was: a number from 0 to 1, or from 0 to 100."
     J249 = "confidence_column and refusals belong to label_column, which llmjudge.Recorded.v1 was not given. Name the column with the LLM's labels, or leave the two out."
-    J250 = (
-        "The setting {name} of the judge is {found}. Expected is a number from {least} to {most}."
-    )
+    J250 = "The setting {name} of the judge is {found}. Expected a number from {least} to {most}."
     J251 = "None of the {n} labelled documents has a label with at least {least} mentions, so no rule could be supported. Give the labelled set, with its entities."
     J252 = "No rule was mined: {reasons}. Nothing was written; try another model, or write the rules by hand, one 'LABEL: text' a line."
     J253 = "The component llm_judge is not in {path} (found: {found}). Give the config of a judge, such as one of configs/judges."
@@ -96,7 +94,7 @@ class Errors(metaclass=_WithCodes):
     J319 = "{name} = {value!r} cannot be used. Expected {expected}."
     J320 = "{path} is not a ledger, or is damaged ({error}). It was left as it is; move it away, or name another path for the ledger."
     J321 = "{path} was written by a newer version (layout {found}, this version reads {known}). Upgrade spacy_llmjudge, or name another path for the ledger."
-    J322 = "The ledger {path} cannot be written: {error}. Nothing more was sent and what it holds is kept; free some space or mend the folder, then run the same command again."
+    J322 = "The ledger {path} cannot be written: {error}. Nothing more was sent and what it holds is kept; free some space or fix the folder, then run the same command again."
     J323 = "There is no price for model {model!r} in {path}, so max_cost = {max_cost} cannot be kept. Add the price, or set allow_unpriced = true to count its tokens as free."
     J324 = '{path} is not a table of prices: {error}. Expected {{"as_of": "2026-01-31", "usd_per_million_tokens": {{"name of the model": {{"input": 0.5, "output": 1.5}}}}}}.'
     J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."
@@ -112,12 +110,12 @@ class Errors(metaclass=_WithCodes):
     J400 = "There are {n_docs} held-out documents and {n_gold} gold documents. They must be the same documents in the same order; run the step `judge` on the held-out gold again."
     J401 = "Held-out document {i} and its gold have different tokens: {text!r} and {gold!r}. They must be the same documents in the same order; run the steps `annotate` and `judge` on the held-out gold again."
     J402 = "Held-out gold document {i} says nothing about {units}: {text!r}. Annotate it (an empty list says that there are none), or leave it out."
-    J403 = "The setting {name} = {value} of a selector is out of range. Expected is a number over 0 and under 1, such as 0.1."
+    J403 = "The setting {name} = {value} of a selector is out of range. Expected a number over 0 and under 1, such as 0.1."
     J404 = "The setting {name} = {value!r} of a selector is unknown. Choose one of {choices}."
     J405 = 'Row {i} of the audit has {found!r} as \'answer\', and {n} of {of} rows have no clear one. Write "yes" (exactly this span is an entity with this label) or "no" into every row: leaving out the hard ones would make the sample look better than the pool.'
     J406 = "Row {i} of the audit ({span!r}) is no candidate of the pool. Draw the audit from the pool that is selected from, and leave its rows as they are but for 'answer'."
-    J407 = "The setting silver.{name} is {value!r}. Expected is {expected}."
-    J408 = "The config {path} lacks {missing}. Expected are the blocks [selector], with the name of a selector, and [silver], as in configs/filter.cfg."
+    J407 = "The setting silver.{name} is {value!r}. Expected {expected}."
+    J408 = "The config {path} lacks {missing}. Expected the blocks [selector], with the name of a selector, and [silver], as in configs/filter.cfg."
     J409 = "There is no selector {name!r}. Choose one of {choices}, or register yours in the registry llmjudge_selectors."
     J410 = "There is no setting silver.{name}. Choose one of {choices}."
     J411 = "There is no target {found!r}. Choose one of {choices}: entities (ner), spans (spancat) or labels of documents (textcat)."
@@ -144,10 +142,10 @@ class Errors(metaclass=_WithCodes):
     J510 = "Confident learning needs cleanlab ({error}). Install it: pip install 'spacy_llmjudge[denoise]'."
     J511 = "The accepted pool is right in {pos:.3f} (theta+) and the rejected in {neg:.3f} (theta-) of the gold: the gap is under {gap}, so the verdicts hold next to nothing to learn from. Use a better judge, or label more than {n} items."
     J512 = "There are {n} items with a label that is held to be clean, fewer than the {k} neighbours asked for. Lower neighbours or noise_rate, or give more items."
-    J513 = "{name} is {found}; expected is {expected}."
+    J513 = "{name} is {found}; expected {expected}."
     J514 = "The selector '{name}' learns from what candidates look like, but the table has no features. Use select(), which computes them, or give the tables the column `features`."
     J515 = "There are {n} judged held-out candidates, {right} of them right. At least {least} are needed, with at least {least_class} right and {least_class} wrong ones, to learn how far a denoiser can be trusted."
-    J516 = "There are {found} groups for {n} items. Expected is one for each."
+    J516 = "There are {found} groups for {n} items. Expected one for each."
 
     # Corpora and training
     J600 = (
@@ -205,7 +203,7 @@ class Errors(metaclass=_WithCodes):
     J655 = "{path} is not a spaCy pipeline with a component '{expected}' (found: {found}). Give a pipeline that has one, or name its component with --pipe-name."
     J656 = "The component '{name}' cannot be taught the entities of '{text}': no sequence of its actions gives them. Look for labels that it does not have and for entities that begin or end with a space."
     J657 = "judged_share = {share} is no share. Give the least share of the silver documents that the judge has read: a number from 0 to 1."
-    J658 = "The training cannot go on from {path}: {reason}. Give a pipeline that was trained with a config like this one on the same labels, or start from the pretrained encoder."
+    J658 = "The training cannot continue from {path}: {reason}. Give a pipeline that was trained with a config like this one on the same labels, or start from the pretrained encoder."
     J659 = "--seed-model and --go-on-from exclude each other: the first takes a pipeline as it is, the second trains it further. Leave one of them out."
     J660 = "GPU {gpu_id} cannot be used: {error}. Install a CUDA build of torch and CuPy (spacy[cuda12x]), or leave --gpu-id at -1 for the CPU."
     J661 = "The training cannot start, with paths.encoder = {encoder}: {error} Correct {config}, or what it names, then run the same command again."
@@ -235,12 +233,12 @@ class Errors(metaclass=_WithCodes):
     J813 = "The config does not fit: {error}. Correct it in the file, or in what is given by dotted names on the command line."
     J820 = "{n} documents were not asked about ({reasons}). All replies are kept; run the same command again when the judge can be reached."
     J821 = "The held-out gold {path} cannot be split: {part} would get no document. Give a larger dev set, or --stop-share 0 to stop by the other rules only."
-    J822 = "'{name}' says not which config it belongs to. Expected is one of {prefixes} in front, such as --{example}."
-    J823 = "The setting {name} of the loop is {found}. Expected is {expected}."
+    J822 = "'{name}' does not say which config it belongs to. Expected one of {prefixes} in front, such as --{example}."
+    J823 = "The setting {name} of the loop is {found}. Expected {expected}."
     J824 = "The judge in {path} takes its demonstrations from {found}, not from paths.labelled, so that it would see the very document that it judges. Write demonstrations = ${{paths.labelled}} into its config."
     J825 = "The labelled set {path} has {n} documents in {found} fold(s), too few to cross-fit with {folds} folds. Label more, or give more folds."
-    J826 = "The judge answered about none of {n} documents ({reasons}), so there is nothing to select by. Mend what the reasons name; a judge of recorded replies needs replies for these very documents."
-    J827 = "--only {found} names no set. Expected is pool or dev; without it, both are done."
+    J826 = "The judge answered about none of {n} documents ({reasons}), so there is nothing to select by. Fix what the reasons name; a judge of recorded replies needs replies for these very documents."
+    J827 = "--only {found} names no set. Expected pool or dev; without it, both are done."
     J840 = "There is no judge {found!r}. Give the path of a config, or the name of one in configs/judges: {known}."
 
     # Labels of documents

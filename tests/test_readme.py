@@ -18,12 +18,12 @@ README = (ROOT / "README.md").read_text(encoding="utf8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 BASH = [block.strip() for kind, block in BLOCKS if kind == "bash"]
 PYTHON = [block for kind, block in BLOCKS if kind == "python"]
-IN_CI, (OWN_DATA, LOOP, WITHOUT_DEV, AUDIT, TEXTCAT) = BASH[:2], BASH[2:]
+IN_CI, (OWN_DATA, LOOP, WITHOUT_DEV, AUDIT, TOPICS) = BASH[:2], BASH[2:]
 
 
 def test_every_kind_of_block_is_known():
     assert {kind for kind, _ in BLOCKS} <= {"bash", "python", "ini", "text"}
-    assert len(BASH) == 7 and len(PYTHON) == 2
+    assert len(BASH) == 7 and len(PYTHON) == 3
 
 
 @pytest.mark.parametrize("block", IN_CI)
@@ -43,8 +43,9 @@ def test_verbs_and_variables_of_the_readme_exist():
 
     variables = srsly.read_yaml(ROOT / "project.yml")["vars"]
     assert set(re.findall(r"--vars\.(\w+)", README)) <= set(variables)
-    workflows = set(re.findall(r"project run ([\w-]+)", README))
-    assert workflows <= set(srsly.read_yaml(ROOT / "project.yml")["workflows"])
+    project = srsly.read_yaml(ROOT / "project.yml")
+    known = {*project["workflows"], *(command["name"] for command in project["commands"])}
+    assert set(re.findall(r"project run ([\w-]+)", README)) <= known
 
 
 @pytest.mark.slow
@@ -56,7 +57,7 @@ def test_the_result_is_used_as_the_readme_says(small_student, tmp_path, capsys):
         archive.extractall(tmp_path / "site")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run(
-        [sys.executable, "-c", PYTHON[0]], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", PYTHON[1]], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("]")
@@ -73,7 +74,7 @@ def test_a_second_opinion_is_asked_for_as_the_readme_says(
     monkeypatch.chdir(tmp_path)
     nlp = spacy.load("my_pipeline")
     held_out = [make_example(nlp, doc) for doc in read_docs(small_corpus / "dev.spacy", nlp.vocab)]
-    exec(compile(PYTHON[1], "README.md", "exec"), {"held_out_examples": held_out})
+    exec(compile(PYTHON[2], "README.md", "exec"), {"held_out_examples": held_out})
     assert "spider mites" in capsys.readouterr().out
 
 
@@ -97,34 +98,45 @@ def test_own_data_runs_as_the_readme_says(small_dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_text_classification_runs_as_the_readme_says(tmp_path):
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    shutil.copyfile(ROOT / "project.yml", tmp_path / "project.yml")
-    rows = (ROOT / "assets" / "garden" / "topics.jsonl").read_text(encoding="utf8").splitlines()
-    (tmp_path / "assets" / "garden").mkdir(parents=True)
-    # every fifth message, a student that trains in seconds, and the command as it stands
-    (tmp_path / "assets" / "garden" / "topics.jsonl").write_text(
-        "\n".join(rows[::5]), encoding="utf8"
+def test_the_whole_job_is_a_function_as_the_readme_says(tmp_path, monkeypatch, capsys):
+    """As it stands, but for a student that trains in seconds."""
+    import spacy_llmjudge
+
+    shutil.copytree(ROOT / "assets" / "garden", tmp_path / "assets" / "garden")
+    monkeypatch.chdir(tmp_path)
+    whole = spacy_llmjudge.selftrain
+    short = {"encoder": "none", "seed_steps": 60, "steps": 40}
+    monkeypatch.setattr(
+        spacy_llmjudge, "selftrain", lambda *args, **given: whole(*args, **given, **short), False
     )
-    short = ". --vars.textcat_config configs/textcat_cpu.cfg --vars.encoder none --vars.textcat_steps 40"
-    short += " --vars.textcat_seed_steps 20"
-    for command in (TEXTCAT, TEXTCAT.replace("run textcat", "run textcat-round")):
-        done = subprocess.run(
-            [sys.executable, *shlex.split(f"{command} {short}")[1:]],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        assert "LLM alone" in done.stdout
-    assert (tmp_path / "metrics" / "topics" / "summary.json").exists()
-    assert list(tmp_path.glob("packages/en_topics-*/dist/*.whl"))
+    exec(compile(PYTHON[0], "README.md", "exec"), {})
+    assert "at most 0.25 on average" in capsys.readouterr().out
+    assert spacy.load(tmp_path / "my_pipeline").pipe_names == ["tok2vec", "ner"]
 
 
-def make_project(folder, dataset):
+@pytest.mark.slow
+def test_topics_are_learned_as_the_readme_says(tmp_path):
+    folder = make_project(tmp_path / "p", ROOT / "assets" / "garden", "garden")
+    short = ". --vars.config configs/student_cpu.cfg --vars.encoder none --vars.topics_steps 40"
+    printed = run_block(TOPICS, folder, f"{short} --vars.topics_q 0.4")
+    assert "accuracy" in printed and "judged student" in printed
+    summary = json.loads((folder / "metrics/topics/round-1/summary.json").read_text("utf8"))
+    assert summary["target"] == "cats" and summary["silver"]["q"] == 0.4
+    assert 0 <= summary["judged"]["accuracy_low"] <= summary["judged"]["accuracy"] <= 1
+    (wheel,) = folder.glob("packages/en_topics-*/dist/*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = "import spacy; print(spacy.load('en_topics')('my roses have aphids').cats)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and "'ORDER'" in done.stdout, done.stderr
+
+
+def make_project(folder, dataset, name="small"):
     shutil.copytree(ROOT / "configs", folder / "configs")
     shutil.copyfile(ROOT / "project.yml", folder / "project.yml")
-    shutil.copytree(dataset, folder / "assets" / "small")
+    shutil.copytree(dataset, folder / "assets" / name)
     return folder
 
 

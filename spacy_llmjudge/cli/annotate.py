@@ -27,15 +27,15 @@ def annotate_cli(
     ),
     shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
     only: Optional[str] = Opt(
-        None, "--only", help="pool or dev: leave the other one out, for who has no dev"
+        None, "--only", help="pool or dev: leave the other one out, if you have no dev set"
     ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
-    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
+    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for timings"),
     # fmt: on
 ) -> None:
     """Pseudo-label the pool, and dev in the same way: it is the evidence for the selection.
 
-    A run that was stopped goes on with the shards that are missing.
+    A run that was stopped resumes with the shards that are missing.
     """
     from spacy.vocab import Vocab
 

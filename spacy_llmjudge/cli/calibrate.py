@@ -33,7 +33,7 @@ def calibrate_cli(
         help="Component whose probabilities are calibrated; auto: the one that fits",
     ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
-    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
+    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for timings"),
     # fmt: on
 ) -> None:
     """Fit temperature and calibrator of a student on held-out gold, and say how well it knows itself."""

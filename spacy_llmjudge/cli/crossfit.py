@@ -1,4 +1,4 @@
-"""`crossfit`: evidence from the labelled set itself, for who has no dev."""
+"""`crossfit`: evidence from the labelled set itself, if you have no dev set."""
 
 from pathlib import Path
 from typing import Optional
@@ -53,7 +53,7 @@ def crossfit_cli(
         CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"
     ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
-    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
+    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for timings"),
     # fmt: on
 ) -> None:
     """Cross-fit the labelled set: each document is annotated by a student that has not seen it, and

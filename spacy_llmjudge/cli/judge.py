@@ -31,23 +31,21 @@ def judge_cli(
         help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config",
     ),
     only: Optional[str] = Opt(
-        None, "--only", help="pool or dev: leave the other one out, for who has no dev"
+        None, "--only", help="pool or dev: leave the other one out, if you have no dev set"
     ),
     at_most: int = Opt(
         0,
         "--at-most",
-        help="Ask about so many documents of the pool, those that the student has the most doubt about; 0: about all",
+        help="Ask about so many documents of the pool, those that the student is least certain about; 0: about all",
         min=0,
     ),
-    metrics: Optional[Path] = Opt(
-        None, "--metrics", help="Folder for what it did and the time that it took"
-    ),
+    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for statistics and timings"),
     # fmt: on
 ) -> None:
     """Ask the judge about the annotated pool and dev.
 
     Settings of the config can be given by their dotted names, as in `spacy train`. A run that was
-    stopped goes on with the shards that are missing, and pays for no reply twice.
+    stopped resumes with the shards that are missing, and pays for no reply twice.
     """
     from ..steps.judge import judge
     from ..steps.judge_report import make_judge_report
@@ -87,7 +85,7 @@ def judge_cli(
 
 
 def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
-    """End with the command that goes on, where documents are left."""
+    """End with the command that continues, where documents are left."""
     from ..candidates import NOT_ASKED
     from ..steps.judge_report import left_by_reason
 
@@ -102,7 +100,7 @@ def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
         arguments = set_option(arguments, f"--{MAX_COST}", f"{budget:g}")
         msg.warn(
             f"The budget of {usage['max_cost']:g} USD is used up: one more request could have exceeded it, and {n_left} documents"
-            " are left. All replies are kept. To go on with a higher budget:"
+            " are left. All replies are kept. To continue with a higher budget:"
         )
     else:
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left.items()))

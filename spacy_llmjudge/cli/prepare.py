@@ -87,7 +87,7 @@ def prepare_cli(
         "--ignore-unseen-labels",
         help="Accept labels in dev and test that the labelled set lacks",
     ),
-    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
+    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for timings"),
     # fmt: on
 ) -> None:
     """Turn the files of a dataset into a corpus of DocBins, checked, with no text of one set in another.

@@ -32,11 +32,11 @@ def train_cli(
     start: Optional[Path] = Opt(
         None,
         "--go-on-from",
-        help="Go on from this trained pipeline, with its components instead of the config's",
+        help="Continue from this trained pipeline, with its components instead of the config's",
     ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     step: str = Opt("train", "--step", help="Name of this step in the table of times"),
-    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for the time that it took"),
+    metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for timings"),
     # fmt: on
 ) -> None:
     """Train a student with `spacy train` into OUTPUT/model-best.

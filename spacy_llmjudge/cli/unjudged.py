@@ -27,7 +27,7 @@ def unjudged_cli(
         ".5,.7,.8,.9", "--cuts", help="Cuts on the confidence; the best on dev is kept"
     ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
-    metrics: Path = Opt(Path("metrics"), "--metrics", help="Folder for what it did"),
+    metrics: Path = Opt(Path("metrics"), "--metrics", help="Folder for statistics"),
     # fmt: on
 ) -> None:
     """Classic self-training: keep what the student is sure of at a cut, train again, take the best

@@ -1,6 +1,6 @@
 """Reads what can still be read out of a damaged ledger into a new one.
 
-SQLite itself mends whatever a killed process or a lost power supply leaves behind. This is for files
+SQLite itself repairs whatever a killed process or a lost power supply leaves behind. This is for files
 that were cut or overwritten from outside: an interrupted copy, a full or dying disk.
 """
 

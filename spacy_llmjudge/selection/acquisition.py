@@ -32,7 +32,7 @@ def doubt(doc: Doc, key: str = KEY) -> float:
 def choose_docs(
     docs: Sequence[Doc], at_most: int, asked_before: Optional[Path] = None, key: str = KEY
 ) -> List[int]:
-    """Choose the documents that the student has the most doubt about.
+    """Choose the documents that the student is least certain about.
 
     docs (Sequence[Doc]): Annotated documents.
     at_most (int): How many to choose; 0 takes them all.

@@ -1,4 +1,4 @@
-"""Cross-fitting: evidence from the labelled set itself, for who has no dev.
+"""Cross-fitting: evidence from the labelled set itself, if you have no dev set.
 
 The labelled documents are dealt out to folds by their text. For each fold a student is trained without
 it and annotates it, and the judge is asked about it with demonstrations that leave it out. The result
@@ -87,7 +87,7 @@ class Fold:
 def crossfit(settings: CrossfitSettings, *, bar: Optional[Bar] = None) -> Dict[str, Any]:
     """Make evidence and a calibration from the labelled set.
 
-    settings (CrossfitSettings): What is cross-fitted. A run that was stopped goes on where it was.
+    settings (CrossfitSettings): What is cross-fitted. A run that was stopped resumes where it was.
     bar (Optional[Bar]): From a text to a context that gives a progress callback, for the judge.
     RETURNS (Dict[str, Any]): `note` (what the figures are not), `folds`, `documents`, `temperature`,
         `n_spans`, `reliability` (of the students, out of fold) and `judge`. The same is in

@@ -51,7 +51,7 @@ def judge(
     output (Path): The folder of shards.
     config (Path): A spaCy config with the component `llm_judge` or, for labels of documents, an `llm`
         component with a task of spacy-llm. What it names under [paths] counts as input.
-    at_most (int): Ask about so many documents, those that the student has the most doubt about; the
+    at_most (int): Ask about so many documents, those that the student is least certain about; the
         others stay as they are. 0 asks about all.
     asked_before (Optional[Path]): A folder that this step wrote in an earlier round: documents with an
         answer there are asked about as well, and do not count.

@@ -41,7 +41,7 @@ class LoopSettings:
     rules (StopRules): When to end.
     q (Optional[float]): The share of wrong that the silver may have; None: that of the config.
     at_most (int): Pool documents that a round asks the judge about, beside those of the rounds before it:
-        those with the most doubt; 0 asks about all. The first round then learns from these alone, unless
+        those that the student is least certain about; 0 asks about all. The first round then learns from these alone, unless
         `silver.unjudged` says otherwise.
     goes_on (int): From this round on, a student goes on from that of the round before, instead of from the
         pretrained encoder: twice the steps for one price, once that student is good. 0 never.
