@@ -116,13 +116,14 @@ class WindowText:
         words stand, is the only place."""
         found = Found([], [], [])
         for places in self._search(mention):
-            for place in dict.fromkeys(places):
+            for place in places:
                 span = self._fill(place)
+                kind = found.spans
                 if span is None:
                     is_word = are_whole_words(self.text, *place)
-                    (found.pieces if is_word else found.insides).append(self._cover(place))
-                elif span not in found.spans:
-                    found.spans.append(span)
+                    kind, span = found.pieces if is_word else found.insides, self._cover(place)
+                if span not in kind:
+                    kind.append(span)
             if found.spans:
                 break
         return found
@@ -256,8 +257,11 @@ def _repeat(
     for mention, found in zip(mentions, places):
         if not mention.label or counts[(fold_words(mention.text), mention.label)] > 1:
             continue
-        free = [span for span in found.spans if not _clashes(span, list(listed), overlapping)]
+        free, pieces = (
+            [span for span in spans if not _clashes(span, list(listed), overlapping)]
+            for spans in (found.spans, found.pieces)
+        )
         if take_all:
             mapped.readings += [Reading(*span, mention.label, mention.confidence) for span in free]
         else:
-            mapped.doubts += [Doubt(*span, LISTED_ONCE) for span in [*free, *found.pieces]]
+            mapped.doubts += [Doubt(*span, LISTED_ONCE) for span in [*free, *pieces]]
