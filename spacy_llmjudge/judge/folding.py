@@ -15,14 +15,18 @@ _DOUBLE_QUOTES = dict.fromkeys(map(ord, "“”„‟″«»〝〞＂"), '"')
 _SIGNS = {**_QUOTES, **_DOUBLE_QUOTES, ord("−"): "-"}
 # they change how a character looks, not what it is: a joiner, variation selectors, the Arabic tatweel
 _UNSEEN = {0x034F, 0x0640, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
-# writing without spaces between words: Thai to Myanmar, Khmer, Japanese and Chinese
+# writing without spaces between words, or with endings that are words: Thai to Myanmar, Khmer, Japanese,
+# Chinese and Korean
 _SPACELESS = (
     (0x0E00, 0x109F),
+    (0x1100, 0x11FF),
     (0x1780, 0x17FF),
     (0x3005, 0x3007),
     (0x3040, 0x30FF),
     (0x31F0, 0x31FF),
+    (0x3130, 0x318F),
     (0x3400, 0x9FFF),
+    (0xAC00, 0xD7FF),
     (0xF900, 0xFAFF),
     (0xFF66, 0xFF9F),
     (0x20000, 0x323AF),
@@ -76,14 +80,16 @@ def fold(text: str, spaces: bool = True) -> Folded:
         >>> folded.text, folded.find("o'brien-ltd")
         ("the o'brien-ltd", [(4, 16)])
     """
-    pieces: List[str] = []
-    places: List[Place] = []
+    pieces: List[str] = [" "]
+    places: List[Place] = [(0, 0)]
     for start, end in _characters(text):
-        folded = (
-            (" " if spaces else "") if text[start].isspace() else fold_character(text[start:end])
-        )
-        pieces.append(folded)
-        places += [(start, end)] * len(folded)
+        folded = fold_character(text[start:end])
+        if text[start].isspace():
+            # one for all that nothing seen stands between
+            folded = " " if spaces and pieces[-1] != " " else ""
+        if folded:
+            pieces.append(folded)
+            places += [(start, end)] * len(folded)
     joined = "".join(pieces)
     left = len(joined) - len(joined.lstrip())
     stripped = joined.strip()
@@ -100,24 +106,26 @@ def _characters(text: str) -> Iterator[Place]:
     """Characters as readers see them: a run of white space, or a letter with all its marks."""
     start = 0
     for is_space, run in groupby(text, str.isspace):
-        n = len(list(run))
+        end = start + len(list(run))
         if is_space:
-            yield start, start + n
+            yield start, end
         else:
-            begins = [i for i in range(start, start + n) if i == start or not is_mark(text[i])]
-            yield from zip(begins, [*begins[1:], start + n])
-        start += n
+            seen = [i for i in range(start, end) if not is_mark(text[i]) and not is_unseen(text[i])]
+            begins = [start, *(i for i in seen if i > start)]
+            for first, last in zip(begins, [*begins[1:], end]):
+                while last > first + 1 and is_unseen(text[last - 1]):
+                    last -= 1
+                yield first, last
+        start = end
 
 
 @lru_cache(maxsize=4096)
 def fold_character(character: str) -> str:
     """RETURNS (str): A letter with its marks in the spelling that is compared; nothing for an unseen one."""
-    known = character.translate(_SIGNS)
+    known = "".join(c for c in character if not is_unseen(c)).translate(_SIGNS)
     folded = unicodedata.normalize("NFKD", known).casefold()
     folded = unicodedata.normalize("NFKD", folded).translate(_SIGNS)
-    return "".join(
-        "-" if unicodedata.category(c) == "Pd" else c for c in folded if not is_unseen(c)
-    )
+    return "".join("-" if unicodedata.category(c) == "Pd" else c for c in folded)
 
 
 def is_mark(character: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tu
 from spacy.tokens import Doc
 
 from .data_block import block_text
-from .folding import Folded, Place, find_all, fold, fold_words, is_unseen
+from .folding import Folded, Place, are_whole_words, find_all, fold, fold_words, is_unseen
 from .long_documents import Window
 from .replies import Mention
 
@@ -22,7 +22,7 @@ from .replies import Mention
 REPEATS = ("all", "abstain", "listed")
 LISTED_ONCE = "listed_once"
 # What may cling to a word inside of its token and is no part of a name: "_Acme", "Oslo.".
-_CLINGING = frozenset("_'\"`*~.,;:!?()[]{}<>“”„‘’«»‹›…")
+_CLINGING = frozenset("_'\"`*~.,;:!?()[]{}<>“”„‘’«»‹›…。，、；：！？「」『』（）《》〈〉।،؛؟")
 
 Tokens = Tuple[int, int]
 
@@ -79,11 +79,14 @@ class Found(NamedTuple):
     """Where the words of a mention stand.
 
     spans (List[Tokens]): On the edges of tokens: first token, and the one after the last.
-    pieces (List[Tokens]): Where there is no such place: the tokens that hold the words among others.
+    pieces (List[Tokens]): Tokens that hold them among other words, as where the tokenizer does not know
+        the language.
+    insides (List[Tokens]): Tokens that hold them inside of a longer word.
     """
 
     spans: List[Tokens]
     pieces: List[Tokens]
+    insides: List[Tokens]
 
 
 class WindowText:
@@ -111,13 +114,19 @@ class WindowText:
     def find(self, mention: Mention) -> Found:
         """Find where the words of a mention stand. A start that the reply names, and where these very
         words stand, is the only place."""
-        pieces: List[Tokens] = []
+        found = Found([], [], [])
         for places in self._search(mention):
-            spans = [span for span in map(self._fill, places) if span is not None]
-            if spans:
-                return Found(list(dict.fromkeys(spans)), [])
-            pieces = pieces or [self._cover(place) for place in places]
-        return Found([], pieces)
+            for place in places:
+                span = self._fill(place)
+                kind = found.spans
+                if span is None:
+                    is_word = are_whole_words(self.text, *place)
+                    kind, span = found.pieces if is_word else found.insides, self._cover(place)
+                if span not in kind:
+                    kind.append(span)
+            if found.spans:
+                break
+        return found
 
     def _search(self, mention: Mention) -> Iterator[List[Place]]:
         words, start = mention.text, mention.start
@@ -190,8 +199,17 @@ def map_mentions(
         if not free:
             dropped["repeated"] += 1
             continue
-        others = occupied if len(found.spans) > 1 else []
+        others = list(occupied)
+        if len(found.spans) == 1:
+            others.remove(found.spans[0])
         start, end = min(free, key=lambda s: (_clashes(s, others, overlapping), s[0] < cursor, s))
+        is_first = not any(cursor <= piece[0] < start for piece in found.pieces)
+        if found.pieces and not (is_first and not _clashes((start, end), others, overlapping)):
+            # it may well have meant the same words elsewhere, which fill no tokens
+            places_left = [(start, end), *found.pieces]
+            mapped.doubts += [Doubt(*place, "off_tokens") for place in places_left]
+            dropped["off_tokens"] += 1
+            continue
         cursor = start if overlapping else end
         used.add((start, end, mention.label))
         occupied.append((start, end))
@@ -214,15 +232,15 @@ def touch(one: Tokens, other: Tokens) -> bool:
 
 def _leave_open(mapped: Mapped, mention: Mention, found: Found, dropped: Counter) -> None:
     """Remember where a mention may stand that gives no span."""
-    reason = "off_tokens" if found.pieces else "not_in_text"
+    places = found.spans or [*found.pieces, *found.insides]
+    reason = "off_tokens" if places else "not_in_text"
     if mention.label:
         dropped[reason] += 1
     else:
         # it was counted when the reply was read
         reason = "unknown_label" if found.spans else reason
-    for start, end in found.spans or found.pieces:
-        mapped.doubts.append(Doubt(start, end, reason))
-    if not (found.spans or found.pieces):
+    mapped.doubts += [Doubt(start, end, reason) for start, end in places]
+    if not places:
         mapped.lost = reason
 
 
@@ -239,10 +257,11 @@ def _repeat(
     for mention, found in zip(mentions, places):
         if not mention.label or counts[(fold_words(mention.text), mention.label)] > 1:
             continue
-        for span in found.spans:
-            if _clashes(span, list(listed), overlapping):
-                continue
-            if take_all:
-                mapped.readings.append(Reading(*span, mention.label, mention.confidence))
-            else:
-                mapped.doubts.append(Doubt(*span, LISTED_ONCE))
+        free, pieces = (
+            [span for span in spans if not _clashes(span, list(listed), overlapping)]
+            for spans in (found.spans, found.pieces)
+        )
+        if take_all:
+            mapped.readings += [Reading(*span, mention.label, mention.confidence) for span in free]
+        else:
+            mapped.doubts += [Doubt(*span, LISTED_ONCE) for span in [*free, *pieces]]

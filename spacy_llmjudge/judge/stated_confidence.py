@@ -1,6 +1,5 @@
 """How sure a reply says it is, on whatever scale: 0 to 100 as it was asked to, or 0 to 1."""
 
-import math
 import re
 from typing import Any, List, NamedTuple, Optional, Sequence
 
@@ -34,8 +33,8 @@ def read_stated(value: Any) -> Optional[Stated]:
         return match and Stated(float(match[1]), bool(match[2]), "." in match[1])
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    # an integer of a thousand digits is no float
-    if not math.isfinite(value) or not -1 <= value <= 1000:
+    # before anything is made of it: an integer of a thousand digits is no float
+    if not -1 <= value <= 1000:
         return None
     return Stated(float(value), False, isinstance(value, float))
 

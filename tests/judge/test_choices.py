@@ -136,3 +136,34 @@ def test_tokens_that_do_not_spell_the_reply_tell_nothing(reply, logprobs):
         assert masses["A"] == 1.0
     else:
         assert (masses, coverage) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "reply, expected",
+    [
+        ("1: A | 0.9\n2: D | 0.2", [0.9, 0.2]),
+        ("1: A | 90\n2: D | 1", [0.9, 0.01]),
+        ("1: A | 90%\n2: D | 20 %", [0.9, 0.2]),
+        ("1: A | 1.0\n2: D | 0", [1.0, 0.0]),
+        ("1: A | 90\n2: D | 0.2", [0.9, None]),
+        ("1: D | 1\n2: D | 1", [0.01, 0.01]),
+    ],
+)
+def test_all_lines_of_a_reply_share_a_scale(reply, expected):
+    assert [chance for _, chance, _ in read(reply, 2).values()] == expected
+
+
+def test_letters_are_found_behind_thinking_at_their_place_in_the_reply():
+    reply = "<think>\nA | 9\n</think>\nB | 90"
+    (choice,) = parse_choices(reply, 1).values()
+    assert (choice.letter, choice.offset) == ("B", reply.index("B |"))
+    tokens = ["<think>", "\nA", " | 9", "\n</think>", "\n", "B", " | 90"]
+    logprobs = [{token: math.log(0.9)} for token in tokens]
+    logprobs[5] = logs(B=0.6, A=0.3)
+    assert read_masses(reply, logprobs, choice.offset)[0]["B"] == pytest.approx(0.6 / 0.9)
+
+
+@pytest.mark.parametrize("reply", ["Hm.\nA | 97\nNo", "Let me see", "1: A | 97\nor rather"])
+def test_lines_among_prose_of_a_cut_reply_may_be_thoughts(reply):
+    with pytest.raises(ReplyError, match="^truncated$"):
+        parse_choices(reply, 1, is_cut_off=True)

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -111,3 +112,69 @@ def test_any_text_is_parsed_or_refused(reply):
 @given(st.integers(0, len(FINE) - 1))
 def test_every_cut_of_a_good_reply_is_refused(length):
     assert refuse(FINE[:length]) == ("truncated" if length else "empty_reply")
+
+
+@pytest.mark.parametrize(
+    "label, known",
+    [
+        ("PLANT", "PLANT"),
+        ("plant", "PLANT"),
+        ("Plant ", "PLANT"),
+        ("plants", ""),
+        ("WEED", ""),
+        (["PLANT"], ""),
+        (None, ""),
+    ],
+)
+def test_an_entry_without_a_known_label_is_kept_for_its_words(label, known):
+    entries = [{"text": "elm", "label": "PEST"}, {"text": "rose", "label": label}]
+    annotation = parse_annotation(json.dumps({"entities": entries}), LABELS)
+    assert [mention.label for mention in annotation.entities] == [
+        "PEST",
+        *([known] if known else []),
+    ]
+    assert [m.text for m in annotation.unlabelled] == ([] if known else ["rose"])
+    assert annotation.dropped == ({} if known else {"unknown_label": 1})
+
+
+@pytest.mark.parametrize(
+    "stated, expected",
+    [
+        ([90, 40], [0.9, 0.4]),
+        ([0.9, 0.4], [0.9, 0.4]),
+        ([1.0, 0.4], [1.0, 0.4]),
+        ([1.0, 1], [1.0, 1.0]),
+        (["97", "95%"], [0.97, 0.95]),
+        ([97, 0.9], [0.97, None]),
+        ([1, 1], [None, None]),
+        ([0, 40], [None, 0.4]),
+        ([140, 40], [None, 0.4]),
+    ],
+)
+def test_a_reply_has_one_scale(stated, expected):
+    entries = [{"text": "rose", "label": "PLANT", "confidence": c} for c in stated]
+    annotation = parse_annotation(json.dumps({"entities": entries}), LABELS)
+    assert [mention.confidence for mention in annotation.entities] == expected
+    assert annotation.dropped == Counter(bad_confidence=expected.count(None))
+
+
+def test_entities_and_alternatives_share_the_scale():
+    reply = {
+        "entities": [{"text": "rose", "label": "PLANT", "confidence": 1}],
+        "alternatives": [{"text": "elm", "label": "PLANT", "confidence": 0.2}],
+    }
+    annotation = parse_annotation(json.dumps(reply), LABELS)
+    assert annotation.entities[0].confidence == 1.0 and annotation.alternatives[0].confidence == 0.2
+
+
+@pytest.mark.parametrize("alternatives", ["null", "None", "[]"])
+def test_no_alternatives_may_be_said_in_many_ways(alternatives):
+    assert (
+        parse_annotation(f'{{"entities": [], "alternatives": {alternatives}}}', LABELS)
+        == Annotation()
+    )
+
+
+def test_a_reply_at_the_token_limit_is_truncated_though_it_can_be_read():
+    with pytest.raises(ReplyError, match="^truncated$"):
+        parse_annotation(FINE, LABELS, is_cut_off=True)
