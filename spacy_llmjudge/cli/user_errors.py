@@ -53,7 +53,7 @@ def show_command(arguments: List[str]) -> None:
 
 def _fail(text: str) -> NoReturn:
     # wasabi would wrap it, and an error is one line
-    line = f"\u2718 {' '.join(text.split())}"
+    line = f"\u2718 {_one_line(text)}"
     sys.stderr.write(f"{color(line, fg='red') if supports_ansi() else line}\n")
     sys.exit(1)
 
@@ -67,4 +67,9 @@ def _describe(error: Any) -> str:
 
 
 def _show_warning(message: Any, *args: Any, **kwargs: Any) -> None:
-    msg.warn(" ".join(str(message).split()))
+    msg.warn(_one_line(str(message)))
+
+
+def _one_line(text: str) -> str:
+    """A message without what a terminal would take for a command, such as in the name of a file."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))

@@ -3,7 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional, Tuple
+from typing import Dict, Iterator, Optional, Tuple
 
 from spacy.language import Language
 
@@ -16,6 +16,7 @@ from ..targets.spans import SPANS_KEY, Spans
 from .files import Parts
 from .formats import DOCBIN_SUFFIX, Part, holds_rows, read_named_rows, read_records, row_context
 from .label_sets import LabelSet, collect_labels
+from .lines import printable
 from .overlapping import find_overlap
 from .record import Choice
 from .settings import ReadSettings, require_choice
@@ -70,6 +71,8 @@ def choose_target(parts: Parts, wanted: Wanted, nlp: Language, settings: ReadSet
     RETURNS (Target): The target.
     """
     labelled = parts["labelled"] or Part(Path())
+    if settings.label_column is not None and holds_rows(labelled.path):
+        _require_column(labelled, settings.label_column)
     with warnings.catch_warnings():
         # what there is to warn of is warned of when the files are read
         warnings.simplefilter("ignore")
@@ -108,6 +111,18 @@ def _find_name(
         has_mentions = has_mentions or bool(record.mentions)
         has_choices = has_choices or record.choice is not None
     return ("cats" if has_choices and not has_mentions else "ents"), None
+
+
+def _require_column(part: Part, column: str) -> None:
+    """Refuse a column that no row has."""
+    keys: Dict[str, None] = {}
+    for _, row in read_named_rows(part):
+        if column in row:
+            return
+        keys.update(dict.fromkeys(row))
+    columns = printable(", ".join(map(str, keys)) or "none")
+    found = {"where": printable(part.path), "column": column, "columns": columns}
+    raise LLMJudgeError(Errors.J632.format(**found))
 
 
 def _docbin_key(part: Part, nlp: Language) -> Optional[str]:

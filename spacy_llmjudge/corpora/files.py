@@ -14,6 +14,7 @@ from .split_names import GOLD, SPLITS, names_of, split_in_stem, split_of_stem, s
 
 Parts = Dict[str, Optional[Part]]
 
+LISTED = 12
 # what looks like data, whether it can be read or not
 DATA_SUFFIXES = (*SUFFIXES, ".xlsx", ".xml", ".gz", ".zip", ".arrow", ".ann", ".yaml", ".yml")
 
@@ -64,6 +65,13 @@ def expected_names(split: str) -> str:
     """RETURNS (str): The names that a file of a set may have, for messages."""
     suffixes = ", ".join(suffix for suffix in SUFFIXES if suffix not in COLUMN_SUFFIXES[-3:])
     return f"{' or '.join(names_of(split)[:2])} with one of the suffixes {suffixes}"
+
+
+def list_folder(source: Path) -> str:
+    """RETURNS (str): What is in a folder, for messages."""
+    names = sorted(os.listdir(source)) if source.is_dir() else [source.name]
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return printable(", ".join(names[:LISTED]) + more or "nothing")
 
 
 def _files(source: Path) -> List[Path]:

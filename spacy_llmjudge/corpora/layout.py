@@ -154,7 +154,8 @@ def _column_names(lines: Iterable[str]) -> List[str]:
 def _tag_columns(columns: List[List[str]], names: List[str], n_rows: int) -> List[int]:
     """The columns that could hold the tags, the one that is read first."""
     found = [i for i, column in enumerate(columns) if 2 * sum(map(is_tag, column)) >= n_rows]
-    found = [i for i in found if i < len(names) and names[i] in _TAG_NAMES] or found
+    named = [i for name in _TAG_NAMES for i in found if name in names[i : i + 1]]
+    found = named[:1] or found
     # a column of nothing but hyphens was left empty; one of nothing but O may have no entities
     found = [i for i in found if set(columns[i]) != {"-"}] or found
     found = [i for i in found if not _has_chunks(columns[i])] or found

@@ -17,7 +17,7 @@ from ..errors import Errors, LLMJudgeError
 from ..storage import PathLike, require_file, staged, write_bytes, write_docs, write_json
 from ..targets.base import RECORD, Target, write_target
 from .choose_target import Wanted, choose_target
-from .files import Parts, expected_names, find_parts
+from .files import Parts, expected_names, find_parts, list_folder
 from .language import make_blank
 from .lines import printable
 from .reader import Reader
@@ -152,11 +152,12 @@ def _require_sets(source: Path, parts: Parts, sampling: Sampling) -> None:
     if len(sizes) > 1 or any(size < 1 for size in sizes):
         raise LLMJudgeError(Errors.J621.format(shots=sampling.shots, mentions=sampling.mentions))
     if parts["labelled"] is None:
+        place = {"folder": source, "found": list_folder(source)}
         names = expected_names("labelled")
-        raise LLMJudgeError(Errors.J615.format(folder=source, split="labelled", names=names))
+        raise LLMJudgeError(Errors.J615.format(split="labelled", names=names, **place))
     if parts["pool"] is None and not sizes:
-        names = expected_names("pool")
-        raise LLMJudgeError(Errors.J622.format(folder=source, names=names))
+        place = {"folder": source, "found": list_folder(source)}
+        raise LLMJudgeError(Errors.J622.format(names=expected_names("pool"), **place))
     if sampling.holdout and parts["dev"] is not None:
         raise LLMJudgeError(Errors.J647.format(holdout=sampling.holdout, path=parts["dev"].path))
 

@@ -47,9 +47,7 @@ class Reader:
         counts = self.dropped[split]
         docs = []
         without: List[Record] = []
-        keys: Dict[str, None] = {}
         for record in read_records(part, self.nlp, self.settings, self.target):
-            keys.update(dict.fromkeys(record.keys))
             if not record.text.strip():
                 counts["empty"] += 1
                 continue
@@ -62,10 +60,6 @@ class Reader:
                 counts["without_annotation"] += 1
                 without.append(record)
         warn_of_repairs(part.path, counts["repaired_tags"])
-        column = self.settings.label_column
-        if column is not None and keys and column not in keys:
-            found = {"where": printable(part.path), "columns": ", ".join(keys)}
-            raise LLMJudgeError(Errors.J632.format(column=column, **found))
         if without:
             self._warn_of_missing(part, split, without)
         if not docs:

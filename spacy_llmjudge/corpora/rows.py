@@ -46,7 +46,9 @@ def read_json_rows(path: Path) -> Iterator[Tuple[str, Row]]:
             return
         raise LLMJudgeError(Errors.J602.format(where=name, error=error)) from error
     if isinstance(data, dict):
-        data = next((data[key] for key in _LISTS if isinstance(data.get(key), list)), [data])
+        is_row = "text" in data or "tokens" in data or isinstance(data.get("data"), dict)
+        lists = (data[key] for key in _LISTS if isinstance(data.get(key), list))
+        data = [data] if is_row else next(lists, [data])
     if not isinstance(data, list):
         raise LLMJudgeError(Errors.J603.format(where=name, found=show(data)))
     for number, item in enumerate(data, start=1):

@@ -53,12 +53,8 @@ def read_parquet(path: Path) -> Iterator[Tuple[str, Row]]:
     path (Path): The file.
     YIELDS (Tuple[str, Row]): "file, row 12" and the row.
     """
-    try:
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise LLMJudgeError(Errors.J642.format(path=path)) from error
     number = 0
-    for batch in ParquetFile(path).iter_batches():
+    for batch in _open_parquet(path).iter_batches():
         for row in batch.to_pylist():
             number += 1
             yield f"{printable(path)}, row {number}", row
@@ -66,11 +62,21 @@ def read_parquet(path: Path) -> Iterator[Tuple[str, Row]]:
 
 def read_parquet_names(path: Path) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): The features that the library `datasets` wrote into a parquet file."""
-    from pyarrow.parquet import read_schema
-
-    metadata = read_schema(path).metadata or {}
+    metadata = _open_parquet(path).schema_arrow.metadata or {}
     info = json.loads(metadata.get(b"huggingface", b"{}"))
     return info.get("info", {}).get("features", {})
+
+
+def _open_parquet(path: Path) -> Any:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise LLMJudgeError(Errors.J642.format(path=path)) from error
+    try:
+        return ParquetFile(path)
+    except (ArrowException, OSError) as error:
+        raise LLMJudgeError(Errors.J648.format(path=path, error=error)) from error
 
 
 def _read_cells(path: Path) -> Tuple[List[str], Cells]:

@@ -11,6 +11,7 @@ from spacy_llmjudge import storage
 from spacy_llmjudge.corpora.formats import read_examples
 from spacy_llmjudge.corpora.prepare import prepare
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.targets.base import find_target
 
 GARDEN = Path(__file__).parents[2] / "assets" / "garden"
 NLP = spacy.blank("en")
@@ -477,3 +478,72 @@ def test_restaurant_corpus_has_the_known_duplicates(out):
     labelled = list(read_examples(folder / "labelled_20shot.jsonl", NLP))
     assert shots["dropped"]["pool"]["duplicates"] > 0.9 * len(labelled)
     assert not set(texts(out, "pool")) & {doc.text for doc in labelled}
+
+
+@pytest.mark.parametrize("place", ["same", "dotted", "link"])
+def test_source_and_output_may_not_be_one(source, tmp_path, place):
+    before = {path.name: path.read_bytes() for path in source.iterdir()}
+    out = source
+    if place == "dotted":
+        out = source / ".." / source.name
+    elif place == "link":
+        out = tmp_path / "link"
+        out.symlink_to(source, target_is_directory=True)
+    with pytest.raises(LLMJudgeError, match=r"\[J630\]"):
+        prepare(source, out, shots=1)
+    assert {path.name: path.read_bytes() for path in source.iterdir()} == before
+
+
+def test_a_file_that_is_read_is_never_written_over(source, tmp_path):
+    out = tmp_path / "corpus"
+    prepare(source, out)
+    before = (out / "pool.spacy").read_bytes()
+    with pytest.raises(LLMJudgeError, match=r"\[J630\]"):
+        prepare(source, out, pool=out / "pool.spacy")
+    assert (out / "pool.spacy").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["labelled.spacy", "pool.spacy", "target.json"])
+def test_files_that_are_not_ours_are_not_replaced(source, out, name):
+    out.mkdir()
+    (out / name).write_bytes(b"mine")
+    with pytest.raises(LLMJudgeError, match=rf"\[J631\].*{name}"):
+        prepare(source, out)
+    assert [path.name for path in out.iterdir()] == [name]
+    assert (out / name).read_bytes() == b"mine"
+
+
+def test_an_output_inside_of_the_source_is_another_folder(source):
+    report = prepare(source, source / "corpus")
+    assert report["documents"]["pool"] == 5 and (source / "pool.jsonl").exists()
+
+
+def test_settings_that_were_given_are_kept(source, out):
+    report = prepare(source, out, target="ents", overlaps="longest", offsets="characters")
+    assert report["settings"]["target"] == "ents" and report["settings"]["overlaps"] == "longest"
+    assert report["settings"]["offsets"] == "characters" and "labels" not in report["settings"]
+    assert storage.read_json(out / "prepare.json") == report
+
+
+def test_spans_are_prepared_as_entities_are(source, out):
+    nested = [[0, 4, "PLANT"], [0, 12, "PEST"]]
+    write(source, "labelled", [*LABELLED, {"text": "rose wilting away", "spans": nested}])
+    write(
+        source, "dev", [{"text": "tulip rotting off", "spans": [[0, 5, "PLANT"], [0, 13, "PEST"]]}]
+    )
+    write(source, "pool", [{"text": "lily fades fast", "spans": nested[:1]}, *POOL])
+    with pytest.warns(UserWarning, match=r"JW610.*'rose' \(PLANT\) and 'rose wilting'"):
+        report = prepare(source, out)
+    assert report["entities"] == {"labelled": 4, "dev": 2, "test": 1, "pool": 0, "pool_gold": 1}
+    target = find_target(out / "labelled.spacy")
+    assert target.keys(read(out, "labelled")[-1]) == [(0, 1, "PLANT"), (0, 2, "PEST")]
+    assert not any(doc.spans for doc in read(out, "pool"))
+    gold = read(out, "pool_gold")
+    assert target.keys(gold[0]) == [(0, 1, "PLANT")] and not target.is_annotated(gold[1])
+    assert not any(doc.has_annotation("ENT_IOB") for doc in read(out, "labelled"))
+
+
+def test_trimmed_spans_are_counted_apart(source, out):
+    write(source, "dev", [{"text": "tulip opens", "spans": [[0, 6, "PLANT"]]}])
+    report = prepare(source, out)
+    assert report["trimmed_spans"] == {"dev": 1} and report["dropped"]["dev"] == {}

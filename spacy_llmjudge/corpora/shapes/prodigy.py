@@ -4,7 +4,6 @@ A row that was rejected or ignored is no gold. In a binary question about spans 
 span that was asked about is known; in one about a label, only that label is.
 """
 
-from dataclasses import replace
 from typing import Any, Dict, Optional
 
 from ..record import Choice
@@ -16,15 +15,20 @@ _BINARY_VIEWS = ("classification",)
 
 
 def read_choice(row: Row, where: str, context: RowContext) -> Optional[Choice]:
-    """RETURNS (Optional[Choice]): Which of the options of a row were chosen."""
+    """RETURNS (Optional[Choice]): Which of the options of a row were chosen, and which were not."""
     if not isinstance(row.get("accept"), list):
         return None
     choice = read_labels(row["accept"], "accept", where, context)
+    options = row.get("options")
+    ids = [o.get("id") for o in options if isinstance(o, dict)] if isinstance(options, list) else []
+    offered = read_labels(ids, "options", where, context)
+    if choice is None or offered is None:
+        return choice
+    refused = tuple(label for label in offered.chosen if label not in choice.chosen)
     config = row.get("config")
     style = config.get("choice_style") if isinstance(config, dict) else None
-    if choice is not None and style == "single" and len(choice.chosen) == 1:
-        return replace(choice, form="label")
-    return choice
+    is_single = style == "single" and len(choice.chosen) == 1
+    return Choice(choice.chosen, refused, "label" if is_single else "list")
 
 
 def read_answer(row: Row, choice: Optional[Choice]) -> Dict[str, Any]:

@@ -1,0 +1,148 @@
+"""Tables: CSV in its dialects, a row for a text or for a token, and parquet."""
+
+import json
+import sys
+
+import pytest
+from corpora_helpers import ents_of, read_file, said_by, write_jsonl
+
+from spacy_llmjudge.corpora.prepare import prepare
+from spacy_llmjudge.corpora.tables import read_table
+from spacy_llmjudge.errors import LLMJudgeError
+
+KAGGLE = """Sentence #,Word,POS,Tag
+Sentence: 1,Vera,NNP,B-PER
+,Moss,NNP,I-PER
+,left,VBD,O
+Sentence: 2,"1,000",CD,O
+,in,IN,O
+,Bergen,NNP,B-LOC
+"""
+
+
+def write(tmp_path, text, name="data.csv", encoding="utf8"):
+    path = tmp_path / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def rows(path):
+    return [row for _, row in read_table(path)]
+
+
+def test_a_row_for_every_token(tmp_path):
+    first, second = read_file(write(tmp_path, KAGGLE))
+    assert ents_of(first) == [("Vera Moss", "PER")]
+    assert [t.text for t in second] == ["1,000", "in", "Bergen"] and ents_of(second)
+
+
+def test_sentences_whose_name_stands_in_every_row(tmp_path):
+    text = "sentence_id,token,ner\n1,Vera,B-PER\n1,left,O\n2,Bergen,B-LOC\n"
+    assert [doc.text for doc in read_file(write(tmp_path, text))] == ["Vera left", "Bergen"]
+
+
+def test_sentences_that_an_empty_line_ends(tmp_path):
+    text = "word,tag\nVera,B-PER\n,\nBergen,B-LOC\n"
+    assert [doc.text for doc in read_file(write(tmp_path, text))] == ["Vera", "Bergen"]
+
+
+def test_a_token_without_a_tag_is_named(tmp_path):
+    with pytest.raises(LLMJudgeError, match=r"\[J612\].*data\.csv, line 3"):
+        read_file(write(tmp_path, "word,tag\nVera,B-PER\nMoss,\n"))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf8", "utf-8-sig", "utf-16"])
+def test_dialects(tmp_path, delimiter, encoding):
+    text = f'text{delimiter}label\r\n"a ""b""{delimiter} c\nd"{delimiter}FEED\r\nün{delimiter}\r\n'
+    name = "data.tsv" if delimiter == "\t" else "data.csv"
+    found = rows(write(tmp_path, text, name, encoding))
+    assert found == [
+        {"text": f'a "b"{delimiter} c\nd', "label": "FEED"},
+        {"text": "ün", "label": None},
+    ]
+
+
+def test_lines_are_counted_through_cells_of_several_lines(tmp_path):
+    text = 'text,label\n"a\nb",X\nc,Y\n'
+    assert [where.rpartition(" ")[2] for where, _ in read_table(write(tmp_path, text))] == [
+        "2",
+        "4",
+    ]
+
+
+@pytest.mark.parametrize("write_list", [json.dumps, str])
+def test_cells_that_hold_lists(tmp_path, write_list):
+    spans = [{"start": 0, "end": 4, "label": "PER"}]
+    cell = write_list(spans).replace('"', '""')
+    (doc,) = read_file(write(tmp_path, f'text,spans\nVera left,"{cell}"\n'))
+    assert ents_of(doc) == [("Vera", "PER")]
+
+
+def test_tokens_and_tags_in_cells(tmp_path):
+    text = "tokens,ner_tags\n\"['Vera', 'left']\",\"['B-PER', 'O']\"\n"
+    assert ents_of(read_file(write(tmp_path, text))[0]) == [("Vera", "PER")]
+
+
+def test_a_single_column_is_a_raw_pool(tmp_path):
+    docs = read_file(write(tmp_path, "text\none\ntwo\n"))
+    assert [doc.text for doc in docs] == ["one", "two"]
+
+
+@pytest.mark.parametrize("text", ["", "\n", ",\n1,2\n", "text\na,b\n"])
+def test_what_is_no_table(tmp_path, text):
+    with pytest.raises(LLMJudgeError, match=r"\[J641\].*data\.csv"):
+        read_file(write(tmp_path, text))
+
+
+def test_a_table_without_texts_names_its_columns(tmp_path):
+    with pytest.raises(LLMJudgeError, match=r"\[J604\].*line 2.*a, b"):
+        read_file(write(tmp_path, "a,b\n1,2\n"))
+
+
+def test_a_tsv_of_columns_is_columns(tmp_path):
+    path = write(tmp_path, "Vera\tB-PER\nleft\tO\n\nBergen\tB-LOC\n", "train.tsv")
+    assert [doc.text for doc in read_file(path)] == ["Vera left", "Bergen"]
+
+
+def test_a_table_with_a_column_for_the_set(tmp_path):
+    lines = ["message,topic,split"]
+    lines += [f"message {c},{'FEED' if c in 'ab' else 'PEST'},train" for c in "abcd"]
+    lines += [f"raw {c},,pool" for c in "abc"]
+    path = write(tmp_path, "\n".join(lines).replace("message,", "text,", 1) + "\n")
+    report = prepare(path, tmp_path / "out", label_column="topic")
+    assert report["labels"]["labelled"] == {"FEED": 2, "PEST": 2}
+    assert report["documents"] == {"labelled": 4, "pool": 3}
+    assert said_by(tmp_path / "out", "labelled")[0] == ("message a", ["FEED"])
+
+
+def test_parquet_without_pyarrow_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    path = write(tmp_path, "PAR1", "train.parquet")
+    write_jsonl(tmp_path / "pool.jsonl", [{"text": "raw"}])
+    with pytest.raises(LLMJudgeError, match=r"\[J642\].*train\.parquet.*pip install pyarrow"):
+        prepare(tmp_path, tmp_path / "out")
+    with pytest.raises(LLMJudgeError, match=r"\[J642\]"):
+        read_file(path)
+
+
+def test_parquet_with_the_names_of_its_tags(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    names = ["O", "B-PER", "B-LOC"]
+    feature = {"feature": {"names": names, "_type": "ClassLabel"}, "_type": "Sequence"}
+    table = pa.table({"tokens": [["Vera", "left"], ["Bergen"]], "ner_tags": [[1, 0], [2]]})
+    info = json.dumps({"info": {"features": {"ner_tags": feature}}})
+    parquet.write_table(
+        table.replace_schema_metadata({"huggingface": info}), tmp_path / "train.parquet"
+    )
+    docs = read_file(tmp_path / "train.parquet")
+    assert [ents_of(doc) for doc in docs] == [[("Vera", "PER")], [("Bergen", "LOC")]]
+
+
+def test_a_parquet_file_that_is_none_is_one_line(tmp_path):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(LLMJudgeError, match=r"\[J648\].*train\.parquet"):
+        read_file(write(tmp_path, "PAR1 cut", "train.parquet"))
