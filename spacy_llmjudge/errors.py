@@ -141,6 +141,11 @@ class Errors(metaclass=_WithCodes):
     J332 = "{path} cannot be imported ({error}). Correct it; it should register the functions that the config names."
     J333 = "The pipeline in {path} cannot be loaded ({error}). Correct the settings of its model, or what the model needs, then run the same command again."
     J334 = "There is no option {name}. See --help; settings of the config are given by their dotted names, such as {example}."
+    J335 = "The ledger {path} is damaged ({error}). Run the same command again: what can still be read is read into a new ledger, and the damaged file is kept."
+    J336 = "{path} exists already. Choose another file for the copy of the ledger, or add --force to overwrite it."
+    J337 = "{host} cannot be reached through the proxy {proxy!r} of {variable}: {error}. Nothing was sent. Expected http://host:port or https://host:port; correct the variable, or name the host in NO_PROXY."
+    J338 = "{variable} names the certificates in {path}, which cannot be used ({error}). Nothing was sent. Name a file of certificates in PEM format, or unset the variable."
+    J339 = "The copy of the ledger {path} would overwrite the ledger itself. Name another file."
     J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
     # Denoising
     J500 = "The features ({found}) are not a matrix of numbers with one row for each of {n}. Give an array of shape (items, width)."
@@ -265,6 +270,9 @@ class Warnings(metaclass=_WithCodes):
     JW331 = "{host} returned no log-probabilities for model {model!r}, although top_logprobs asks for them. Supports come from votes or stated confidences instead; set top_logprobs = 0, or use a model that returns them."
     JW332 = "{host} sent a reply of model {model!r} that is longer than max_reply_bytes = {limit}. It was paid for and could not be read, so its document is asked about again by the next run: raise max_reply_bytes, or lower max_tokens or top_logprobs, before you start it."
     JW333 = "{host} served requests at the service tier {tier!r}, for which the table has no price, so they are counted at the standard one. Add the tier to the price of the model, or max_cost may be passed."
+    JW334 = "Stopping. {count} requests that may be paid for are under way: their replies are waited for, {seconds:.0f} seconds at most. Interrupt twice more to leave without them."
+    JW335 = "Replies in the ledger {path} are damaged, and are asked for again. What they cost stays counted. Look at the disk that it is on, and keep a copy of it with the verb `ledger backup`."
+    JW336 = "{host} cannot be reached: {error}."
     JW315 = "The model {name!r} failed on a prompt: {error}"
 
     # Text classification

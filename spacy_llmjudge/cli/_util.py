@@ -3,10 +3,12 @@
 import functools
 import inspect
 import shlex
+import signal
 import sys
+import threading
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
@@ -62,7 +64,8 @@ def user_errors(function: Callable) -> Callable:
             warnings.filterwarnings("always", message=r"\[JW\d+\]")
             warnings.showwarning = _show_warning
             try:
-                return function(*args, **kwargs)
+                with heed_signals():
+                    return function(*args, **kwargs)
             except LLMJudgeError as error:
                 _fail(str(error))
             except ConfigValidationError as error:
@@ -73,12 +76,47 @@ def user_errors(function: Callable) -> Callable:
                 if error.filename is None and error.errno is None:
                     raise
                 _fail(f"{error.strerror or error}: {error.filename or ''}".strip(": "))
-            except KeyboardInterrupt:
-                msg.warn("Stopped. What is done is kept; go on with:")
-                show_command(sys.argv[1:])
-                sys.exit(130)
+            except KeyboardInterrupt as stop:
+                with suppress(OSError):
+                    # The terminal may be gone.
+                    msg.warn("Stopped. What is done is kept; continue with:")
+                    show_command(sys.argv[1:])
+                sys.exit(128 + getattr(stop, "signal", signal.SIGINT))
 
     return wrapped
+
+
+class Stopped(KeyboardInterrupt):
+    """An interruption by another signal than Ctrl-C's.
+
+    signal (int): Its number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
+
+
+@contextmanager
+def heed_signals() -> Iterator[None]:
+    """End on SIGTERM and SIGHUP as on Ctrl-C, so that replies under way are kept: `docker stop`, batch
+    systems and closed terminals send these."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise Stopped(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            # Whoever ignores one, as nohup does, means it.
+            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def show_command(arguments: List[str]) -> None:
