@@ -131,7 +131,7 @@ class Errors(metaclass=_WithCodes):
     J319 = "{name} = {value!r} cannot be used. Expected {expected}."
     J320 = "{path} is not a ledger, or is damaged ({error}). It was left as it is; move it away, or name another path for the ledger."
     J321 = "{path} was written by a newer version (layout {found}, this version reads {known}). Upgrade spacy_llmjudge, or name another path for the ledger."
-    J322 = "The ledger {path} cannot be written: {error}. Nothing more was sent and what it holds is kept; free some space or mend the folder, then run the same command again."
+    J322 = "The ledger {path} cannot be written: {error}. Nothing more was sent and what it holds is kept; free some space or correct the folder, then run the same command again."
     J323 = "There is no price for model {model!r} in {path}, so max_cost = {max_cost} cannot be kept. Add the price, or set allow_unpriced = true to count its tokens as free."
     J324 = '{path} is not a table of prices: {error}. Expected {{"as_of": "2026-01-31", "usd_per_million_tokens": {{"name of the model": {{"input": 0.5, "output": 1.5}}}}}}.'
     J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."

@@ -34,7 +34,7 @@ class Claim:
     """What became of a reservation.
 
     state (str): "reserved" (send it), "stored" (there is a reply), "taken" (somebody is asking just
-        now) or "budget" (it does not fit).
+        now, or the disk has no room beside those under way) or "budget" (it does not fit).
     row (int): The row that was made.
     reply (Optional[str]): The stored reply.
     spent (int): All charges so far, reservations included, in nano-dollars.
@@ -148,11 +148,14 @@ class LedgerStore:
         budget (Optional[int]): The most that all rows together may cost.
         RETURNS (Claim): Whether to send it.
         """
-        self._check_room()
         with self._lock:
             self.open_rows += 1
+            n_open = self.open_rows
         claim: Optional[Claim] = None
         try:
+            if not self._has_room(n_open):
+                # When those under way are home, there may be room again.
+                return Claim("taken")
             claim = self._writer.commit(lambda db: self._claim(db, key, model_id, charge, budget))
             return claim
         finally:
@@ -244,20 +247,23 @@ class LedgerStore:
         db.execute("COMMIT")
         return count
 
-    def _check_room(self) -> None:
-        """Stop before a request whose reply would find the disk full."""
+    def _has_room(self, n_open: int) -> bool:
+        """Whether no reply under way would find the disk full; an error where not even one has room."""
         if not hasattr(os, "statvfs"):
-            return
+            return True
         try:
             disk = os.statvfs(self.path.parent)
         except OSError as error:
             raise LLMJudgeError(explain(self.path, error)) from None
         free = disk.f_bavail * disk.f_frsize
-        needed = _ROOM + self._room_per_reply * (self.open_rows + 1)
+        needed = _ROOM + self._room_per_reply * n_open
         # Some network drives tell no size at all.
-        if disk.f_blocks and free < needed:
-            why = f"its disk has {free:,} bytes left, and replies under way may take {needed:,}"
-            raise LLMJudgeError(Errors.J322.format(path=self.path, error=why))
+        if not disk.f_blocks or free >= needed:
+            return True
+        if n_open > 1:
+            return False
+        why = f"its disk has {free:,} bytes left, and a reply may take {needed:,}"
+        raise LLMJudgeError(Errors.J322.format(path=self.path, error=why))
 
     def close(self) -> None:
         """Write what waits, and close the file. What is still under way stays open as a reservation."""
