@@ -94,7 +94,7 @@ class Errors(metaclass=_WithCodes):
     J319 = "{name} = {value!r} cannot be used. Expected {expected}."
     J320 = "{path} is not a ledger, or is damaged ({error}). It was left as it is; move it away, or name another path for the ledger."
     J321 = "{path} was written by a newer version (layout {found}, this version reads {known}). Upgrade spacy_llmjudge, or name another path for the ledger."
-    J322 = "The ledger {path} cannot be written: {error}. Nothing more was sent and what it holds is kept; free some space or fix the folder, then run the same command again."
+    J322 = "The ledger {path} cannot be written: {error}. Nothing more was sent and what it holds is kept; free some space or correct the folder, then run the same command again."
     J323 = "There is no price for model {model!r} in {path}, so max_cost = {max_cost} cannot be kept. Add the price, or set allow_unpriced = true to count its tokens as free."
     J324 = '{path} is not a table of prices: {error}. Expected {{"as_of": "2026-01-31", "usd_per_million_tokens": {{"name of the model": {{"input": 0.5, "output": 1.5}}}}}}.'
     J325 = "The model {model!r} has no limit on the length of its replies, so max_cost = {max_cost} cannot be kept. Set max_tokens in its config."
@@ -104,6 +104,11 @@ class Errors(metaclass=_WithCodes):
     J332 = "{path} cannot be imported ({error}). Correct it; it should register the functions that the config names."
     J333 = "The pipeline in {path} cannot be loaded ({error}). Correct the settings of its model, or what the model needs, then run the same command again."
     J334 = "There is no option {name}. See --help; settings of the config are given by their dotted names, such as {example}."
+    J335 = "The ledger {path} is damaged ({error}). Run the same command again: what can still be read is read into a new ledger, and the damaged file is kept."
+    J336 = "{path} exists already. Choose another file for the copy of the ledger, or add --force to overwrite it."
+    J337 = "{host} cannot be reached through the proxy {proxy!r} of {variable}: {error}. Nothing was sent. Expected http://host:port or https://host:port; correct the variable, or name the host in NO_PROXY."
+    J338 = "{variable} names the certificates in {path}, which cannot be used ({error}). Nothing was sent. Name a file of certificates in PEM format, or unset the variable."
+    J339 = "The copy of the ledger {path} would overwrite the ledger itself. Name another file."
     J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
 
     # Selection and targets
@@ -268,6 +273,9 @@ class Warnings(metaclass=_WithCodes):
     JW331 = "{host} returned no log-probabilities for model {model!r}, although top_logprobs asks for them. Supports come from votes or stated confidences instead; set top_logprobs = 0, or use a model that returns them."
     JW332 = "{host} sent a reply of model {model!r} that is longer than max_reply_bytes = {limit}. It was paid for and could not be read, so its document is asked about again by the next run: raise max_reply_bytes, or lower max_tokens or top_logprobs, before you start it."
     JW333 = "{host} served requests at the service tier {tier!r}, for which the table has no price, so they are counted at the standard one. Add the tier to the price of the model, or max_cost may be passed."
+    JW334 = "Stopping. {count} requests that may be paid for are under way: their replies are waited for, {seconds:.0f} seconds at most. Interrupt twice more to leave without them."
+    JW335 = "Replies in the ledger {path} are damaged, and are asked for again. What they cost stays counted. Look at the disk that it is on, and keep a copy of it with the verb `ledger backup`."
+    JW336 = "{host} cannot be reached: {error}."
 
     # Denoising
     JW500 = "The evidence on {label} does not carry a denoiser: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n} gold items, where at least {least} is needed. What was judged is taken as it is; label more items to go further."

@@ -2,14 +2,17 @@
 
 import functools
 import shlex
+import signal
 import sys
 import warnings
+from contextlib import suppress
 from typing import Any, Callable, List, NoReturn, TypeVar, cast
 
 from wasabi import color, msg
 from wasabi.util import supports_ansi
 
 from ..errors import Errors, LLMJudgeError
+from .signals import heed_signals
 
 FuncT = TypeVar("FuncT", bound=Callable[..., Any])
 
@@ -27,7 +30,8 @@ def user_errors(function: FuncT) -> FuncT:
             warnings.filterwarnings("always", message=r"\[JW\d+\]")
             warnings.showwarning = _show_warning
             try:
-                return function(*args, **kwargs)
+                with heed_signals():
+                    return function(*args, **kwargs)
             except LLMJudgeError as error:
                 _fail(str(error))
             except ConfigValidationError as error:
@@ -38,10 +42,12 @@ def user_errors(function: FuncT) -> FuncT:
                 if error.filename is None and error.errno is None:
                     raise
                 _fail(f"{error.strerror or error}: {error.filename or ''}".strip(": "))
-            except KeyboardInterrupt:
-                msg.warn("Stopped. What is done is kept; continue with:")
-                show_command(sys.argv[1:])
-                sys.exit(130)
+            except KeyboardInterrupt as stop:
+                with suppress(OSError):
+                    # The terminal may be gone.
+                    msg.warn("Stopped. What is done is kept; continue with:")
+                    show_command(sys.argv[1:])
+                sys.exit(128 + getattr(stop, "signal", signal.SIGINT))
 
     return cast(FuncT, wrapped)
 

@@ -1,6 +1,6 @@
 """The file of a ledger as a file: opened, given its tables, read out where it was cut.
 
-Nothing here is safe beside another process that does the same: `ledger_lock.open_alone` is.
+Nothing here is safe beside another process that does the same: `lock.open_alone` is.
 """
 
 import secrets
@@ -8,15 +8,12 @@ import sqlite3
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
-from .rescue import is_cut, move_away, read_remains, write_remains
+from .rescue import PATIENCE, find_damage, move_away, read_remains, write_remains
 
 LAYOUT = 1
-# Seconds that one process waits for another.
-PATIENCE = 60.0
-
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE models (id TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID;
@@ -128,21 +125,43 @@ def _statements(script: str) -> List[str]:
     return found
 
 
-def rescue_if_cut(path: Path) -> Optional[Tuple[Path, str, int]]:
-    """Make a new ledger of what one still holds that was cut; the damaged one is kept.
+class Rescue(NamedTuple):
+    """What was done about a damaged ledger.
 
-    path (Path): The ledger, open nowhere.
-    RETURNS (Optional[Tuple[Path, str, int]]): What the damaged one is called now, what was wrong, and
-        how many requests were read out of it; None where it is whole.
+    kept (Path): What the damaged file is called now.
+    problem (str): What was wrong.
+    n_requests (int): How many requests were read out of it.
     """
-    if not path.exists() or _in_use[_identify(path)] or not is_cut(path):
+
+    kept: Path
+    problem: str
+    n_requests: int
+
+
+def rescue_if_damaged(path: Path, others_use_it: Callable[[], bool]) -> Optional[Rescue]:
+    """Make a new ledger of what one still holds that was cut or overwritten; the damaged one is kept.
+
+    path (Path): The ledger, open nowhere in this process.
+    others_use_it (Callable[[], bool]): Whether a run of another process has it open.
+    RETURNS (Optional[Rescue]): None where it is whole.
+    """
+    if not path.exists() or _in_use[_identify(path)]:
         return None
-    found, problem = read_remains(path)
+    problem = find_damage(path)
+    if problem is None:
+        return None
+    if others_use_it():
+        error = f"it is damaged ({problem}), and a run that is alive has it open"
+        raise LLMJudgeError(Errors.J326.format(path=path, error=error))
+    try:
+        found = read_remains(path)
+    except sqlite3.DatabaseError as error:
+        raise LLMJudgeError(Errors.J320.format(path=path, error=error)) from None
     kept = move_away(path)
     db = open_file(path)
     try:
         use_tables(db, path)
-        return kept, problem, write_remains(db, found)
+        return Rescue(kept, problem, write_remains(db, found))
     finally:
         db.close()
 
@@ -156,4 +175,6 @@ def explain(path: Path, error: Exception) -> str:
     )
     is_locked = isinstance(error, sqlite3.OperationalError) and "lock" in str(error)
     message = Errors.J326 if is_locked else Errors.J320 if damaged else Errors.J322
+    if "malformed" in str(error):
+        message = Errors.J335
     return message.format(path=path, error=error)

@@ -32,6 +32,8 @@ class ForeignModel(InProcess):
         is_web = type(model).__module__.startswith(_WEB_MODELS)
         self.concurrency = getattr(model, "concurrency", 8 if is_web else 1)
         self.reply_limit = _find_limit(self._settings)
+        if is_web:
+            self.timeout = float(getattr(model, "_max_request_time", self.timeout))
 
     @property
     def name(self) -> str:

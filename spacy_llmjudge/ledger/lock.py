@@ -8,7 +8,7 @@ import sqlite3
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, List
 
 from ..errors import Errors, LLMJudgeError
 from .file import PATIENCE, open_file
@@ -103,8 +103,17 @@ def remove_dead(path: Path) -> None:
 
     path (Path): The ledger.
     """
-    before, after = presence_path(path, "\0").name.split("\0")
-    for file_ in path.parent.iterdir():
-        name = file_.name
-        if name.startswith(before) and name.endswith(after) and not is_alive(file_):
+    for file_ in _runs(path):
+        if not is_alive(file_):
             file_.unlink(missing_ok=True)
+
+
+def has_live_runs(path: Path) -> bool:
+    """RETURNS (bool): Whether any run on a ledger is alive."""
+    return any(is_alive(file_) for file_ in _runs(path))
+
+
+def _runs(path: Path) -> List[Path]:
+    before, after = presence_path(path, "\0").name.split("\0")
+    names = [(file_, file_.name) for file_ in path.parent.iterdir()]
+    return [file_ for file_, n in names if n.startswith(before) and n.endswith(after)]

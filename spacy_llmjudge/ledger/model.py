@@ -15,7 +15,7 @@ from ..transport.key_literals import refuse_key_literals
 from ..transport.limits import Limits
 from ..transport.sender import Sender
 from ..transport.tally import Counts, Tally
-from ..transport.workers import reply_in_order
+from ..transport.workers import MARGIN, reply_in_order
 from .foreign import ForeignModel, Model
 from .paid_requests import PaidRequests, PendingRequest
 from .prices import FREE, NANO, Price, find_price, read_prices
@@ -147,9 +147,14 @@ class LedgerModel:
         _, requests = self._open()
         self._breaker.try_again()
         pending = ([self.pending(prompt) for prompt in group] for group in prompts)
-        for replies in reply_in_order(
-            pending, requests.reply_to, workers=self.workers, look_up=requests.look_up
-        ):
+        stream = reply_in_order(
+            pending,
+            requests.reply_to,
+            workers=self.workers,
+            look_up=requests.look_up,
+            grace=self._model.timeout + MARGIN,
+        )
+        for replies in stream:
             self._warn(requests)
             yield replies
         self._warn(requests)
@@ -180,7 +185,7 @@ class LedgerModel:
             if self._store is not None and self._requests is not None:
                 return self._store, self._requests
             self._price = self._require_price()
-            store = LedgerStore(self.path)
+            store = LedgerStore(self.path, self._model.max_reply_bytes)
             weakref.finalize(self, LedgerStore.close, store)
             try:
                 store.add_model(self._model_id, self._settings)
@@ -202,8 +207,10 @@ class LedgerModel:
         if store.lost:
             warnings.warn(Warnings.JW311.format(count=store.lost, path=self.path), stacklevel=3)
         if store.rescued:
-            kept, error, count = store.rescued
-            text = Warnings.JW312.format(path=self.path, error=error, count=count, kept=kept)
+            rescue = store.rescued
+            text = Warnings.JW312.format(
+                path=self.path, error=rescue.problem, count=rescue.n_requests, kept=rescue.kept
+            )
             warnings.warn(text, stacklevel=3)
         return store, requests
 

@@ -14,6 +14,7 @@ from ..transport.messages import Reply
 from ..transport.notices import Notices
 from ..transport.retry import Attempt, persist, without_reply
 from ..transport.sender import Sender
+from ..transport.strict_json import StrictJSONError
 from ..transport.tally import Tally
 from .prices import FREE, NANO, Price
 from .store import Claim, LedgerStore
@@ -81,10 +82,14 @@ class PaidRequests:
     def look_up(self, pending: PendingRequest) -> Optional[Reply]:
         """RETURNS (Optional[Reply]): The reply that the ledger has, without asking anybody."""
         raw = self._store.find(pending.key)
-        if raw is None:
-            self._n_missing += 1
-            return None
-        return self._parse(Attempt("replied", raw, asked=False))
+        if raw is not None:
+            try:
+                return self._parse(Attempt("replied", raw, asked=False))
+            except (StrictJSONError, KeyError, TypeError):
+                self._store.discard(pending.key)
+                self.notices.add(Warnings.JW335.format(path=self._store.path))
+        self._n_missing += 1
+        return None
 
     def reply_to(self, pending: PendingRequest, stop: threading.Event) -> Reply:
         """Ask for one reply, with all tries that it takes.

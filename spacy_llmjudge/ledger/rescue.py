@@ -7,14 +7,39 @@ that were cut or overwritten from outside: an interrupted copy, a full or dying 
 import os
 import shutil
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
+# Seconds that one process waits for another.
+PATIENCE = 60.0
 _MAGIC = b"SQLite format 3\0"
 _COLUMNS = (
     "id, key, model, run, state, reason, status, charge, tokens_in, tokens_out, started, finished,"
     " reply"
 )
+
+
+def find_damage(path: Path) -> Optional[str]:
+    """Find out whether a ledger was cut, or a page of it overwritten; all of it is read for this.
+
+    path (Path): The file.
+    RETURNS (Optional[str]): What is wrong; None where it is whole, or no SQLite file at all.
+    """
+    if is_cut(path):
+        return "it is shorter than it should be"
+    if not _read_header(path)[1]:
+        return None
+    db = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
+    try:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        return None if found == "ok" else " ".join(found.split())
+    except sqlite3.DatabaseError as error:
+        if "lock" in str(error):
+            raise
+        return str(error)
+    finally:
+        db.close()
 
 
 def is_cut(path: Path) -> bool:
@@ -65,23 +90,24 @@ def move_away(path: Path) -> Path:
     return kept
 
 
-def read_remains(path: Path) -> Tuple[Dict[str, List[tuple]], str]:
+def read_remains(path: Path) -> Dict[str, List[tuple]]:
     """Read all rows of a damaged ledger that can be read.
 
     path (Path): The file.
-    RETURNS (Tuple[Dict[str, List[tuple]], str]): The rows of `meta`, `models` and `attempts`, and what
-        was wrong.
+    RETURNS (Dict[str, List[tuple]]): The rows of `meta`, `models` and `attempts`.
     """
-    # SQLite would fill up half a page with zeros, and so forge the reply that ends on it.
     whole = path.with_name(path.name + ".whole")
     shutil.copyfile(path, whole)
+    log, log_of_whole = (file_.with_name(file_.name + "-wal") for file_ in (path, whole))
+    if log.exists():
+        shutil.copyfile(log, log_of_whole)
+    # SQLite would fill up half a page with zeros, and so forge the reply that ends on it.
     page_size, _ = _read_header(path)
     os.truncate(whole, path.stat().st_size // page_size * page_size)
     db = sqlite3.connect(whole, isolation_level=None)
     # Without this SQLite refuses to read anything of a file that is too short.
     db.execute("PRAGMA writable_schema = ON")
     found: Dict[str, List[tuple]] = {}
-    problems = ["it is shorter than it should be"]
     try:
         tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         if ("attempts",) not in tables:
@@ -93,25 +119,40 @@ def read_remains(path: Path) -> Tuple[Dict[str, List[tuple]], str]:
         ):
             rows: Dict[Any, tuple] = {}
             # From both ends: a broken page in the middle then hides neither side of it.
+            ends = []
             for direction in ("ASC", "DESC"):
                 sql = f"SELECT {columns} FROM {table} NOT INDEXED ORDER BY {order} {direction}"
-                problems += _read_until_broken(db, sql, rows)
+                ends.append(_read_until_broken(db, sql, rows))
+            if table == "attempts":
+                _read_between(db, ends, rows)
             found[table] = [rows[key] for key in sorted(rows)]
     finally:
         db.close()
-        whole.unlink()
-    return found, problems[-1]
+        for file_ in (whole, log_of_whole, whole.with_name(whole.name + "-shm")):
+            file_.unlink(missing_ok=True)
+    return found
 
 
-def _read_until_broken(db: sqlite3.Connection, sql: str, rows: Dict[Any, tuple]) -> List[str]:
-    try:
+def _read_until_broken(db: sqlite3.Connection, sql: str, rows: Dict[Any, tuple]) -> Any:
+    """Add rows until one cannot be read, or is known. RETURNS (Any): The key of the last one."""
+    last = None
+    with suppress(sqlite3.DatabaseError):
         for row in db.execute(sql):
-            if row[0] in rows:
+            last = row[0]
+            if last in rows:
                 break
-            rows[row[0]] = row
-    except sqlite3.DatabaseError as error:
-        return [str(error)]
-    return []
+            rows[last] = row
+    return last
+
+
+def _read_between(db: sqlite3.Connection, ends: List[Any], rows: Dict[Any, tuple]) -> None:
+    """Look for the rows between two broken pages, one by one."""
+    first, last = ends
+    for key in range((first or 0) + 1, last or 0):
+        if key not in rows:
+            with suppress(sqlite3.DatabaseError):
+                for row in db.execute(f"SELECT {_COLUMNS} FROM attempts WHERE id = ?", (key,)):
+                    rows[key] = row
 
 
 def write_remains(db: sqlite3.Connection, found: Dict[str, List[tuple]]) -> int:

@@ -8,19 +8,22 @@ import secrets
 import sqlite3
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
 from ..transport.breaker import DOWN
-from .file import explain, hold, let_go, open_file, rescue_if_cut, use_tables
-from .lock import announce, is_alive, open_alone, presence_path, remove_dead
+from .file import explain, hold, let_go, open_file, rescue_if_damaged, use_tables
+from .lock import announce, has_live_runs, is_alive, open_alone, presence_path, remove_dead
 from .writer import GroupWriter
 
-# Space that must be free for each reply under way, before another request is sent.
-_ROOM_PER_REPLY = 16_384
+# Space that must be free beside the replies under way, for pages that change with them.
+_ROOM = 1_000_000
+
+# What is found where a reply is no text any more.
+DAMAGED = "\0"
 
 # Connections that a forked child inherited. Closing one there would touch the parent's locks.
 _inherited: List[sqlite3.Connection] = []
@@ -31,7 +34,7 @@ class Claim:
     """What became of a reservation.
 
     state (str): "reserved" (send it), "stored" (there is a reply), "taken" (somebody is asking just
-        now) or "budget" (it does not fit).
+        now, or the disk has no room beside those under way) or "budget" (it does not fit).
     row (int): The row that was made.
     reply (Optional[str]): The stored reply.
     spent (int): All charges so far, reservations included, in nano-dollars.
@@ -47,13 +50,14 @@ class LedgerStore:
     """An open ledger file.
 
     path (Path): The file; it is made where there is none.
+    room_per_reply (int): Bytes that must be free for each reply under way.
     lost (int): Requests without a reply that runs left behind which were killed.
-    rescued (Optional[Tuple[Path, str, int]]): Where the file was cut: what it is called now, what was
-        wrong, and how many requests were read out of it.
+    rescued (Optional[Rescue]): What was done about a damaged file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, room_per_reply: int = 100_000) -> None:
         self.path = path
+        self._room_per_reply = room_per_reply
         self.run = secrets.token_hex(8)
         self.open_rows = 0
         self._closed = False
@@ -64,7 +68,7 @@ class LedgerStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open_alone(path):
-                self.rescued = rescue_if_cut(path)
+                self.rescued = rescue_if_damaged(path, lambda: has_live_runs(path))
                 db = self._keep_open(open_file(path))
                 use_tables(db, path)
                 self._held = hold(path)
@@ -89,13 +93,18 @@ class LedgerStore:
             return rows.fetchone()[0]
 
     def find(self, key: str) -> Optional[str]:
-        """RETURNS (Optional[str]): The reply to a request, if there is one."""
-        with self._lock:
+        """RETURNS (Optional[str]): The reply to a request, if there is one, damaged or not."""
+        with self._lock, self._explained():
             return _find(self._reader, key)
+
+    def discard(self, key: str) -> None:
+        """Forget the reply to a request, which was damaged; its request stays paid."""
+        sql = "UPDATE attempts SET state = 'lost' WHERE key = ? AND state = 'replied'"
+        self._writer.commit(lambda db: db.execute(sql, (key,)))
 
     def spent(self) -> int:
         """RETURNS (int): All charges so far, reservations included, in nano-dollars."""
-        with self._lock:
+        with self._lock, self._explained():
             return self._reader.execute("SELECT charge FROM totals").fetchone()[0]
 
     def count(self) -> Dict[str, int]:
@@ -115,6 +124,14 @@ class LedgerStore:
         with self._lock:
             return self._reader.execute(sql, (key, *reasons)).fetchone()[0]
 
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite says of a damaged file into one line."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise LLMJudgeError(explain(self.path, error)) from None
+
     def add_model(self, model_id: str, settings: str) -> None:
         """Note which model the rows are about."""
         values = (model_id, settings)
@@ -131,11 +148,14 @@ class LedgerStore:
         budget (Optional[int]): The most that all rows together may cost.
         RETURNS (Claim): Whether to send it.
         """
-        self._check_room()
         with self._lock:
             self.open_rows += 1
+            n_open = self.open_rows
         claim: Optional[Claim] = None
         try:
+            if not self._has_room(n_open):
+                # When those under way are home, there may be room again.
+                return Claim("taken")
             claim = self._writer.commit(lambda db: self._claim(db, key, model_id, charge, budget))
             return claim
         finally:
@@ -227,19 +247,23 @@ class LedgerStore:
         db.execute("COMMIT")
         return count
 
-    def _check_room(self) -> None:
-        """Stop before a request whose reply would find the disk full."""
+    def _has_room(self, n_open: int) -> bool:
+        """Whether no reply under way would find the disk full; an error where not even one has room."""
         if not hasattr(os, "statvfs"):
-            return
+            return True
         try:
             disk = os.statvfs(self.path.parent)
         except OSError as error:
             raise LLMJudgeError(explain(self.path, error)) from None
         free = disk.f_bavail * disk.f_frsize
+        needed = _ROOM + self._room_per_reply * n_open
         # Some network drives tell no size at all.
-        if disk.f_blocks and free < _ROOM_PER_REPLY * (self.open_rows + 1):
-            text = Errors.J322.format(path=self.path, error="the disk is full")
-            raise LLMJudgeError(text)
+        if not disk.f_blocks or free >= needed:
+            return True
+        if n_open > 1:
+            return False
+        why = f"its disk has {free:,} bytes left, and a reply may take {needed:,}"
+        raise LLMJudgeError(Errors.J322.format(path=self.path, error=why))
 
     def close(self) -> None:
         """Write what waits, and close the file. What is still under way stays open as a reservation."""
@@ -267,7 +291,13 @@ def _find(db: sqlite3.Connection, key: str) -> Optional[str]:
     rows = db.execute(
         "SELECT reply FROM attempts WHERE key = ? AND state = 'replied' ORDER BY id LIMIT 1", (key,)
     )
-    row = rows.fetchone()
+    try:
+        row = rows.fetchone()
+    except sqlite3.OperationalError as error:
+        if "UTF-8" not in str(error):
+            raise
+        # No reply was ever kept like this.
+        return DAMAGED
     return row[0] if row else None
 
 

@@ -74,6 +74,8 @@ def _read_failure(response: HttpResponse, asked: Asked) -> Attempt:
     outcome = Attempt("failed", reason=response.failure, billed=response.sent)
     if response.failure == "tls" and UNPROVED in response.detail:
         outcome.error = LLMJudgeError(Errors.J318.format(host=asked.host, error="its certificate"))
+    if response.failure == "refused" and response.detail:
+        outcome.notice = Warnings.JW336.format(host=asked.host, error=response.detail)
     if response.failure == "oversized":
         # Another try would be paid, and end in the same way.
         outcome.state = "not_sent"

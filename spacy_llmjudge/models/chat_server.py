@@ -18,7 +18,7 @@ from ..transport.refused_fields import Remedy, apply_remedies, find_remedy
 from ..transport.retry import Attempt, RetryPolicy, persist, without_reply
 from ..transport.strict_json import load_strict
 from ..transport.tally import Counts, Tally
-from ..transport.workers import reply_in_order
+from ..transport.workers import MARGIN, reply_in_order
 from .chat_responses import Asked, read_response
 
 # What a chat template puts around the messages, in tokens, at most.
@@ -40,6 +40,8 @@ class ChatServer:
     policy (RetryPolicy): How often and how patiently to try.
     context_length (Optional[int]): Tokens that the model can read.
     service_tier (Optional[str]): The tier that is asked for.
+    timeout (float): Seconds for one request.
+    max_reply_bytes (int): The longest body of a reply that is read.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class ChatServer:
         self.policy = policy
         self.context_length = context_length
         self.service_tier: Optional[str] = fixed.get("service_tier")
+        self.timeout: float = transport["timeout"]
+        self.max_reply_bytes: int = transport["max_bytes"]
         self._url = url
         self._fixed = fixed
         self._credentials = credentials
@@ -109,7 +113,10 @@ class ChatServer:
         """
         self._wake()
         self._breaker.try_again()
-        for replies in reply_in_order(prompts, self._ask, workers=self.concurrency):
+        stream = reply_in_order(
+            prompts, self._ask, workers=self.concurrency, grace=self.timeout + MARGIN
+        )
+        for replies in stream:
             self._notices.warn()
             yield replies
         self._notices.warn()
@@ -203,9 +210,7 @@ class ChatServer:
         body = apply_remedies(wanted, self._remedies)
         response = connections.post(request if body == wanted else _dump(body), headers)
         raw = redact(response.body.decode("utf8", "replace"), self._credentials.secrets())
-        asked = Asked(
-            self.host, self.name, self._url, self._credentials, self._transport["max_bytes"]
-        )
+        asked = Asked(self.host, self.name, self._url, self._credentials, self.max_reply_bytes)
         outcome, problem = read_response(response, raw, asked, self._accepted)
         if outcome.state == "replied":
             self._accepted = True

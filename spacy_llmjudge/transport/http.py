@@ -4,16 +4,13 @@ The time limit holds for the whole exchange: a socket's own timeout starts again
 a server that drips could hold a worker for ever. A watchman cuts connections that are overdue.
 """
 
-import os
 import socket
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from .addresses import is_loopback
+from .routes import find_route
 
 # What TLS says of a server whose certificate is not trusted: nothing was sent to it.
 UNPROVED = "CERTIFICATE_VERIFY_FAILED"
@@ -59,12 +56,11 @@ class Connections:
     ) -> None:
         import urllib3
 
-        self._url = url
         self._max_bytes = max_bytes
         self._seconds = timeout
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=timeout)
         self._watchman = _Watchman()
-        self._connections, self._path = _connect_to(url, size)
+        self._connections, self._path = find_route(url, size)
         self._connections.ConnectionCls = _watched(self._connections.ConnectionCls, self._watchman)
 
     def post(self, body: bytes, headers: Dict[str, str]) -> HttpResponse:
@@ -87,6 +83,7 @@ class Connections:
             headers=headers,
             retries=False,
             redirect=False,
+            assert_same_host=False,
             timeout=self._timeout,
             preload_content=False,
             decode_content=False,
@@ -116,50 +113,43 @@ class Connections:
     def _explain(self, error: Exception) -> HttpResponse:
         from urllib3 import exceptions as known
 
-        name = type(error).__name__
+        name, sent = type(error).__name__, self._watchman.has_sent()
         if self._watchman.overdue():
-            return HttpResponse(failure="timeout", detail=name)
+            return HttpResponse(failure="timeout", detail=name, sent=sent)
         if isinstance(error, known.SSLError):
             detail = str(error)[:200]
-            return HttpResponse(failure="tls", detail=detail, sent=UNPROVED not in detail)
-        if isinstance(error, (known.NewConnectionError, known.ConnectTimeoutError)):
-            return HttpResponse(failure="refused", detail=name, sent=False)
+            return HttpResponse(failure="tls", detail=detail, sent=sent)
         if isinstance(error, known.ProxyError):
-            return HttpResponse(failure="refused", detail=name, sent=False)
+            return HttpResponse(failure="refused", detail=_cause(error), sent=sent)
+        if isinstance(error, (known.NewConnectionError, known.ConnectTimeoutError)):
+            return HttpResponse(failure="refused", detail=_cause(error), sent=sent)
         if isinstance(error, known.TimeoutError):
-            return HttpResponse(failure="timeout", detail=name)
+            return HttpResponse(failure="timeout", detail=name, sent=sent)
         if isinstance(error, known.IncompleteRead) or "IncompleteRead" in repr(error):
             return HttpResponse(failure="short_body", detail=name)
-        return HttpResponse(failure="reset", detail=name)
+        return HttpResponse(failure="reset" if sent else "refused", detail=name, sent=sent)
 
 
-def _connect_to(url: str, size: int) -> Tuple[Any, str]:
-    import urllib3
-
-    parts = urlsplit(url)
-    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    settings: Dict[str, Any] = {"num_pools": 1, "maxsize": size, "block": False}
-    if parts.scheme == "https":
-        import certifi
-
-        named = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
-        settings["ca_certs"] = named or certifi.where()
-    proxy, host = None, parts.hostname or ""
-    if not is_loopback(host) and not proxy_bypass(host):
-        proxy = getproxies().get(parts.scheme)
-    if not proxy:
-        return urllib3.PoolManager(**settings).connection_from_url(url), path
-    user = urlsplit(proxy)
-    if user.username:
-        pair = f"{unquote(user.username)}:{unquote(user.password or '')}"
-        settings["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=pair)
-    connections = urllib3.ProxyManager(proxy, **settings).connection_from_url(url)
-    # A proxy reads the address of the server from the request line, unless it only tunnels.
-    return connections, url if parts.scheme == "http" else path
+def _cause(error: Exception) -> str:
+    """What a proxy or the system said of a connection that did not come about."""
+    cause = getattr(error, "original_error", None) or error.__cause__ or error
+    return " ".join(str(cause).split())[:200]
 
 
 def _watched(connection_class: type, watchman: "_Watchman") -> type:
     class WatchedConnection(connection_class):
+        def connect(self) -> None:
+            try:
+                super().connect()
+            finally:
+                # What came before, such as the words for a proxy, is not the request.
+                watchman.note_sent(False)
+
+        def send(self, data: Any) -> None:
+            if self.sock is not None:
+                watchman.note_sent(True)
+            super().send(data)
+
         def request(self, *args: Any, **settings: Any) -> None:
             watchman.watch(self)
             super().request(*args, **settings)
@@ -178,12 +168,14 @@ class _Watchman:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: Dict[int, Tuple[float, Optional[socket.socket]]] = {}
+        self._sent: Dict[int, bool] = {}
         self._thread: Optional[threading.Thread] = None
 
     def start(self, seconds: float) -> None:
         with self._lock:
             deadline = time.monotonic() + seconds
             self._running[threading.get_ident()] = (deadline, None)
+            self._sent[threading.get_ident()] = False
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._patrol, name="llmjudge-watchman", daemon=True
@@ -195,6 +187,13 @@ class _Watchman:
             deadline, _ = self._running[threading.get_ident()]
             self._running[threading.get_ident()] = (deadline, connection.sock)
 
+    def note_sent(self, sent: bool) -> None:
+        """Note whether this thread's request may have begun to leave."""
+        self._sent[threading.get_ident()] = sent
+
+    def has_sent(self) -> bool:
+        return self._sent[threading.get_ident()]
+
     def overdue(self) -> bool:
         deadline, _ = self._running[threading.get_ident()]
         return time.monotonic() >= deadline
@@ -202,6 +201,7 @@ class _Watchman:
     def done(self) -> None:
         with self._lock:
             del self._running[threading.get_ident()]
+            del self._sent[threading.get_ident()]
 
     def _patrol(self) -> None:
         n_idle = 0

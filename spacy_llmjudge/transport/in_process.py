@@ -26,6 +26,9 @@ class InProcess:
     policy = RetryPolicy(max_tries=1, backoff=0.0, max_wait=0.0)
     reply_limit: Optional[int] = None
     service_tier: Optional[str] = None
+    # How long it takes is not known, and what is lost was not paid for.
+    timeout: float = 3.0
+    max_reply_bytes: int = 100_000
 
     @property
     def name(self) -> str:

@@ -17,6 +17,8 @@ class Sender(Protocol):
     policy (RetryPolicy): How often and how patiently to try.
     context_length (Optional[int]): Tokens that the model can read, where that is known.
     service_tier (Optional[str]): The tier that is asked for, where prices go by it.
+    timeout (float): Seconds that one call of `send` can take, as far as that is known.
+    max_reply_bytes (int): What one call of `send` can bring at most.
     """
 
     @property
@@ -36,6 +38,12 @@ class Sender(Protocol):
 
     @property
     def service_tier(self) -> Optional[str]: ...
+
+    @property
+    def timeout(self) -> float: ...
+
+    @property
+    def max_reply_bytes(self) -> int: ...
 
     def describe(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): What tells this model from others, without secrets, as JSON."""

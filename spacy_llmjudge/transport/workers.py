@@ -5,8 +5,10 @@ The threads are daemons, so that no reply that never comes can hold up the end o
 
 import threading
 import time
+import warnings
 from collections import deque
 from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import (
     Callable,
@@ -21,10 +23,16 @@ from typing import (
     Union,
 )
 
+from ..errors import Warnings
 from .messages import Reply
 
 GRACE = 3.0
+# Seconds that a reply needs from its last byte to the disk.
+MARGIN = 1.0
 _AHEAD = 4
+# Seconds after which it is said what is waited for, and interruptions after which it is not any more.
+_QUIET = 1.0
+_ENOUGH = 2
 # A prompt, or what a ledger makes of it.
 T = TypeVar("T")
 Slot = Union[Reply, "Future[Reply]"]
@@ -42,14 +50,15 @@ def reply_in_order(
 
     Reads ahead by a few prompts a worker and no further, so that memory does not grow with the
     stream. An error in `ask` ends the stream. Whatever ends it, an interruption too, requests that
-    are under way get some seconds to come home.
+    are under way may be paid for: they get as long as they can take to come home, and another
+    interruption does not change that; two more do.
 
     groups (Iterable[Iterable[T]]): The prompts of each document.
     ask (Callable[[T, threading.Event], Reply]): Finds the reply to one prompt; gets an event that is
         set when the stream ends.
     workers (int): How many threads.
     look_up (Optional[Callable[[T], Optional[Reply]]]): Finds replies that need no thread.
-    grace (float): Seconds for requests under way when the stream ends early.
+    grace (float): Seconds that a request under way can take when the stream ends early.
     YIELDS (List[Reply]): The replies of each document.
     """
     crew: _Crew[T] = _Crew(ask, workers)
@@ -86,6 +95,7 @@ class _Crew(Generic[T]):
         self._lock = threading.Lock()
         self._open: Deque[Future[Reply]] = deque()
         self._error: Optional[BaseException] = None
+        self._n_busy = 0
         self.behind = 0
 
     def submit(self, prompt: T) -> "Future[Reply]":
@@ -122,11 +132,14 @@ class _Crew(Generic[T]):
             prompt, future = job
             if self._stop.is_set():
                 continue
+            self._count_busy(1)
             try:
                 reply = self._ask(prompt, self._stop)
             except BaseException as error:
                 self._fail(error)
                 continue
+            finally:
+                self._count_busy(-1)
             try:
                 future.set_result(reply)
             except InvalidStateError:
@@ -145,11 +158,31 @@ class _Crew(Generic[T]):
                     except InvalidStateError:
                         pass  # its reply came in between
 
+    def _count_busy(self, change: int) -> None:
+        with self._lock:
+            self._n_busy += change
+
     def close(self, grace: float) -> None:
+        """End the threads; what is under way comes home first."""
         if self.behind:
             self._stop.set()
         for _ in self._threads:
             self._jobs.put(None)
-        deadline = time.monotonic() + grace
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        start = time.monotonic()
+        n_interrupts, is_told = 0, False
+        while any(t.is_alive() for t in self._threads) and time.monotonic() - start < grace:
+            try:
+                if not is_told and time.monotonic() - start > _QUIET:
+                    is_told = True
+                    self._tell(grace)
+                time.sleep(0.02)
+            except KeyboardInterrupt:
+                n_interrupts += 1
+                if n_interrupts >= _ENOUGH:
+                    raise
+
+    def _tell(self, grace: float) -> None:
+        with suppress(Exception):
+            # The terminal may be gone, and the replies come home all the same.
+            text = Warnings.JW334.format(count=self._n_busy, seconds=grace)
+            warnings.warn(text, stacklevel=4)

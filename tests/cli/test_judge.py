@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -239,6 +240,49 @@ def test_ctrl_c_prints_the_command_that_goes_on(folder):
         assert len(server.requests) < 60, "it waits for what is under way, and asks no more"
     assert process.returncode == 130 and "Traceback" not in err + more
     assert resume_command(err) == command(folder, server)
+
+
+@pytest.mark.parametrize("name, n_times", [("SIGTERM", 1), ("SIGHUP", 1), ("SIGTERM", 2)])
+def test_a_signal_keeps_what_is_under_way(folder, name, n_times):
+    """As `docker stop`, a batch system and a closed terminal send them."""
+
+    def script(request):
+        return Answer(chat(json.dumps(ANNOTATION)), delay=2.0 if request.number else 0.0)
+
+    with Loopback(script) as server:
+        process = start(command(folder, server))
+        while len(server.requests) < 5 and process.poll() is None:
+            time.sleep(0.01)
+        for _ in range(n_times):
+            process.send_signal(getattr(signal, name))
+            time.sleep(0.3)
+        out, err = process.communicate(timeout=60)
+        n_sent = len(server.requests)
+    assert process.returncode == 128 + getattr(signal, name) and "Traceback" not in err
+    assert resume_command(err) == command(folder, server)
+    db = sqlite3.connect(folder / "ledger.sqlite")
+    states = dict(db.execute("SELECT state, COUNT(*) FROM attempts GROUP BY state").fetchall())
+    db.close()
+    assert states == {"replied": n_sent} and 5 <= n_sent < 60
+
+
+def test_a_signal_that_is_ignored_stays_ignored(folder):
+    """As under nohup."""
+    with Loopback(lambda r: Answer(chat(json.dumps(ANNOTATION)), delay=0.2)) as server:
+        ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
+        process = subprocess.Popen(
+            command(folder, server),
+            env={**os.environ, "OPENAI_API_KEY": KEY},
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=ignore,
+        )
+        while len(server.requests) < 5 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(120) == 0
+    assert len(server.requests) == 60
 
 
 def test_a_wrong_key_is_one_request_and_one_line(folder):

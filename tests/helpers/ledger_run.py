@@ -44,11 +44,14 @@ def main():
     parser.add_argument("--kill-at")
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--largest-file", type=int)
+    parser.add_argument("--timeout", type=float, default=120.0)
     options = parser.parse_args()
     if options.largest_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file, options.largest_file))
     warnings.simplefilter("ignore")
-    model = make_openai_model(options.url, "tiny", concurrency=options.workers, backoff=0.01)
+    model = make_openai_model(
+        options.url, "tiny", concurrency=options.workers, backoff=0.01, timeout=options.timeout
+    )
     ledger = LedgerModel(model, options.ledger, hook=make_hook(options.kill_at, options.nth))
     prompts = ([f"prompt {i}"] for i in range(options.prompts))
     replies = [[str(reply), reply.state, reply.reason] for (reply,) in ledger(prompts)]

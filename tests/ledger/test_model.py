@@ -552,33 +552,66 @@ def test_too_little_room_for_the_replies_stops_before_a_request(tmp_path, monkey
         disk = os.statvfs(tmp_path)
         full = os.statvfs_result([4096, 4096, disk.f_blocks, 1, 1, *tuple(disk)[5:]])
         monkeypatch.setattr(os, "statvfs", lambda path: full)
-        with pytest.raises(LLMJudgeError, match="J322.*full"):
+        with pytest.raises(LLMJudgeError, match="J322.*4,096 bytes left"):
             ask(model, "q")
     assert len(server.requests) == 1
 
 
-def test_ctrl_c_ends_soon_and_keeps_what_comes_home(tmp_path):
-    with Loopback(lambda r: Answer(chat(), delay=1.0 if r.number else 0.0)) as server:
-        process = start(server, tmp_path, tmp_path / "out.json", "--workers", "8")
+@pytest.mark.parametrize("n_bytes, is_enough", [(5_100_000, True), (4_900_000, False)])
+def test_the_longest_reply_has_room_before_it_is_asked_for(
+    n_bytes, is_enough, tmp_path, monkeypatch
+):
+    with Loopback(echo) as server:
+        model = make(server, tmp_path, max_reply_bytes=4_000_000, concurrency=1)
+        ask(model, "p")
+        disk = os.statvfs(tmp_path)
+        free = os.statvfs_result([1, 1, disk.f_blocks, n_bytes, n_bytes, *tuple(disk)[5:]])
+        monkeypatch.setattr(os, "statvfs", lambda path: free)
+        if is_enough:
+            assert ask(model, "q") == ["reply to q"]
+        else:
+            with pytest.raises(LLMJudgeError, match="J322"):
+                ask(model, "q")
+    assert len(server.requests) == 1 + is_enough
+
+
+def interrupt(tmp_path, delay, n_times, *options):
+    """Interrupt a run with eight requests under way. RETURNS (tuple): Server, seconds to the end, errors."""
+
+    def script(request):
+        if not request.number:
+            return Answer(chat())
+        return Answer(chat(), fault="hang") if delay is None else Answer(chat(), delay=delay)
+
+    with Loopback(script) as server:
+        process = start(server, tmp_path, tmp_path / "out.json", "--workers", "8", *options)
         while len(server.requests) < 9 and process.poll() is None:
             time.sleep(0.01)
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        for _ in range(n_times):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
         code, errors = finish(process)
-        assert time.monotonic() - began < 5
-    assert code != 0 and "KeyboardInterrupt" in errors
+        assert code != 0 and "KeyboardInterrupt" in errors
+        return server, time.monotonic() - began
+
+
+@pytest.mark.parametrize("n_times", [1, 2])
+def test_ctrl_c_ends_soon_and_keeps_what_comes_home(tmp_path, n_times):
+    """A second one changes nothing: what is under way is paid for."""
+    server, seconds = interrupt(tmp_path, 2.0, n_times)
+    assert seconds < 8
     assert len(kept(tmp_path)) == len(server.requests) == 9
 
 
-def test_ctrl_c_does_not_wait_for_a_server_that_hangs(tmp_path):
-    with Loopback(lambda r: Answer(chat(), fault="hang" if r.number else None)) as server:
-        process = start(server, tmp_path, tmp_path / "out.json", "--workers", "8")
-        while len(server.requests) < 9 and process.poll() is None:
-            time.sleep(0.01)
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        finish(process)
-        assert time.monotonic() - began < 5
+def test_ctrl_c_waits_for_a_server_that_hangs_as_long_as_a_request_can_take(tmp_path):
+    _, seconds = interrupt(tmp_path, None, 1, "--timeout", "3")
+    assert 1.5 < seconds < 10
+
+
+def test_ctrl_c_three_times_waits_for_nobody(tmp_path):
+    _, seconds = interrupt(tmp_path, None, 3)
+    assert seconds < 8 and len(kept(tmp_path)) == 1
 
 
 def test_it_works_in_a_forked_process(tmp_path):

@@ -225,6 +225,7 @@ def test_a_ledger_that_another_program_locks_says_so(tmp_path, monkeypatch):
     path = tmp_path / "l.db"
     LedgerStore(path).close()
     monkeypatch.setattr("spacy_llmjudge.ledger.file.PATIENCE", 0.1)
+    monkeypatch.setattr("spacy_llmjudge.ledger.rescue.PATIENCE", 0.1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(LLMJudgeError, match="J326.*locked.*disk of this machine"):
