@@ -30,7 +30,12 @@ from benchmark_data import (
 from benchmark_report import write_report
 
 from spacy_llmjudge.encoders.fetch import MINILM, fetch_encoder
-from spacy_llmjudge.evaluation.scores import evaluate_model, ner_counts, silver_quality
+from spacy_llmjudge.evaluation.scores import (
+    count_matches,
+    evaluate_model,
+    labels_of,
+    silver_quality,
+)
 from spacy_llmjudge.evaluation.significance import compare, micro_f1
 from spacy_llmjudge.steps.annotate import annotate
 from spacy_llmjudge.steps.baselines import label_with_judge
@@ -38,6 +43,7 @@ from spacy_llmjudge.steps.calibrate import calibrate
 from spacy_llmjudge.steps.filter import filter_candidates
 from spacy_llmjudge.steps.judge import judge
 from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_json
+from spacy_llmjudge.targets.ents import Ents
 from spacy_llmjudge.training.student import load_student, train_student
 
 RECORDED = ROOT / "configs" / "judges" / "recorded.cfg"
@@ -324,7 +330,9 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
     minutes = (time.process_time() - start) / 60
     nlp = load_student(str(model))
     gold = list(read_docs(cell.corpus / "test.spacy", nlp.vocab))
-    counts = ner_counts(gold, evaluate_model(nlp, gold))
+    predicted = evaluate_model(nlp, gold)
+    labels = labels_of(gold, predicted, target=Ents())
+    counts = count_matches(gold, predicted, labels).sum(axis=1)
     numpy.save(counts_path(cell, method, calls), counts)
     tp, fp, fn = counts.sum(axis=0).tolist()
     row: Dict[str, Any] = {

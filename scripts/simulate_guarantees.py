@@ -9,15 +9,15 @@ document are alike; the fusion is fitted on the held-out candidates that the sel
 import argparse
 import json
 import time
-from dataclasses import replace
 from typing import Any, Dict, List
 
 import numpy as np
 
 from spacy_llmjudge.candidates import VERDICTS
 from spacy_llmjudge.selection.certified import make_certified
-from spacy_llmjudge.selection.conformal import make_conformal
+from spacy_llmjudge.selection.conformal import Conformal, make_conformal
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
+from spacy_llmjudge.selection.selector import Scores
 from spacy_llmjudge.selection.table import CandidateTable
 
 PER_DOCUMENT = 2.5
@@ -118,8 +118,11 @@ def holds(row: Dict[str, Any]) -> bool:
     return row["mean"] <= row["q"] + 3 * row["error"]
 
 
-def _support(table: CandidateTable, evidence: CandidateTable) -> np.ndarray:
-    return np.round(table.support, 6)
+class Unfused(Conformal):
+    """Ranks by the support, which cannot learn that a label is harder, as the fusion does."""
+
+    def score(self, pool: CandidateTable, evidence: CandidateTable, n_folds: int = 5) -> Scores:
+        return Scores(np.round(pool.support, 6), np.round(evidence.support, 6))
 
 
 def main() -> None:
@@ -135,11 +138,10 @@ def main() -> None:
         "weighted": weighted,
         "certified": make_certified(0.1, 0.1),
     }
-    # Ranked by the support, which cannot learn that a label is harder, as the fusion does.
     shifted = {
         **selectors,
-        "conformal, unfused": replace(plain, score=_support),
-        "weighted, unfused": replace(weighted, score=_support),
+        "conformal, unfused": Unfused(0.1),
+        "weighted, unfused": Unfused(0.1, weighted=True),
     }
     worlds = [(n, share, share, False) for n in (50, 100, 300) for share in (0.1, 0.5)]
     # label shift: the pool has six times as much of the hard label
