@@ -236,7 +236,7 @@ class Errors(metaclass=_WithCodes):
     J910 = "{where} has {found} in '{column}', where exactly one label is expected: the gold has one label a text."
     J911 = "The judge gave no label to any of the {n} documents in {path}. Look at the reasons that `textcat judge` printed, and judge again."
     J912 = "{where} has {found} in '{column}'. Expected is how sure the LLM was, a number from 0 to 1 or from 0 to 100."
-    J913 = '{path} has no component, or more than one, with factory = "llm" (found: {found}). Copy configs/textcat_judge.cfg.'
+    J913 = '{path} has no component, or more than one, with factory = "llm" (found: {found}). Copy configs/judges/textcat.cfg.'
     J914 = "The component '{name}' failed ({error}). What was judged so far is kept; mend it and run the same command again."
     J915 = "Gold of shape {gold} cannot be compared with predictions of shape {predicted}. Expected are the same documents and labels, and at least one document."
     J916 = "There is no denoiser '{method}'. Choose among: {known}."

@@ -125,7 +125,7 @@ def judge_cli(
     config: Optional[Path] = Opt(
         None,
         "--config",
-        help="Or ask an LLM: spaCy config with an llm component, see configs/textcat_judge.cfg",
+        help="Or ask an LLM: spaCy config with an llm component, see configs/judges/textcat.cfg",
     ),
     test: bool = Opt(False, "--test", help="Judge the test set as well, to measure the LLM there"),
     metrics: Optional[Path] = Opt(

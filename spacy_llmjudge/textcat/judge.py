@@ -189,7 +189,7 @@ def load_llm(config: PathLike, task: Task, overrides: Dict[str, Any]) -> Any:
     """
     from spacy.util import load_config, load_model_from_config
 
-    path = require_file(config, "There is one to copy: configs/textcat_judge.cfg.")
+    path = require_file(config, "There is one to copy: configs/judges/textcat.cfg.")
     raw = load_config(path, interpolate=False)
     blocks = raw.get("components", {})
     names = [name for name, block in blocks.items() if block.get("factory") == "llm"]

