@@ -48,7 +48,7 @@ def test_a_missing_input_is_one_line(args, tmp_path, monkeypatch):
 
 
 def test_a_function_that_is_not_registered_is_one_line(corpus, tmp_path):
-    text = (CONFIGS / "textcat_judge.cfg").read_text()
+    text = (CONFIGS / "judges" / "textcat.cfg").read_text()
     (tmp_path / "judge.cfg").write_text(text.replace("spacy.TextCat.v3", "spacy.TextCat.v99"))
     line = error_line(run("judge", corpus, tmp_path / "out", "--config", tmp_path / "judge.cfg"))
     assert "spacy.TextCat.v99" in line and "[J813]" in line
