@@ -6,9 +6,10 @@ from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import KEY, Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.judge.long_documents import Window
-from spacy_llmjudge.judge.mapping import Reading
+from spacy_llmjudge.judge.mapping import Doubt, Reading
 from spacy_llmjudge.judge.verdicts import Listing, Outcome, open_candidates, set_listings, stand
 from spacy_llmjudge.targets.ents import Ents
+from spacy_llmjudge.targets.spans import Spans
 
 LABELS = ("PEST", "PLANT")
 VOCAB = Vocab()
@@ -146,3 +147,87 @@ def test_dropped_entries_are_counted_in_the_reason():
     ]
     write(doc, *listings)
     assert get_status(doc)["reason"] == "dropped:not_in_text=1,unknown_label=3"
+
+
+@pytest.mark.parametrize(
+    "span, verdict",
+    [
+        ((2, 6, "PLACE"), "correct"),
+        ((3, 4, "PLANT"), "correct"),
+        ((2, 6, "PLANT"), "wrong_label"),
+        ((2, 5, "PLACE"), "wrong_boundary"),
+        ((2, 4, "PLANT"), "wrong_boundary"),
+        # only spans with another label are there: they may stand beside it
+        ((4, 6, "PLANT"), "not_entity"),
+        ((5, 8, "PEST"), "not_entity"),
+        ((6, 8, "PLACE"), "not_entity"),
+    ],
+)
+def test_where_spans_overlap_one_with_another_label_is_no_other_boundary(span, verdict):
+    listed = [Reading(2, 6, "PLACE", 0.9), Reading(3, 4, "PLANT", 0.8)]
+    assert stand(Candidate(*span), listed, overlapping=True) == verdict
+
+
+def test_the_span_group_gives_the_candidates_where_spans_are_labelled():
+    doc = make_doc()
+    doc.ents = [Span(doc, 1, 2, label="PLANT")]
+    doc.spans["sc"] = [Span(doc, 3, 6, label="PLANT"), Span(doc, 4, 5, label="PEST")]
+    found = open_candidates(doc, LABELS, KEY, Spans("sc"))
+    assert [c.key for c in found] == [(3, 6, "PLANT"), (4, 5, "PEST")]
+
+
+def doubtful(*doubts, lost=None, overlapping=False):
+    entities = [Reading(2, 4, "PLANT", 0.9)]
+    outcome = Outcome("judged", None, Counter(not_in_text=1))
+    window = Window(0, 10, 0, 10)
+    return Listing(
+        window, outcome, entities, [Reading(8, 9, "PEST", 0.2)], [*doubts], lost, overlapping
+    )
+
+
+SPANS = [(2, 4, "PLANT"), (2, 4, "PEST"), (3, 5, "PLANT"), (6, 7, "PEST"), (8, 9, "PEST")]
+
+
+@pytest.mark.parametrize(
+    "listing, verdicts",
+    [
+        (doubtful(), "correct wrong_label wrong_boundary not_entity not_entity"),
+        # nothing that touches a listed entity can be the one that was lost
+        (
+            doubtful(lost="not_in_text"),
+            "correct wrong_label wrong_boundary abstained not_entity",
+        ),
+        (
+            doubtful(lost="not_in_text", overlapping=True),
+            "correct abstained abstained abstained not_entity",
+        ),
+        (
+            doubtful(Doubt(4, 7, "unknown_label")),
+            "correct wrong_label abstained abstained not_entity",
+        ),
+        (
+            doubtful(Doubt(2, 3, "off_tokens")),
+            "correct abstained wrong_boundary not_entity not_entity",
+        ),
+    ],
+)
+def test_what_the_list_leaves_open_has_no_verdict(listing, verdicts):
+    doc = make_doc()
+    set_candidates(doc, [Candidate(*span, source="student") for span in SPANS])
+    write(doc, listing)
+    found = get_candidates(doc)
+    assert [c.verdict for c in found] == [
+        verdict for _, verdict in sorted(zip(SPANS, verdicts.split()))
+    ]
+    assert all((c.reason is not None) == (c.verdict == "abstained") for c in found)
+    whole = listing.lost is None and not listing.doubts
+    expected = "judged" if whole else "abstained"
+    assert get_status(doc) == {"state": expected, "reason": "dropped:not_in_text=1"}
+
+
+def test_words_that_are_listed_once_leave_the_document_judged():
+    doc = make_doc()
+    set_candidates(doc, [Candidate(6, 7, "PLANT")])
+    write(doc, doubtful(Doubt(6, 7, "listed_once")))
+    assert get_candidates(doc)[1].verdict == "abstained"
+    assert get_status(doc)["state"] == "judged"

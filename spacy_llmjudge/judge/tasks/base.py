@@ -76,7 +76,6 @@ class TaskSettings:
 class JudgeTask(Generic[Row]):
     """A task that asks about the candidates of documents. No file is read before the first document.
 
-    target (Target): What is labelled.
     spans_key (str): The key of the candidate group.
     salt (str): A secret that makes the mark of the data block impossible to guess.
     """
@@ -88,7 +87,7 @@ class JudgeTask(Generic[Row]):
     def __init__(self, settings: TaskSettings, target: Target) -> None:
         self.spans_key = KEY
         self.salt = settings.salt
-        self.target = target
+        self._target = target
         self._settings = settings
         self._window = settings.window
         self._given_labels = settings.labels
@@ -115,10 +114,15 @@ class JudgeTask(Generic[Row]):
                 )
             )
         template = self.default_template
-        self.target = target
+        self._target = target
         self._shown = None
         if self.default_template != template:
             self._template = None
+
+    @property
+    def target(self) -> Target:
+        """What is labelled."""
+        return self._target
 
     @property
     def labels(self) -> Tuple[str, ...]:

@@ -81,27 +81,27 @@ class ClassifyTask(JudgeTask[LabelledText]):
         self._exclusive = exclusive
 
     @property
-    def cats(self) -> Cats:
+    def target(self) -> Cats:
         """The labels that are asked about, as far as they are known, and whether exactly one holds."""
-        found = self.target if isinstance(self.target, Cats) else Cats(())
+        found = self._target if isinstance(self._target, Cats) else Cats(())
         exclusive = found.exclusive if self._exclusive is None else self._exclusive
         labels = found.labels if self._given_labels is None else tuple(self._given_labels)
         return Cats(labels, exclusive)
 
     def read_demonstrations(self, path: Union[Path, str]) -> Tuple[LabelledText, ...]:
         """Read labelled documents, and which labels there are where the corpus has not said it."""
-        known = self.target if isinstance(self.target, Cats) and self.target.labels else None
-        self.target, rows = read_labelled_texts(path, known)
+        known = self._target if isinstance(self._target, Cats) and self._target.labels else None
+        self._target, rows = read_labelled_texts(path, known)
         return rows
 
     def labels_of(self, rows: Sequence[LabelledText]) -> List[str]:
-        return list(self.cats.labels)
+        return list(self.target.labels)
 
     def show_demonstrations(self, rows: Sequence[LabelledText]) -> Dict[str, Any]:
         """Labelled documents with their labels."""
         n, seed = self._settings.n_demonstrations, self._settings.seed
-        shown = show_labelled_texts(rows, self.cats, n, seed)
-        return {"demonstrations": shown, "exclusive": self.cats.exclusive}
+        shown = show_labelled_texts(rows, self.target, n, seed)
+        return {"demonstrations": shown, "exclusive": self.target.exclusive}
 
     def make_prompts(self, doc: Doc) -> List[Prompt]:
         """Make one prompt about a document; none where it has no words."""
@@ -110,7 +110,7 @@ class ClassifyTask(JudgeTask[LabelledText]):
             return []
         text = block_text(doc, windows[0])
         is_long = len(windows) > 1
-        found = open_candidates(doc, self.labels, self.spans_key, self.cats)
+        found = open_candidates(doc, self.labels, self.spans_key, self.target)
         asked = list(dict.fromkeys(candidate.label for candidate in found))
         prompt = compile_template(self.prompt_template).render(
             text=text,
@@ -128,25 +128,27 @@ class ClassifyTask(JudgeTask[LabelledText]):
                 labels=self.shown["labels"],
                 demonstrations=self.demonstrations,
                 schema=make_schema(self.labels),
-                exclusive=self.cats.exclusive,
+                exclusive=self.target.exclusive,
             )
         ]
 
     def set_replies(self, doc: Doc, replies: List[Optional[str]]) -> None:
         """Write verdicts, supports and proposals: which labels the reply gives."""
-        cats = self.cats
+        target = self.target
         if not make_windows(doc, self._window):
             outcome = Outcome("not_sent", "no_words")
-            set_classification(doc, outcome, None, cats, self.spans_key)
+            set_classification(doc, outcome, None, target, self.spans_key)
             return
         reply = replies[0] if replies else None
         outcome, found = read_outcome(reply), None
         if reply is not None and outcome.state == "judged":
             try:
-                found = parse_classification(reply, cats.labels, cats.exclusive, is_cut_off(reply))
+                found = parse_classification(
+                    reply, target.labels, target.exclusive, is_cut_off(reply)
+                )
             except ReplyError as error:
                 outcome = Outcome("abstained", str(error))
-        set_classification(doc, outcome, found, cats, self.spans_key)
+        set_classification(doc, outcome, found, target, self.spans_key)
 
     def expect_reply(self, prompt: Prompt) -> int:
         """About as many labels as a labelled document has, and half as many alternatives."""
@@ -155,7 +157,7 @@ class ClassifyTask(JudgeTask[LabelledText]):
         return round(TOKENS_EMPTY + TOKENS_ENTRY * entries)
 
     def get_state(self) -> Dict[str, Any]:
-        return {**super().get_state(), "exclusive": self.cats.exclusive}
+        return {**super().get_state(), "exclusive": self.target.exclusive}
 
     def set_state(self, state: Dict[str, Any]) -> None:
         super().set_state(state)
