@@ -1,12 +1,13 @@
 """Rows of tables: CSV and TSV with a header, and parquet where pyarrow is installed.
 
-A cell that holds JSON (or a Python list, as pandas writes it) is read as that; an empty cell is none.
+A cell that holds JSON (or a list as pandas and numpy print it) is read as that; an empty cell is none.
 A table of tokens (a word and a tag in a row, as Kaggle's NER corpus) gives a row for every sentence.
 """
 
 import ast
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -26,6 +27,8 @@ _SENTENCE_COLUMNS = (
     "sentenceid",
 )
 _CELL_LIMIT = 1 << 24
+_ITEM = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?\d+""")
+_ARRAY = re.compile(rf"\[\s*(?:{_ITEM.pattern})(?:\s+(?:{_ITEM.pattern}))*\s*\]")
 
 Cells = Iterator[Tuple[str, Dict[str, str]]]
 
@@ -141,9 +144,17 @@ def _read_cell(cell: str) -> Any:
     if not cell.strip():
         return None
     if cell.lstrip()[0] in "[{":
-        for read in (json.loads, ast.literal_eval):
+        # an array first: Python would put its strings together to one
+        for read in (json.loads, _read_array, ast.literal_eval):
             try:
                 return read(cell)
             except (ValueError, SyntaxError, RecursionError, MemoryError):
                 continue
     return cell
+
+
+def _read_array(cell: str) -> List[Any]:
+    """Read an array as numpy prints it: items with white space between them, and no commas."""
+    if _ARRAY.fullmatch(cell.strip()) is None:
+        raise ValueError("no array")
+    return [ast.literal_eval(item) for item in _ITEM.findall(cell)]

@@ -84,6 +84,26 @@ def test_tokens_and_tags_in_cells(tmp_path):
     assert ents_of(read_file(write(tmp_path, text))[0]) == [("Vera", "PER")]
 
 
+@pytest.mark.parametrize(
+    "cell,expected",
+    [
+        ("['Vera' 'left']", ["Vera", "left"]),
+        ("""['O\\'Neil' "d'Or"\n '.']""", ["O'Neil", "d'Or", "."]),
+        ("[1 0 -100]", [1, 0, -100]),
+        ("['one']", ["one"]),
+        ("[1]", [1]),
+        ("[]", []),
+        ("[see 'a' 'b']", "[see 'a' 'b']"),
+        ("[note] see 'a'", "[note] see 'a'"),
+    ],
+)
+def test_arrays_as_numpy_prints_them(tmp_path, cell, expected):
+    quoted = cell.replace('"', '""')
+    assert rows(write(tmp_path, f'text,tokens\na,"{quoted}"\n')) == [
+        {"text": "a", "tokens": expected}
+    ]
+
+
 def test_a_single_column_is_a_raw_pool(tmp_path):
     docs = read_file(write(tmp_path, "text\none\ntwo\n"))
     assert [doc.text for doc in docs] == ["one", "two"]

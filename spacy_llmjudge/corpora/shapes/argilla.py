@@ -55,21 +55,22 @@ def _responses(row: Row) -> Iterator[Response]:
             statuses = row.get(f"{key}.status") or ["submitted"] * len(value)
             question = key[: -len(_RESPONSES)]
             yield from ((question, one, status) for one, status in zip(value, statuses))
-        elif _holds_responses(value):
+        elif _holds_responses(value, ("value", "status")):
             yield from _read_responses(key, value)
 
 
 def _read_responses(question: str, responses: Any) -> Iterator[Response]:
-    if _holds_responses(responses):
+    """Responses of an export in JSON have no status of their own: it holds what was submitted."""
+    if _holds_responses(responses, ("value",)):
         for one in responses:
             yield question, one["value"], one.get("status") or "submitted"
 
 
-def _holds_responses(value: Any) -> bool:
+def _holds_responses(value: Any, keys: Tuple[str, ...]) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(isinstance(one, dict) and "value" in one and "status" in one for one in value)
+        and all(isinstance(one, dict) and all(key in one for key in keys) for one in value)
     )
 
 

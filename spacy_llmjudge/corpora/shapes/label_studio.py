@@ -63,7 +63,8 @@ def _read_short(row: Row, where: str, context: RowContext) -> Optional[List[Reco
         return [make_record(row, where, context, mentions=read_mentions(regions, key, where))]
     if "annotation_id" not in row or "annotator" not in row:
         return None
-    if set(row) <= _SHORT_KEYS:
+    said = {key for key, value in row.items() if value is not None}
+    if said <= _SHORT_KEYS:
         # the key of the spans is left out where there are none
         return [make_record(row, where, context, mentions=())]
     choice = _read_choices(row, where, context)

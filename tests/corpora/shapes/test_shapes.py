@@ -78,6 +78,12 @@ ROWS = {
         "suggestions": {"spans": {"value": [{"start": 0, "end": 4, "label": "WRONG"}]}},
         "responses": {"spans": [{"value": OFFSETS, "user_id": "u", "status": "submitted"}]},
     },
+    "argilla 2 as json": {
+        "id": "a",
+        "fields": {"text": TEXT},
+        "status": "pending",
+        "responses": {"spans": [{"value": OFFSETS, "user_id": "u"}]},
+    },
     "argilla 2 as a table": {
         "text": TEXT,
         "spans.responses": [OFFSETS],
@@ -127,6 +133,12 @@ def without_spans(name):
 
 
 NOTHING = ["ours", "doccano 1.5", "label studio", "label studio min", "argilla 1", "argilla 2"]
+
+
+def test_looked_at_and_nothing_found_in_a_table():
+    row = {"id": 4, "text": TEXT, "label": None, "annotator": 1, "annotation_id": 2}
+    (record,) = records_of(row)
+    assert record.mentions == ()
 
 
 @pytest.mark.parametrize("name", [*NOTHING, "argilla 2 as a table", "gliner"])
