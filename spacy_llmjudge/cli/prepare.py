@@ -1,6 +1,5 @@
 """`prepare`: turn the files of a dataset into a corpus. `check`: look at a corpus before a run."""
 
-import csv
 import sys
 from pathlib import Path
 from typing import List, Optional
@@ -139,6 +138,8 @@ def prepare_cli(
 
 def _split(text: Optional[str]) -> List[str]:
     """The items of a list that commas separate, those with a comma in double quotes."""
+    import csv
+
     cells = next(csv.reader([text or ""], skipinitialspace=True), [])
     return [cell.strip() for cell in cells if cell.strip()]
 
