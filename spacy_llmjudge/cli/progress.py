@@ -6,13 +6,10 @@ import time
 import warnings
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Optional
 
 from spacy.tokens import Doc
 from wasabi import msg
-
-if TYPE_CHECKING:
-    pass
 
 from ..errors import LLMJudgeError
 from ..transport.sender import Metered

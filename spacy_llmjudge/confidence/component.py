@@ -391,19 +391,3 @@ class CalibratedConfidence(Pipe):
                 Warnings.JW103.format(name=self.name, found=", ".join(found), expected=expected),
                 stacklevel=2,
             )
-
-
-def add_confidence(
-    nlp: Language, pipe_name: str, candidate_cut: float = CANDIDATE_CUT
-) -> CalibratedConfidence:
-    """Add the component to a pipeline.
-
-    nlp (Language): The pipeline.
-    pipe_name (str): The component whose confidence it is.
-    candidate_cut (float): Spans with at least this posterior become candidates.
-    RETURNS (CalibratedConfidence): The component.
-    """
-    config = {"pipe_name": pipe_name, "candidate_cut": candidate_cut}
-    component = nlp.add_pipe("calibrated_confidence", config=config)
-    assert isinstance(component, CalibratedConfidence)
-    return component

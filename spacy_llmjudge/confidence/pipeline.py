@@ -4,6 +4,7 @@ from typing import Any, List
 
 from spacy.language import Language
 
+from ..candidates import CANDIDATE_CUT
 from ..errors import Errors, LLMJudgeError
 
 
@@ -51,3 +52,15 @@ def require_fresh_encoding(nlp: Language, name: str, pipe_name: str) -> None:
     for other in names[names.index(pipe_name) + 1 : names.index(name)]:
         if type(nlp.get_pipe(other)) in kinds:
             raise LLMJudgeError(Errors.J108.format(name=name, other=other, pipe_name=pipe_name))
+
+
+def add_confidence(nlp: Language, pipe_name: str, candidate_cut: float = CANDIDATE_CUT) -> Any:
+    """Add the component `calibrated_confidence` to a pipeline.
+
+    nlp (Language): The pipeline.
+    pipe_name (str): The component whose confidence it is.
+    candidate_cut (float): Spans with at least this posterior become candidates.
+    RETURNS (CalibratedConfidence): The component.
+    """
+    config = {"pipe_name": pipe_name, "candidate_cut": candidate_cut}
+    return nlp.add_pipe("calibrated_confidence", config=config)

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Optional, Set
 from spacy.tokens import Doc
 
 from ..candidates import CANDIDATE_CUT, copy_tokens, get_candidates, set_candidates
-from ..confidence.component import add_confidence
+from ..confidence.pipeline import add_confidence
 from ..selection.caveats import LEARNED
 from ..shards import process_shards
 from ..storage import read_docs, read_json, sha256_path

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-from ..confidence.component import add_confidence
+from ..confidence.pipeline import add_confidence
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_docs, write_json
 from ..targets.base import find_target

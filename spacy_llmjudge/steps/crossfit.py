@@ -16,7 +16,7 @@ from spacy.vocab import Vocab
 
 from ..candidates import CANDIDATE_CUT
 from ..confidence.calibrate import fit_crossfit
-from ..confidence.component import add_confidence
+from ..confidence.pipeline import add_confidence
 from ..errors import Errors, LLMJudgeError
 from ..numeric import fold_of
 from ..shards import process_shards

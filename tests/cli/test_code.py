@@ -7,7 +7,8 @@ from cli_helpers import error_line, run
 
 from spacy_llmjudge.candidates import Candidate, get_status, set_candidates
 from spacy_llmjudge.cli import app
-from spacy_llmjudge.storage import process_shards, read_docs
+from spacy_llmjudge.shards import process_shards
+from spacy_llmjudge.storage import read_docs
 
 CODE = """
 import json

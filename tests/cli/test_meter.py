@@ -10,9 +10,9 @@ from cli_helpers import error_line, run
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.candidates import Candidate, set_candidates
-from spacy_llmjudge.cli._meter import Meter
-from spacy_llmjudge.steps.rounds import judge
-from spacy_llmjudge.storage import process_shards
+from spacy_llmjudge.cli.progress import Meter
+from spacy_llmjudge.shards import process_shards
+from spacy_llmjudge.steps.judge import judge
 
 CONFIG = "configs/judges/vllm.cfg"
 MODEL = "components.llm_judge.model"

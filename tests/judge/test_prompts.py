@@ -18,6 +18,7 @@ PINNED = {
     "annotate.v1.jinja": "5d41619969b8c267",
     "annotate_spans.v1.jinja": "6824563666f923b5",
     "classify.v1.jinja": "84a862719c99ec0a",
+    "confident_cats.v1.jinja": "b039d9e4834fdcd3",
     "rules.v1.jinja": "13b70f4a22bc5407",
     "verify.v1.jinja": "d0c013f7a5fbf2b6",
 }

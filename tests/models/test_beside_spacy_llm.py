@@ -69,7 +69,8 @@ def reply(request):
     """The cities of the text, as either task wants them."""
     if "CITY:" in request.prompt:
         return Answer(chat("CITY: Lyon, Nice"))
-    found = [{"text": place, "label": "CITY", "confidence": 90} for place in PLACES]
+    named = [place for place in PLACES if place in request.prompt]
+    found = [{"text": place, "label": "CITY", "confidence": 90} for place in named]
     return Answer(chat(json.dumps({"entities": found, "alternatives": []})))
 
 

@@ -24,7 +24,7 @@ QUESTION = Prompt("which?", options=("A", "B"), schema={"type": "object"})
 FIXED = {"anthropic", "gemini", "mistral", "groq", "xai", "deepseek", "openrouter", "together"}
 
 
-@pytest.mark.parametrize("name", [*PROVIDERS, "transformers"])
+@pytest.mark.parametrize("name", [*PROVIDERS, "textcat", "transformers"])
 def test_a_config_loads_without_network_key_or_files(name, tmp_path, monkeypatch):
     def refuse(*args, **settings):
         raise AssertionError("network")
@@ -32,14 +32,14 @@ def test_a_config_loads_without_network_key_or_files(name, tmp_path, monkeypatch
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.chdir(tmp_path)
     nlp = load_model_from_config(load_config(FOLDER / f"{name}.cfg"), auto_fill=True)
-    model = nlp.get_pipe("llm_judge")._model
-    assert isinstance(model, LedgerModel)
+    judge = "llm" if name == "textcat" else "llm_judge"
+    assert isinstance(nlp.get_pipe(judge)._model, LedgerModel)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_config_with_a_server_has_a_provider_that_it_is_tried_on():
     asks = {p.stem for p in FOLDER.glob("*.cfg") if "llmjudge.OpenAI.v1" in p.read_text()}
-    assert {name for name in asks if not name.startswith("verify_")} == set(PROVIDERS)
+    assert {name for name in asks if not name.startswith("verify_")} == {*PROVIDERS, "textcat"}
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
