@@ -351,3 +351,10 @@ def test_the_wheel_of_this_project_carries_the_template(tmp_path):
         if path.is_file()
     )
     assert written == expected
+
+
+def test_every_dependency_and_output_is_one_path():
+    config = load_project_config(ROOT)
+    for command in config["commands"]:
+        paths = [*command.get("deps", []), *command.get("outputs", [])]
+        assert not [path for path in paths if "," in path or "$" in path], command["name"]
