@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import spacy
+from weasel.util.config import load_project_config
 
 from spacy_llmjudge.storage import read_json, sha256_file
 
