@@ -13,6 +13,8 @@ from .errors import Errors, LLMJudgeError
 from .stages import Stages
 from .storage import MANIFEST, PathLike, sha256_file, sha256_json, write_docs, write_json
 
+SHARD_SIZE = 256
+
 
 def process_shards(
     docs: Sequence[Doc],
@@ -20,7 +22,7 @@ def process_shards(
     process: Callable[[List[Doc]], Iterable[Doc]],
     *,
     fingerprint: Dict[str, Any],
-    shard_size: int = 256,
+    shard_size: int = SHARD_SIZE,
     is_complete: Optional[Callable[[List[Doc]], bool]] = None,
     describe: Optional[Callable[[List[Doc]], Dict[str, Any]]] = None,
     on_shard: Optional[Callable[[int], None]] = None,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 from spacy.tokens import Doc
 
 from ..candidates import count_statuses, get_status
+from ..errors import Errors, LLMJudgeError
 from ..selection.acquisition import choose_docs
 from ..selection.caveats import CHOSEN, LEARNED
-from ..shards import process_shards
+from ..shards import SHARD_SIZE, process_shards
 from ..storage import (
     MANIFEST,
     read_docs,
@@ -64,7 +65,7 @@ def judge(
     """
     loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp = load_pipeline(loaded, config)
-    ask, judges = _find_judges(nlp, loaded, find_target(source))
+    ask, judges, shard_size = _find_judges(nlp, config, loaded, find_target(source))
     docs = list(read_docs(source, nlp.vocab))
     chosen = choose_docs(docs, at_most, asked_before)
     if len(chosen) < len(docs):
@@ -72,7 +73,7 @@ def judge(
     if read_json(source / MANIFEST)["fingerprint"].get(LEARNED):
         fingerprint[LEARNED] = True
     asked = {id(docs[i]) for i in chosen}
-    if on_judge is not None and judges:
+    if on_judge is not None:
         on_judge(judges[0], len(asked))
     in_shards = iter(docs)
 
@@ -89,6 +90,7 @@ def judge(
         output,
         process,
         fingerprint=fingerprint,
+        shard_size=shard_size,
         is_complete=is_asked,
         describe=_describe,
         on_shard=report,
@@ -102,17 +104,21 @@ def judge(
 
 
 def _find_judges(
-    nlp: "Language", config: "Config", target: Target
-) -> Tuple[Callable[[List[Doc]], Dict[int, Doc]], List[Any]]:
-    """How to ask about documents, which gives each by the id of what came in, and who is asked."""
+    nlp: "Language", path: Path, config: "Config", target: Target
+) -> Tuple[Callable[[List[Doc]], Dict[int, Doc]], List[Any], int]:
+    """How to ask about documents, which gives each by the id of what came in, who is asked, and about
+    how many before what was said is written."""
     from ..judge.component import LLMJudge
-    from ..judge.spacy_llm_textcat import TextCatJudge, find_textcat
+    from ..judge.spacy_llm_textcat import BATCH, TextCatJudge, find_textcat
 
     name = find_textcat(config) if isinstance(target, Cats) else None
     if name is not None and isinstance(target, Cats):
         judge = TextCatJudge(nlp, name, target)
-        return lambda docs: {id(doc): doc for doc in judge.pipe(docs)}, [judge]
+        return lambda docs: {id(doc): doc for doc in judge.pipe(docs)}, [judge], BATCH
     judges = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, LLMJudge)]
+    if not judges:
+        found = ", ".join(nlp.component_names) or "no component"
+        raise LLMJudgeError(Errors.J253.format(path=path, found=found))
     for one in judges:
         one.use_target(target)
 
@@ -120,7 +126,7 @@ def _find_judges(
         named = ((doc, id(doc)) for doc in docs)
         return {name: doc for doc, name in nlp.pipe(named, as_tuples=True)}
 
-    return ask, judges
+    return ask, judges, SHARD_SIZE
 
 
 def add_states(parts: Iterable[Mapping[str, int]]) -> Dict[str, int]:
