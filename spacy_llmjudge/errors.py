@@ -139,7 +139,7 @@ class Errors(metaclass=_WithCodes):
     J502 = "The labels have {found}, where at least two classes are expected. There is nothing to tell apart: check the column that they come from."
     J503 = '{n} of the {what} are "-1", the first is item {item}. Write None where the LLM gave no usable answer, and False for a negative verdict.'
     J504 = "There are {n_gold} gold entries for {n} items. Give one entry for each item, None where nobody looked."
-    J505 = "The gold ({n} items) lacks the classes: {labels}. Label more items, drawn at random, or pass allow_missing=True to go on without evidence on them."
+    J505 = "The gold ({n} items) lacks the classes: {labels}. Label more items, drawn at random, or pass allow_missing=True to continue without evidence on them."
     J506 = "The {pool} pool is empty: none of {n} items is in it. A denoiser learns from the difference of two pools; judge more items, or keep the verdicts as they are."
     J507 = "The {pool} pool holds no gold. Draw the items to label with sample_pools, which takes half from each pool, and label them."
     J508 = "The {what} hold {found}, where True, False or None is expected."
@@ -249,7 +249,7 @@ class Errors(metaclass=_WithCodes):
 
     # Labels of documents
     J916 = "There is no denoiser '{method}'. Choose among: {known}."
-    J917 = "The evidence ({n} documents) lacks labels that the LLM gives: {labels}. Draw more with --gold, or go on without evidence on them: --allow-missing."
+    J917 = "The evidence ({n} documents) lacks labels that the LLM gives: {labels}. Label documents that have them, or pass allow_missing=True to continue without evidence on them."
 
 
 class Warnings(metaclass=_WithCodes):

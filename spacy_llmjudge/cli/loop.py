@@ -92,7 +92,7 @@ def loop_cli(
     """Annotate with the last student, judge, filter, train the next one, and again.
 
     It ends when the selection is stable, when F1 on a part of dev that is no evidence does not rise any
-    more, when the judge's budget is spent, or after --rounds. A loop that was stopped or killed goes on
+    more, when the judge's budget is spent, or after --rounds. A loop that was stopped or killed resumes
     where it was: start it again. Settings of the configs are given by their dotted names with the
     config in front: --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.floor 0.5.
     """

@@ -11,7 +11,7 @@ NOT_RANDOM = "the held-out documents are not a random sample of the pool's text"
 # in their order in a sentence
 CAVEATS: Dict[str, str] = {
     CROSSFIT: NOT_RANDOM,
-    CHOSEN: "the documents that the judge read are those that the student had the most doubt about, so that they are "
+    CHOSEN: "the documents that the judge read are those that the student is least certain about, so that they are "
     "harder than the held-out ones, and the rest is easier",
     LEARNED: "the student has learned from documents of this pool, and is surer of what it learned there than of the "
     "held-out documents, even where that is wrong",

@@ -43,7 +43,7 @@ class LoopSettings:
     at_most (int): Pool documents that a round asks the judge about, beside those of the rounds before it:
         those that the student is least certain about; 0 asks about all. The first round then learns from these alone, unless
         `silver.unjudged` says otherwise.
-    goes_on (int): From this round on, a student goes on from that of the round before, instead of from the
+    goes_on (int): From this round on, a student continues from that of the round before, instead of from the
         pretrained encoder: twice the steps for one price, once that student is good. 0 never.
     stop_share (float): Share of dev that is kept apart from the evidence, to see whether students get
         better; 0 to under 1.

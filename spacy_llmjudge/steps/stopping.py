@@ -69,7 +69,7 @@ def why_stop(outcomes: Sequence[Outcome], rules: StopRules) -> Optional[Dict[str
     outcomes (Sequence[Outcome]): The seed student, then every round so far.
     rules (StopRules): The rules.
     RETURNS (Optional[Dict[str, str]]): `reason` ("budget", "stable", "score" or "max_rounds") and `text`;
-        None where it goes on.
+        None where it continues.
 
     EXAMPLE:
         >>> why_stop([Outcome(0.4), Outcome(0.6)], StopRules()) is None

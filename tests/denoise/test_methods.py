@@ -54,7 +54,7 @@ def test_refusals_get_a_label_but_from_none():
 def test_labels_that_the_gold_lacks(method):
     gold = [g if g != ("c",) else None for g in GOLD]
     with pytest.raises(
-        LLMJudgeError, match=r"J917.*lacks labels that the LLM gives: c\. .*--allow-missing"
+        LLMJudgeError, match=r"J917.*lacks labels that the LLM gives: c\. .*allow_missing=True"
     ):
         refine_labels(method, X, NOISY, gold, **ONE)
     with pytest.warns(UserWarning, match=r"\[JW501\].*classes c:") as caught:
