@@ -1,11 +1,12 @@
 """What counts as the same text, and leaving out what is empty, repeated or in another set already.
 
-This is where texts of the test set are taken out of the others: the sets of a corpus share no text.
+`remove_duplicates` takes texts of the labelled set out of dev and test, and texts of test out of dev;
+`leave_out`, with the texts of all three, takes them out of the pool.
 """
 
 import unicodedata
 from collections import Counter
-from typing import Any, Container, Dict, Iterable, Iterator, Optional, Set
+from typing import Any, Container, Dict, Iterable, Iterator, List, Mapping, Optional, Set
 
 
 class _Table(Dict[int, Optional[int]]):
@@ -56,3 +57,23 @@ def leave_out(items: Iterable[Any], known: Container[str], dropped: Counter) -> 
             dropped["duplicates" if text else "empty"] += 1
         else:
             yield item
+
+
+def remove_duplicates(docs: Dict[str, List[Any]], dropped: Mapping[str, Counter]) -> List[str]:
+    """Remove texts of the labelled set from dev and test, and texts of the test set from dev: in the end
+    the student learns from dev as well.
+
+    docs (Dict[str, List[Any]]): Documents by set: "labelled", and "dev" and "test" where they are
+        there. These two change.
+    dropped (Mapping[str, Counter]): By set, gets how many were left out.
+    RETURNS (List[str]): The sets that have no documents left.
+    """
+    known = texts_of(docs["labelled"])
+    empty = []
+    for split in ("test", "dev"):
+        if split in docs:
+            docs[split] = list(leave_out(docs[split], known, dropped[split]))
+            known |= texts_of(docs[split])
+            if not docs[split]:
+                empty.append(split)
+    return empty

@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
 from ..targets.base import Target
-from .duplicates import leave_out, texts_of
+from .duplicates import leave_out, remove_duplicates, texts_of
 from .files import Parts
 from .pool import Pool
 from .reader import Reader
@@ -60,7 +60,10 @@ def read_sets(parts: Parts, reader: Reader, sampling: Sampling) -> Tuple[Docs, I
         part = parts[split]
         if part is not None:
             docs[split] = reader.read_gold(part, split)
-    _remove_duplicates(docs, parts, reader)
+    for split in remove_duplicates(docs, reader.dropped):
+        part = parts[split] or parts["labelled"]
+        if part is not None:
+            raise reader.empty_error(part.path, split)
     known = texts_of(doc for split in docs.values() for doc in split)
     if parts["pool"] is None:
         return docs, leave_out(rest, known, reader.dropped["pool"])
@@ -106,16 +109,3 @@ def _part(docs: List[Doc], positions: Iterable[int]) -> Tuple[List[Doc], List[Do
     drawn = set(positions)
     inside = [doc for i, doc in enumerate(docs) if i in drawn]
     return inside, [doc for i, doc in enumerate(docs) if i not in drawn]
-
-
-def _remove_duplicates(docs: Docs, parts: Parts, reader: Reader) -> None:
-    """Remove texts of the labelled set from dev and test, and texts of the test set from dev: in the end
-    the student learns from dev as well."""
-    known = texts_of(docs["labelled"])
-    for split in ("test", "dev"):
-        if split in docs:
-            docs[split] = list(leave_out(docs[split], known, reader.dropped[split]))
-            part = parts[split] or parts["labelled"]
-            if not docs[split] and part is not None:
-                raise reader.empty_error(part.path, split)
-            known |= texts_of(docs[split])

@@ -1,7 +1,8 @@
 """The data block of a prompt: which text stands in it, and the nonce that marks where it begins and ends.
 
-A template writes `[NONCE begin]`, the text of `block_text`, `[NONCE end]`, and nothing else that comes from
-data stands outside of these two lines.
+A template writes `[NONCE begin]`, the data, `[NONCE end]`; nothing that comes from data stands outside of
+these two lines. The data is the text of `block_text`, for the verifying task with the words around each
+candidate, and for mined rules the labelled documents as rows of JSON.
 """
 
 import hashlib
