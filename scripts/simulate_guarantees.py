@@ -9,7 +9,7 @@ document are alike; the fusion is fitted on the held-out candidates that the sel
 import argparse
 import json
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
@@ -19,12 +19,19 @@ from spacy_llmjudge.selection.conformal import Conformal, make_conformal
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
 from spacy_llmjudge.selection.selector import Scores
 from spacy_llmjudge.selection.table import CandidateTable
+from spacy_llmjudge.targets.base import Target
+from spacy_llmjudge.targets.ents import Ents
+from spacy_llmjudge.targets.spans import Spans
 
 PER_DOCUMENT = 2.5
 
 
 def draw_world(
-    rng: np.random.Generator, n_docs: int, hard_share: float = 0.3, blind: bool = False
+    rng: np.random.Generator,
+    n_docs: int,
+    hard_share: float = 0.3,
+    blind: bool = False,
+    overlaps: str = "none",
 ) -> CandidateTable:
     """Draw candidates with their truth.
 
@@ -32,6 +39,9 @@ def draw_world(
     n_docs (int): How many documents, with 2.5 candidates each on average and at least one.
     hard_share (float): The share of label B, of which fewer candidates are right.
     blind (bool): Student and judge do not know that label B is harder.
+    overlaps (str): "none"; "nested": every candidate reaches over the next two, and what a candidate
+        is like depends on the one before; "labels": two candidates, with either label, on the same
+        tokens, of which one is right at most.
     RETURNS (CandidateTable): With `correct`.
     """
     sizes = 1 + rng.poisson(PER_DOCUMENT - 1, size=n_docs)
@@ -39,18 +49,25 @@ def draw_world(
     n = len(document)
     label = (rng.random(n) < hard_share).astype("int64")
     mood = rng.normal(size=n_docs)[document]
-    strength = 1.6 - 1.8 * label + 0.7 * mood + 1.5 * rng.normal(size=n)
+    start = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    noise = rng.normal(size=n)
+    if overlaps == "nested":
+        noise = np.where(start > 0, 0.6 * np.roll(noise, 1) + 0.8 * noise, noise)
+    if overlaps == "labels":
+        label, start = start % 2, start // 2
+    strength = 1.6 - 1.8 * label + 0.7 * mood + 1.5 * noise
     correct = rng.random(n) < 1 / (1 + np.exp(-strength))
+    if overlaps == "labels":
+        correct[1:] &= ~(correct[:-1] & (label[1:] == 1) & (document[1:] == document[:-1]))
     strength = strength + 1.8 * label * blind
     confidence = 1 / (1 + np.exp(-(0.6 * strength + rng.normal(size=n))))
     support = 1 / (1 + np.exp(-(0.5 + strength + rng.normal(size=n))))
-    start = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return CandidateTable(
         texts=tuple(f"{i} {rng.integers(1 << 40)}" for i in range(n_docs)),
         labels=("A", "B"),
         document=document,
         start=start,
-        end=start + 1,
+        end=start + (3 if overlaps == "nested" else 1),
         label=label,
         posterior=confidence,
         confidence=confidence,
@@ -71,6 +88,8 @@ def simulate(
     held_out_share: float = 0.3,
     pool_share: float = 0.3,
     blind: bool = False,
+    overlaps: str = "none",
+    target: Target = Ents(),
     seed: int = 0,
 ) -> Dict[str, Dict[str, Any]]:
     """Draw evidence and pool again and again, and look at the share of wrong that is accepted.
@@ -82,6 +101,8 @@ def simulate(
     held_out_share (float): The share of the hard label in the evidence.
     pool_share (float): The same in the pool.
     blind (bool): Student and judge do not know that the hard label is harder.
+    overlaps (str): See `draw_world`.
+    target (Target): Says which candidates compete.
     seed (int): The same seed, the same result.
     RETURNS (Dict[str, Dict[str, Any]]): By selector: `mean` share of wrong and its standard error
         `error`, how often the share is `over` q, how often nothing is accepted (`empty`), and
@@ -91,10 +112,12 @@ def simulate(
     shares: Dict[str, List[float]] = {name: [] for name in selectors}
     yields: Dict[str, List[float]] = {name: [] for name in selectors}
     for _ in range(draws):
-        evidence = draw_world(rng, round(n_held_out / PER_DOCUMENT), held_out_share, blind)
-        pool = draw_world(rng, round(n_pool / PER_DOCUMENT), pool_share, blind)
+        evidence = draw_world(
+            rng, round(n_held_out / PER_DOCUMENT), held_out_share, blind, overlaps
+        )
+        pool = draw_world(rng, round(n_pool / PER_DOCUMENT), pool_share, blind, overlaps)
         for name, selector in selectors.items():
-            accepted = decide(pool, evidence, selector).decision == ACCEPTED
+            accepted = decide(pool, evidence, selector, target=target).decision == ACCEPTED
             wrong = ~pool.correct[accepted]
             shares[name].append(float(wrong.mean()) if len(wrong) else 0.0)
             yields[name].append(float(accepted.mean()))
@@ -143,11 +166,18 @@ def main() -> None:
         "conformal, unfused": Unfused(0.1),
         "weighted, unfused": Unfused(0.1, weighted=True),
     }
-    worlds = [(n, share, share, False) for n in (50, 100, 300) for share in (0.1, 0.5)]
+    alone: Tuple[str, Target] = ("none", Ents())
+    worlds = [(n, share, share, False, alone) for n in (50, 100, 300) for share in (0.1, 0.5)]
     # label shift: the pool has six times as much of the hard label
-    worlds.append((300, 0.1, 0.6, True))
+    worlds.append((300, 0.1, 0.6, True, alone))
+    overlapping: List[Tuple[str, Target]] = [
+        ("nested", Ents()),
+        ("nested", Spans()),
+        ("labels", Spans(single_label=True)),
+    ]
+    worlds += [(n, 0.3, 0.3, False, how) for n in (100, 300) for how in overlapping]
     rows = []
-    for n, held_out_share, pool_share, blind in worlds:
+    for n, held_out_share, pool_share, blind, (overlaps, target) in worlds:
         started = time.perf_counter()
         used = shifted if held_out_share != pool_share else selectors
         found = simulate(
@@ -158,6 +188,8 @@ def main() -> None:
             held_out_share=held_out_share,
             pool_share=pool_share,
             blind=blind,
+            overlaps=overlaps,
+            target=target,
             seed=args.seed,
         )
         for name, figures in found.items():
@@ -166,6 +198,8 @@ def main() -> None:
                 "n": n,
                 "hard_in_evidence": held_out_share,
                 "hard_in_pool": pool_share,
+                "target": target.name,
+                "overlaps": overlaps,
                 "draws": args.draws,
                 **used[name].settings,
                 **{k: round(v, 5) for k, v in figures.items()},
@@ -173,7 +207,7 @@ def main() -> None:
             row["holds"] = bool(holds(row))
             rows.append(row)
             print(
-                f"{name:18} n {n:3} hard {held_out_share}/{pool_share} mean {row['mean']:.4f} "
+                f"{name:18} n {n:3} hard {held_out_share}/{pool_share} {target.name} overlaps {overlaps} mean {row['mean']:.4f} "
                 f"+- {row['error']:.4f} over q {row['over']:.3f} empty {row['empty']:.3f} "
                 f"accepted {row['accepted']:.3f} {'holds' if row['holds'] else 'FAILS'}",
                 flush=True,

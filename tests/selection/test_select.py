@@ -30,7 +30,9 @@ from spacy_llmjudge.selection.decide import decide
 from spacy_llmjudge.selection.select import select
 from spacy_llmjudge.selection.selector import Scores, Selection, Selector
 from spacy_llmjudge.selection.threshold import make_threshold
+from spacy_llmjudge.targets.ents import Ents
 from spacy_llmjudge.targets.policy import SilverPolicy
+from spacy_llmjudge.targets.spans import Spans
 
 
 def run(selector, **kwargs):
@@ -309,6 +311,30 @@ def test_promises_hold_in_2000_draws(n_held_out, share):
     rows = simulate(selectors, n_held_out, 2000, 2000, held_out_share=share, pool_share=share)
     assert holds({**rows["expected"], "q": 0.1})
     assert holds({**rows["probable"], "q": 0.1, "delta": 0.1, "draws": 2000})
+
+
+OVERLAPPING = [
+    ("nested", Ents()),
+    ("nested", Spans()),
+    ("labels", Spans(single_label=True)),
+]
+
+
+@pytest.mark.parametrize("overlaps, target", OVERLAPPING)
+def test_promise_holds_where_candidates_overlap(overlaps, target):
+    settings = {"overlaps": overlaps, "target": target, "seed": 5}
+    row = simulate({"it": make_conformal(0.1)}, 300, 1000, 40, **settings)["it"]
+    assert holds({**row, "q": 0.1}) and row["accepted"] > 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlaps, target", OVERLAPPING)
+def test_promises_hold_in_1000_draws_where_candidates_overlap(overlaps, target):
+    selectors = {"expected": make_conformal(0.1), "probable": make_certified(0.2, 0.1)}
+    rows = simulate(selectors, 300, 2000, 1000, overlaps=overlaps, target=target)
+    assert holds({**rows["expected"], "q": 0.1})
+    assert holds({**rows["probable"], "q": 0.2, "delta": 0.1, "draws": 1000})
+    assert rows["probable"]["empty"] < 1
 
 
 def test_label_shift_breaks_the_plain_rule_and_not_the_weighted_one():
