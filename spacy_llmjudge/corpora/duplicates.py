@@ -69,7 +69,7 @@ def remove_duplicates(docs: Dict[str, List[Any]], dropped: Mapping[str, Counter]
     RETURNS (List[str]): The sets that have no documents left.
     """
     known = texts_of(docs["labelled"])
-    empty = []
+    empty: List[str] = []
     for split in ("test", "dev"):
         if split in docs:
             docs[split] = list(leave_out(docs[split], known, dropped[split]))

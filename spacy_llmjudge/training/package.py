@@ -43,6 +43,8 @@ def export_package(
     calibration (Optional[Path]): What `calibrate` wrote for this model: with it, the package holds the
         component `calibrated_confidence` and requires spacy_llmjudge.
     encoder (Optional[Path]): The record of the encoder, for its name in the package's config.
+    pipe_name (str): The component whose confidence that is; "auto" takes the first that predicts
+        entities, spans or labels of documents.
     RETURNS (Path): The wheel.
     """
     from spacy.cli.package import package
@@ -52,7 +54,9 @@ def export_package(
     if calibration is not None:
         from ..confidence.calibrate import Calibration
         from ..confidence.component import CalibratedConfidence
+        from .student import component_name
 
+        pipe_name = component_name(nlp, None, pipe_name)
         component = nlp.add_pipe("calibrated_confidence", config={"pipe_name": pipe_name})
         fitted = Calibration.from_dict(read_json(calibration))
         cast(CalibratedConfidence, component).calibration = fitted

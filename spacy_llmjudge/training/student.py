@@ -22,7 +22,9 @@ from ..storage import (
     sha256_path,
 )
 from ..targets.base import Target, find_target, labels_in
+from ..targets.cats import Cats
 from ..targets.ents import Ents
+from ..targets.spans import Spans
 from .config import fit_config
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from thinc.api import Config
 
 AUTO = "auto"
+_FACTORIES = (*Ents.factories, *Spans.factories, *Cats.factories)
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -76,21 +79,22 @@ def load_student(model: str, gpu_id: int = -1) -> "Language":
         raise LLMJudgeError(Errors.J001.format(path=model, hint=hint)) from error
 
 
-def component_name(nlp: "Language", target: Target, name: Optional[str] = None) -> str:
+def component_name(nlp: "Language", target: Optional[Target], name: Optional[str] = None) -> str:
     """Find the component that predicts a target.
 
     nlp (Language): The pipeline.
-    target (Target): What is labelled.
+    target (Optional[Target]): What is labelled; None where nobody knows, so that any target will do.
     name (Optional[str]): Its name, where somebody knows it; "auto" is the same as None.
     RETURNS (str): The name: of several that fit, the first.
     RAISES (LLMJudgeError): J655 where there is none.
     """
     name = None if name == AUTO else name
-    fitting = [x for x in nlp.pipe_names if nlp.get_pipe_meta(x).factory in target.factories]
+    factories = _FACTORIES if target is None else target.factories
+    fitting = [x for x in nlp.pipe_names if nlp.get_pipe_meta(x).factory in factories]
     if name is None and fitting:
         return fitting[0]
     if name is None or name not in nlp.pipe_names:
-        expected = name or " or ".join(target.factories)
+        expected = name or " or ".join(factories)
         found = ", ".join(nlp.pipe_names) or "nothing"
         raise LLMJudgeError(
             Errors.J655.format(path=nlp.path or "This", expected=expected, found=found)

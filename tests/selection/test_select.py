@@ -260,7 +260,8 @@ def test_the_order_of_documents_changes_no_byte(selector):
     assert len(results) == 1
 
 
-HELPERS = str(Path(__file__).parents[1] / "helpers")
+ROOT = Path(__file__).parents[2]
+HELPERS = os.pathsep.join(str(ROOT / name) for name in ("tests/helpers", "scripts"))
 
 
 @pytest.mark.slow
