@@ -88,6 +88,8 @@ class Stages:
         resumes (bool): It finds out by itself what is there already, and is always asked.
         RETURNS (Result): What it had to say.
         """
+        # once, and as they were before the work: a model or a folder takes its time
+        inputs = _by_content(inputs)
         known = self._known.get(name)
         found = None if resumes else self.find(name, inputs, outputs)
         if found is None:
@@ -98,7 +100,8 @@ class Stages:
             self.keep(name, inputs, outputs, found)
             if self._done[name] != known:
                 add_seconds(self.folder, name, time.perf_counter() - start)
-        self.write({})
+        else:
+            self.write({})
         if self._watch is not None:
             self._watch(name, found)
         return found

@@ -83,6 +83,15 @@ def _move(names: Sequence[str], source: Path, target: Path) -> None:
             os.replace(source / name, target / name)
 
 
+def is_json(text: str) -> bool:
+    """RETURNS (bool): Whether a text is JSON as a whole."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def write_json(path: PathLike, data: Any) -> None:
     """Write JSON with sorted keys, so that the same data is the same file."""
     text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)

@@ -6,6 +6,7 @@ from typing import Optional
 from wasabi import msg
 
 from ..candidates import CANDIDATE_CUT
+from ..shards import SHARD_SIZE
 from .arguments import Arg, Opt, splits_of
 from .progress import progress_bar
 from .timing import timed
@@ -25,7 +26,7 @@ def annotate_cli(
     candidate_cut: float = Opt(
         CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"
     ),
-    shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
+    shard_size: int = Opt(SHARD_SIZE, "--shard-size", help="Documents in a shard"),
     only: Optional[str] = Opt(
         None, "--only", help="pool or dev: leave the other one out, if you have no dev set"
     ),

@@ -7,6 +7,7 @@ import typer
 from wasabi import msg
 
 from ..candidates import CANDIDATE_CUT
+from ..shards import SHARD_SIZE
 from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of
 from .calibrate import NAMES, calibrator_of
 from .judge_config import paths_in
@@ -85,7 +86,7 @@ def loop_cli(
     candidate_cut: float = Opt(
         CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"
     ),
-    shard_size: int = Opt(256, "--shard-size", help="Documents in a shard"),
+    shard_size: int = Opt(SHARD_SIZE, "--shard-size", help="Documents in a shard"),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     # fmt: on
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
+from ..storage import is_json
 from .lines import printable, read_lines, read_text
 
 Row = Dict[str, Any]
@@ -41,7 +42,7 @@ def read_json_rows(path: Path) -> Iterator[Tuple[str, Row]]:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         first = text.lstrip().partition("\n")[0]
-        if first.startswith("{") and _is_json(first):
+        if first.startswith("{") and is_json(first):
             yield from read_rows(path)
             return
         raise LLMJudgeError(Errors.J602.format(where=name, error=error)) from error
@@ -64,20 +65,12 @@ def _parse(line: str, where: str) -> Any:
         raise LLMJudgeError(Errors.J602.format(where=where, error=error)) from error
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
 def _begins_a_list(line: str, path: Path) -> bool:
     """Whether a file is one list of rows, and not a row a line, by its first line."""
     if not line.lstrip().startswith("["):
         return False
-    if not _is_json(line):
-        return _is_json(read_text(path))
+    if not is_json(line):
+        return is_json(read_text(path))
     items = json.loads(line)
     return bool(items) and all(isinstance(item, dict) or _is_tuple(item) for item in items)
 

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
+from ..storage import is_json
 from .thinking import find_answer
 
 MAX_CHARS = 1_000_000
@@ -70,7 +71,7 @@ def find_text(reply: str) -> str:
         raise ReplyError("empty_reply")
     if len(reply) > MAX_CHARS:
         raise ReplyError("oversized")
-    if _is_json(reply):
+    if is_json(reply):
         # what looks like a tag is quoted
         return reply
     start = find_answer(reply)
@@ -79,14 +80,6 @@ def find_text(reply: str) -> str:
     if not reply[start:].strip():
         raise ReplyError("empty_reply")
     return reply[start:]
-
-
-def _is_json(reply: str) -> bool:
-    try:
-        json.loads(reply)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _find_answers(reply: str, required: str) -> Tuple[List[Dict[str, Any]], bool]:

@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 from ..candidates import CANDIDATE_CUT, copy_tokens, get_candidates, set_candidates
 from ..confidence.pipeline import add_confidence
 from ..selection.caveats import LEARNED
-from ..shards import process_shards
+from ..shards import SHARD_SIZE, process_shards
 from ..storage import read_docs, read_json, sha256_path
 from ..targets.base import Target, find_target, labels_in
 from ..training.student import component_name, has_learned_from, load_student
@@ -26,7 +26,7 @@ def annotate(
     labels: Optional[Path] = None,
     pipe_name: Optional[str] = None,
     candidate_cut: float = CANDIDATE_CUT,
-    shard_size: int = 256,
+    shard_size: int = SHARD_SIZE,
     gpu_id: int = -1,
     progress: Progress = None,
 ) -> Dict[str, Any]:

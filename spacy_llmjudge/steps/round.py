@@ -7,6 +7,7 @@ from typing import Any, Callable, ContextManager, Dict, Optional
 from ..candidates import CANDIDATE_CUT
 from ..errors import Errors, LLMJudgeError
 from ..evaluation.scores import evaluate_model, score_pair
+from ..shards import SHARD_SIZE
 from ..stages import Stages
 from ..storage import read_docs, read_json, require_file, write_json
 from ..targets.base import find_target
@@ -70,7 +71,7 @@ class LoopSettings:
     calibrator: Optional[str] = None
     pipe_name: Optional[str] = None
     candidate_cut: float = CANDIDATE_CUT
-    shard_size: int = 256
+    shard_size: int = SHARD_SIZE
     gpu_id: int = -1
 
     def of(self, name: str) -> Dict[str, Any]:

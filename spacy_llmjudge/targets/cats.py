@@ -11,10 +11,10 @@ import numpy as np
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from ..candidates import KEY, Candidate, copy_tokens, get_candidates, is_judged, set_status
+from ..candidates import KEY, Candidate, copy_tokens, get_candidates
 from ..errors import Errors, LLMJudgeError
 from .base import Columns, Key
-from .policy import SilverPolicy, is_doubtful, usable_candidates
+from .policy import SilverPolicy, is_doubtful, is_left_out, keep_judged, usable_candidates
 
 THRESHOLD = 0.5
 
@@ -108,7 +108,7 @@ class Cats:
     def make_silver(
         self, doc: Doc, policy: SilverPolicy = SilverPolicy(), *, key: str = KEY
     ) -> Optional[Doc]:
-        if len(doc) == 0 or (policy.unjudged is False and not is_judged(doc, key)):
+        if is_left_out(doc, policy, key):
             return None
         candidates = usable_candidates(get_candidates(doc, key), policy)
         accepted = [c for c in candidates if c.decision == "accepted"]
@@ -123,9 +123,7 @@ class Cats:
                 return None
         silver = copy_tokens(doc)
         silver.cats = values
-        if is_judged(doc, key):
-            # the reader that mixes the training documents asks for this
-            set_status(silver, "judged")
+        keep_judged(doc, silver, key)
         return silver
 
     def is_empty(self, doc: Doc) -> bool:

@@ -17,9 +17,8 @@ from ..candidates import (
     get_candidates,
     get_outside,
     is_judged,
-    set_status,
 )
-from .policy import SilverPolicy, is_doubtful, usable_candidates
+from .policy import SilverPolicy, is_doubtful, is_left_out, keep_judged, usable_candidates
 
 
 def make_silver(
@@ -33,7 +32,7 @@ def make_silver(
     RETURNS (Optional[Doc]): A new document with the same tokens, entities where accepted, and
         `spans["incorrect_spans"]`; None where too little of it is known, or the policy leaves it out.
     """
-    if len(doc) == 0 or policy.unjudged is False and not is_judged(doc, key):
+    if is_left_out(doc, policy, key):
         return None
     candidates = usable_candidates(get_candidates(doc, key), policy)
     accepted = [c for c in candidates if c.decision == "accepted"]
@@ -50,9 +49,7 @@ def make_silver(
         missing=[Span(silver, start, end) for start, end in _runs(missing)],
         default="outside",
     )
-    if is_judged(doc, key):
-        # the reader that mixes the training documents asks for this
-        set_status(silver, "judged")
+    keep_judged(doc, silver, key)
     if policy.negatives:
         silver.spans[INCORRECT_KEY] = [
             Span(silver, c.start, c.end, label=c.label)

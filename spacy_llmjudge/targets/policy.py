@@ -3,7 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import Any, List, Optional, Sequence
 
-from ..candidates import Candidate
+from spacy.tokens import Doc
+
+from ..candidates import Candidate, is_judged, set_status
 from ..errors import Errors, LLMJudgeError
 
 # Under this probability a negative verdict holds, and no candidate raises doubt about its tokens.
@@ -72,6 +74,19 @@ def usable_candidates(candidates: Sequence[Candidate], policy: SilverPolicy) -> 
         return policy.corrections if overlaps else policy.proposals
 
     return [c for c in candidates if is_used(c)]
+
+
+def is_left_out(doc: Doc, policy: SilverPolicy, key: str) -> bool:
+    """RETURNS (bool): Whether no training document is made, whatever was decided: it is empty, or the judge
+    has not read it and the policy leaves such documents out."""
+    return len(doc) == 0 or (policy.unjudged is False and not is_judged(doc, key))
+
+
+def keep_judged(doc: Doc, silver: Doc, key: str) -> None:
+    """Keep in a training document whether the judge has read it: the reader that mixes training documents
+    asks for that."""
+    if is_judged(doc, key):
+        set_status(silver, "judged")
 
 
 def is_doubtful(candidate: Candidate, policy: SilverPolicy) -> bool:

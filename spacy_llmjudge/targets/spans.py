@@ -18,11 +18,9 @@ from ..candidates import (
     Candidate,
     copy_tokens,
     get_candidates,
-    is_judged,
-    set_status,
 )
 from .base import Columns, Key
-from .policy import SilverPolicy, is_doubtful, usable_candidates
+from .policy import SilverPolicy, is_doubtful, is_left_out, keep_judged, usable_candidates
 
 SPANS_KEY = "sc"
 
@@ -111,16 +109,14 @@ class Spans:
     def make_silver(
         self, doc: Doc, policy: SilverPolicy = SilverPolicy(), *, key: str = KEY
     ) -> Optional[Doc]:
-        if len(doc) == 0 or (policy.unjudged is False and not is_judged(doc, key)):
+        if is_left_out(doc, policy, key):
             return None
         candidates = usable_candidates(get_candidates(doc, key), policy)
         if policy.masking and any(is_doubtful(c, policy) for c in candidates):
             return None
         silver = copy_tokens(doc)
         self.annotate(silver, [c.key for c in candidates if c.decision == "accepted"])
-        if is_judged(doc, key):
-            # the reader that mixes the training documents asks for this
-            set_status(silver, "judged")
+        keep_judged(doc, silver, key)
         return silver
 
     def is_empty(self, doc: Doc) -> bool:
