@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence,
 from ..storage import sha256_json
 from ..transport.in_process import InProcess
 from ..transport.messages import Prompt, Reply
-from .verdict_lines import Finding, write_verdict_lines
+from .verdict_lines import LEAST, MOST, Finding, write_verdict_lines
 
 if TYPE_CHECKING:
     from ..encoders.span_features import SpanEncoder
@@ -161,7 +161,8 @@ def make_reply(
         entry = {
             "text": text[start:end],
             "label": label,
-            "confidence": round(min(max(100 * probability, 1.0), 99.0), 2),
+            # With a percent sign: where all are at the least, 1.0 would be read as certainty.
+            "confidence": f"{round(min(max(100 * probability, LEAST), MOST), 2):g}%",
             "start": start,
         }
         if probability >= LISTED and all(end <= s or e <= start for s, e in covered):

@@ -1,5 +1,6 @@
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from spacy.util import load_config, load_model_from_config
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.encoders.span_vectors import SpanEncoder, span_features
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.judge.replies import read_confidences
 from spacy_llmjudge.models.embedded import find_verdict, make_embedded_model, make_reply
 from spacy_llmjudge.models.verdict_lines import Finding
 from spacy_llmjudge.models.verifier import NONE, training_spans
@@ -50,11 +52,14 @@ def make_prompt(text, spans, demonstrations):
     )
 
 
+def percent(entry):
+    assert entry["confidence"].endswith("%")
+    return float(entry["confidence"][:-1])
+
+
 def confidences(reply):
     rows = json.loads(reply)
-    return {
-        (e["text"], e["label"]): e["confidence"] for e in rows["entities"] + rows["alternatives"]
-    }
+    return {(e["text"], e["label"]): percent(e) for e in rows["entities"] + rows["alternatives"]}
 
 
 def test_it_tells_right_candidates_from_near_misses(encoder, demonstrations):
@@ -139,15 +144,25 @@ def test_best_candidates_that_do_not_overlap_are_the_entities():
     text = "red rose rose"
     candidates = [(0, 8, "X"), (4, 8, "X"), (9, 13, "X"), (9, 13, "Y"), (0, 3, "X")]
     reply = json.loads(make_reply(text, candidates, [0.6, 0.8, 0.7, 0.2, 1.0]))
-    assert [(e["start"], e["text"], e["confidence"]) for e in reply["entities"]] == [
+    assert [(e["start"], e["text"], percent(e)) for e in reply["entities"]] == [
         (0, "red", 99.0),
         (4, "rose", 80.0),
         (9, "rose", 70.0),
     ]
-    assert [(e["start"], e["label"], e["confidence"]) for e in reply["alternatives"]] == [
+    assert [(e["start"], e["label"], percent(e)) for e in reply["alternatives"]] == [
         (0, "X", 60.0),
         (9, "Y", 20.0),
     ]
+
+
+@pytest.mark.parametrize("probabilities", [[0.0, 0.001], [0.01], [0.004, 0.6], [0.999], [0.011]])
+def test_the_judge_reads_the_numbers_that_the_model_means(probabilities):
+    """Where nothing is likely all numbers are 1, which on a scale to 1 would be certainty."""
+    candidates = [(5 * i, 5 * i + 4, "X") for i in range(len(probabilities))]
+    reply = json.loads(make_reply("rose rose", candidates, probabilities))
+    entries = sorted(reply["entities"] + reply["alternatives"], key=lambda e: e["start"])
+    expected = [min(max(p, 0.01), 0.99) for p in probabilities]
+    assert read_confidences(entries, Counter()) == pytest.approx(expected)
 
 
 def test_negatives_are_shifted_entities_and_unmarked_chunks():
@@ -284,7 +299,7 @@ def test_it_is_an_honest_verifier_on_the_demo(pytestconfig):
     for (prompt,), (reply,) in zip(prompts, replies):
         listed = json.loads(reply)
         by_key = {
-            (e["start"], e["text"], e["label"]): e["confidence"]
+            (e["start"], e["text"], e["label"]): percent(e)
             for e in listed["entities"] + listed["alternatives"]
         }
         support += [by_key[(s, prompt.text[s:e], label)] for s, e, label in prompt.candidates]
