@@ -8,8 +8,7 @@ import typer
 from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from .arguments import Arg, Opt, config_command, overrides_of
-from .judge_config import load_judge, paths_in
+from .arguments import Arg, Opt, config_command, overrides_of, paths_in
 from .user_errors import user_errors
 
 
@@ -87,11 +86,15 @@ def make_plan(
     """
     from ..judge.cost_estimate import plan_judging
     from ..ledger.prices import read_prices
+    from ..steps.judge_config import load_judges, read_judge_config
     from ..storage import require_file
+    from ..targets.base import find_target
 
     require_file(annotated, "Run the step `annotate` first.")
-    nlp, judge, block = load_judge(config, overrides)
     splits = [annotated / name for name in ("pool", "dev") if (annotated / name).exists()]
+    target = find_target(next(iter(splits), annotated))
+    loaded = read_judge_config(config, overrides, target)
+    nlp, (judge, *_) = load_judges(loaded, config, target)
     docs = chain.from_iterable(
         _read(split, nlp.vocab, 0 if split.name == "dev" else at_most)
         for split in splits or [annotated]
@@ -99,7 +102,7 @@ def make_plan(
     plan = plan_judging(docs, judge, concurrency=concurrency, seconds_per_request=seconds)
     if not plan["prompts"]:
         raise LLMJudgeError(Errors.J254.format(path=annotated, n=plan["documents"]))
-    outer = block["model"]
+    outer = nlp.config.interpolate()["components"][judge.name]["model"]
     inner = outer["model"] if isinstance(outer.get("model"), dict) else outer
     prices = outer.get("prices")
     return {
