@@ -58,7 +58,7 @@ def crossfit_cli(
     """Cross-fit the labelled set: each document is annotated by a student that has not seen it, and
     judged with demonstrations that leave it out.
 
-    What comes of it takes dev's place for `annotate` (the calibration) and `filter` (the evidence), but
+    The result takes dev's place in `annotate` (the calibration) and `filter` (the evidence), but
     nothing is promised then. Settings of the configs are given by their dotted names with the config in
     front: --student.training.max_steps 150 --judge.paths.ledger PATH.
     """

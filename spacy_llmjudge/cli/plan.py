@@ -57,11 +57,13 @@ def plan_cli(
     msg.table(_rows(plan))
     if plan["cost"] is not None:
         msg.info(
-            f"The cost is as right as the prices of {plan['prices_as_of']} in {plan['prices']}: check"
+            f"The cost is only as accurate as the prices of {plan['prices_as_of']} in {plan['prices']}: check"
             f" {plan['model']} with your provider, correct the file, and write the day into as_of."
         )
     if plan["max_cost"] is not None and (plan["cost"] or 0) > plan["max_cost"]:
-        msg.warn(f"This is over the budget of {plan['max_cost']} USD: it would stop on the way.")
+        msg.warn(
+            f"This is over the budget of {plan['max_cost']} USD: the run would stop before its end."
+        )
     if output is not None:
         write_json(output, plan)
 

@@ -27,7 +27,7 @@ def rules_cli(
     """Mine task rules from the labelled set: one request a label.
 
     A rule is kept where at least two labelled mentions support it; they stand above it as a comment.
-    Read the file before you use it (paths.rules of the judge's config): what it says, a judge will do.
+    Read the file before you use it (paths.rules of the judge's config): a judge follows it to the letter.
     """
     from ..judge.tasks.rules import make_rules_task, mine_rules
     from ..steps.judge_config import load_judges, read_judge_config
