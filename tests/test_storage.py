@@ -2,7 +2,6 @@ import os
 
 import catalogue
 import pytest
-import spacy
 import srsly
 from catalogue import Registry
 from spacy.tokens import Doc, DocBin, SpanGroup
@@ -14,7 +13,7 @@ from spacy_llmjudge.errors import LLMJudgeError
 
 
 def make_docs(n):
-    vocab = spacy.blank("en").vocab
+    vocab = Vocab()
     return [Doc(vocab, words=["document", str(i)]) for i in range(n)]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import spacy
 from cli_helpers import error_line, run
+from english import NLP
 from spacy.util import load_config, load_model_from_config
 
 from spacy_llmjudge.candidates import Candidate, get_status, set_candidates
@@ -33,11 +34,10 @@ def loopback():
 @pytest.fixture
 def annotated(tmp_path):
     """Twelve documents in pool and dev, with 0 to 3 candidates each."""
-    nlp = spacy.blank("en")
     for split, numbers in (("pool", range(8)), ("dev", range(8, 12))):
         docs = []
         for i in numbers:
-            doc = nlp.make_doc(f"the roses of garden {i} have black spot")
+            doc = NLP.make_doc(f"the roses of garden {i} have black spot")
             found = [Candidate(1, 2, "PLANT", 0.9), Candidate(6, 8, "DISEASE", 0.4)]
             found.append(Candidate(7, 8, "SYMPTOM", 0.03))
             set_candidates(doc, found[: i % 4])
@@ -185,8 +185,7 @@ def test_a_plan_of_a_text_classifier_of_spacy_llm_is_what_is_sent(
     monkeypatch.setenv("OPENAI_API_KEY", "canary")
     target = Cats(("PEST", "WATER"), True)
     write_target(tmp_path, target)
-    nlp = spacy.blank("en")
-    write_docs(annotated / "dev" / "shard-00001.spacy", [nlp.make_doc(" ")])
+    write_docs(annotated / "dev" / "shard-00001.spacy", [NLP.make_doc(" ")])
     answer = loopback.Answer(loopback.chat("PEST 80"))
     with loopback.Loopback(lambda request: answer) as server:
         settings = {
@@ -198,8 +197,8 @@ def test_a_plan_of_a_text_classifier_of_spacy_llm_is_what_is_sent(
         found, shown = plan(annotated, "textcat", *args, folder=tmp_path)
         assert server.requests == [] and "PEST" in found["first_prompt"]
         config = read_judge_config(JUDGES / "textcat.cfg", settings, target)
-        nlp, (judge,) = load_judges(config, JUDGES / "textcat.cfg", target)
-        docs = [doc for split in ("pool", "dev") for doc in read_docs(annotated / split, nlp.vocab)]
+        _, (judge,) = load_judges(config, JUDGES / "textcat.cfg", target)
+        docs = [doc for split in ("pool", "dev") for doc in read_docs(annotated / split, NLP.vocab)]
         assert all(get_status(doc)["state"] == "judged" for doc in list(judge.pipe(docs))[:12])
         assert (found["documents"], found["requests"], len(server.requests)) == (13, 12, 12)
         assert server.requests[0].prompt == found["first_prompt"]
@@ -232,7 +231,7 @@ def test_user_errors_are_one_line(annotated, tmp_path, offline):
     (tmp_path / "other.cfg").write_text('[nlp]\nlang = "en"\npipeline = []\n')
     assert "[J253]" in error_line(run("plan", annotated, tmp_path / "other.cfg"))
     empty = tmp_path / "empty.spacy"
-    write_docs(empty, [spacy.blank("en").make_doc("no candidate")])
+    write_docs(empty, [NLP.make_doc("no candidate")])
     args = ["--paths.labelled", GARDEN / "labelled.jsonl"]
     assert "[J254]" in error_line(run("plan", empty, JUDGES / "verify_vllm.cfg", *args))
 
