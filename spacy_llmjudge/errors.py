@@ -132,6 +132,13 @@ class Errors(metaclass=_WithCodes):
     J425 = "The audit has {found} rows, but its draw has rows 1 to {of}, each once. Put the missing ones back: a sample of which rows were taken out is no longer random."
     J426 = "{path} has no candidate that could be accepted, so there is nothing to audit. Look at the pool, or lower the floor of the selector."
     J427 = "{path} exists already and may hold answers. Choose another file, or add --force to overwrite it."
+    J428 = "A budget of {budget} calls does not reach beyond the evidence: all {n} held-out documents are asked about first. Give at least {least} with --vars.budget_calls, or 0 for no limit."
+    J429 = "The corpus {path} has no dev set, and {what} needs one: {why}. Add a dev file to the dataset and run `prepare` again, or {instead}."
+    J430 = "{path} is there already and is not an empty folder. Choose another folder for the project; nothing was written."
+    J431 = "{path} is not a file. Give the {name} documents as one file that `prepare` reads; for a folder of files use `init` and copy it into assets/."
+    J432 = "These files cannot make a project: {found} Nothing was written."
+    J433 = "The judge '{judge}' replays what an LLM said before. Give the file with its replies with --replies FILE, or choose another judge."
+    J434 = "The judge '{judge}' replays nothing, so that --replies has no use. Leave it out, or choose the judge 'recorded'."
 
     # Denoising
     J500 = "The features ({found}) are not a matrix of numbers with one row for each of {n}. Give an array of shape (items, width)."

@@ -25,11 +25,13 @@ from . import (  # noqa: E402
     plan,
     prepare,
     rules,
+    start,
     train,
     unjudged,
 )
 
 for verb in (
+    start,
     init,
     encoder,
     prepare,

@@ -51,7 +51,9 @@ def audit_cli(
             overrides=overrides_of(ctx),
         )
     msg.good(f"{output}: {drawn} candidates")
-    msg.info('Write "yes" or "no" into every "answer", then run `filter` with --audit')
+    msg.info(
+        'Write "yes" or "no" into every "answer", then run `selftrain` with --vars.audit, or `filter` with --audit'
+    )
 
 
 def register(app) -> None:

@@ -7,7 +7,7 @@ from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt
-from .package import show_wheel
+from .package import scores_folder, show_wheel
 from .progress import progress_bar
 from .timing import show_seconds, timed
 from .user_errors import user_errors
@@ -70,7 +70,7 @@ LEVELS = {"ents": "entity level", "spans": "span level", "cats": "averaged over 
 @user_errors
 def summary_cli(
     # fmt: off
-    metrics: Path = Arg(..., help="Folder that `evaluate` wrote to"),
+    metrics: Path = Arg(..., help="Folder that `evaluate` or `loop` wrote to"),
     packages: Optional[Path] = Opt(
         None, "--packages", help="Folder of packages, to name the newest"
     ),
@@ -79,6 +79,7 @@ def summary_cli(
     """Print the results of a round: students, silver, calibration, time."""
     from ..evaluation.summary import (
         calibration_rows,
+        describe_held_out,
         header,
         model_rows,
         silver_rows,
@@ -86,6 +87,7 @@ def summary_cli(
     from ..stages import read_seconds
     from ..storage import read_json, write_json
 
+    metrics = scores_folder(metrics)
     summary = read_json(metrics / "summary.json", "Run the step `evaluate` first.")
     seconds = read_seconds(metrics)
     if seconds:
@@ -96,8 +98,13 @@ def summary_cli(
     level = LEVELS[summary.get("target", "ents")]
     titles = header(summary)
     aligns = ("l", *"r" * (len(titles) - 1))
-    msg.divider(f"Students on the test set ({level}, %)")
-    msg.table(rows, header=titles, divider=True, aligns=aligns, max_col=60)
+    if rows:
+        msg.divider(f"Students on the test set ({level}, %)")
+        msg.table(rows, header=titles, divider=True, aligns=aligns, max_col=60)
+    else:
+        msg.warn("There is no test set, so that nothing says how good the last student is.")
+    if summary.get("held_out"):
+        msg.text(f"{describe_held_out(summary['held_out'], level)}\n")
     rows = silver_rows(summary)
     if rows:
         msg.divider("Silver against the hidden gold of the pool (%)")

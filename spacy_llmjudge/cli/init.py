@@ -26,7 +26,7 @@ def init_cli(
     files = copy_template(folder, force=force)
     msg.good(f"Wrote {len(files)} files to {folder}")
     msg.info(
-        f"Put labelled.jsonl, dev.jsonl, test.jsonl and pool.jsonl into {folder}/assets/DATASET, "
+        f"Put labelled.jsonl, pool.jsonl and, where you have them, dev.jsonl and test.jsonl into {folder}/assets/DATASET, "
         f"then: cd {folder} && python -m spacy project run selftrain . "
         "--vars.dataset DATASET --vars.judge embedded"
     )

@@ -62,7 +62,7 @@ def judge_cli(
                     output / split,
                     config,
                     # dev is evidence: all of it is asked about
-                    at_most=at_most if split == "pool" else 0,
+                    at_most=at_most or None if split == "pool" else None,
                     overrides=overrides,
                     progress=meter.shard,
                     on_judge=meter.watch,

@@ -1,7 +1,8 @@
-"""`loop`: rounds of annotate, judge, filter and retrain, until more of them bring nothing."""
+"""`loop`: annotate, judge, filter and retrain, once or until more rounds bring nothing."""
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional
 
 import typer
 from wasabi import msg
@@ -10,15 +11,18 @@ from ..candidates import CANDIDATE_CUT
 from ..shards import SHARD_SIZE
 from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of, paths_in
 from .calibrate import NAMES, calibrator_of
-from .progress import progress_bar
+from .progress import Meter, live, progress_bar
 from .threads import restart_with_sleeping_threads
 from .user_errors import user_errors
+
+# what project.yml says for none
+NO_FILE = Path("none")
 
 
 @user_errors
 def loop_cli(
     # fmt: off
-    ctx: typer.Context,  # settings of the three configs, with student., judge. or filter. in front
+    ctx: typer.Context,  # settings of the configs, with student., seed., judge. or filter. in front
     corpus: Path = Arg(
         ..., help="Folder that `prepare` wrote; rounds go into round-1, round-2, ..."
     ),
@@ -42,11 +46,27 @@ def loop_cli(
         "--assets",
         help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the judge's config",
     ),
-    at_most: int = Opt(
+    budget_calls: int = Opt(
         0,
-        "--at-most",
-        help="Pool documents that a round asks about in addition to those of earlier rounds, the least certain first; the first round learns from them alone; 0: all",
+        "--budget-calls",
+        help="Documents that the judge is asked about in all, dev included; of the pool those that the student is least certain about, a share in each round; 0: all",
         min=0,
+    ),
+    teacher_steps: int = Opt(
+        400,
+        "--teacher-steps",
+        help="With a budget: training steps of the teacher, which learns from the judge's labels and annotates the pool; 0: no teacher",
+        min=0,
+    ),
+    evidence_trains: int = Opt(
+        1,
+        "--evidence-trains",
+        help="1: the last student learns from the gold of dev as well, as nothing is selected by it any more; 0: it does not",
+        min=0,
+        max=1,
+    ),
+    n_folds: int = Opt(
+        5, "--folds", help="Without dev: folds of the cross-fitting; each costs a training"
     ),
     goes_on: int = Opt(
         0,
@@ -74,6 +94,11 @@ def loop_cli(
         "--stop-share",
         help="Share of dev that is kept apart from the evidence for that; 0: stop by the other rules only",
     ),
+    audit: Optional[Path] = Opt(
+        None,
+        "--audit",
+        help="File that `audit` drew from the pool of the last round and a person answered: the evidence of that round",
+    ),
     calibrator: str = Opt(
         "auto", "--calibrator", help=f"auto, {', '.join(NAMES)}, or a registered name"
     ),
@@ -89,20 +114,21 @@ def loop_cli(
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     # fmt: on
 ) -> None:
-    """Annotate with the last student, judge, filter, train the next one, and again.
+    """Annotate with the last student, judge, filter, train the next one, and again. One round is `selftrain`.
 
-    It ends when the selection is stable, when F1 on a part of dev that is kept out of the
-    evidence stops rising, when the judge's budget is spent, or after --rounds. A loop that was stopped or killed resumes
-    when it is started again. Settings of the configs are given by their dotted names with the
-    config in front: --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.floor 0.5.
+    Without dev the evidence is cross-fitted on the labelled set, and nothing is promised. It ends when the
+    selection is stable, when F1 on a part of dev that is kept out of the evidence stops rising, when the judge's
+    budget is spent, or after --rounds. A loop that was stopped or killed resumes when it is started again.
+    Settings of the configs are given by their dotted names with the config in front (seed. is for students
+    of the labelled set alone): --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.floor 0.5.
     """
     restart_with_sleeping_threads()
 
     from ..steps.loop import run_loop
-    from ..steps.round import LoopSettings
+    from ..steps.loop_settings import LoopSettings
     from ..steps.stopping import StopRules
 
-    overrides = overrides_by_config(overrides_of(ctx), ("student", "judge", "filter"))
+    overrides = overrides_by_config(overrides_of(ctx), ("student", "seed", "judge", "filter"))
     overrides["judge"] = {**paths_in(assets), **overrides["judge"]}
     settings = LoopSettings(
         config=config,
@@ -112,7 +138,11 @@ def loop_cli(
         training=training,
         metrics=metrics,
         overrides=overrides,
-        at_most=at_most,
+        budget_calls=budget_calls,
+        teacher_steps=teacher_steps,
+        evidence_trains=bool(evidence_trains),
+        n_folds=n_folds,
+        audit=None if audit == NO_FILE else audit,
         goes_on=goes_on,
         rules=StopRules(max_rounds, stable, patience, min_gain),
         stop_share=stop_share,
@@ -123,7 +153,13 @@ def loop_cli(
         shard_size=shard_size,
         gpu_id=gpu_id,
     )
-    result = run_loop(settings, watch=_show, bar=lambda text: progress_bar(None, text))
+    result = run_loop(
+        settings, watch=_show, bar=lambda text: progress_bar(None, text), meter=_meter
+    )
+    _report(result, training)
+
+
+def _report(result: Dict[str, Any], training: Path) -> None:
     rows = [
         (f"{row['round']}", *(_number(row[key]) for key in ("score", "overlap", "spans")))
         for row in result["rounds"]
@@ -131,10 +167,18 @@ def loop_cli(
     msg.divider("Rounds")
     titles = ("round", "F1, stopping part", "same spans", "silver spans")
     msg.table(rows, header=titles, divider=True, aligns=tuple("rrrr"))
-    msg.info(result["stop"]["text"])
+    show = msg.warn if result["stop"]["reason"] == "budget" else msg.info
+    show(result["stop"]["text"])
     msg.good(
         f"{training / 'loop' / 'model-best'}: the student of round {result['best']}, by {result['chosen_by']}"
     )
+
+
+@contextmanager
+def _meter(text: str) -> Iterator[Meter]:
+    meter = Meter(text)
+    with live(meter):
+        yield meter
 
 
 def _show(number: int, stage: str, result: Optional[Dict[str, Any]]) -> None:

@@ -26,7 +26,9 @@ def package_cli(
         help="Add calibrated_confidence with this calibration (made for this model), and the requirement on spacy_llmjudge",
     ),
     metrics: Optional[Path] = Opt(
-        None, "--metrics", help="Folder whose judged.json tells the performance"
+        None,
+        "--metrics",
+        help="Folder whose judged.json tells the performance, or the one that `loop` wrote to",
     ),
     encoder: Optional[Path] = Opt(
         None, "--encoder", help="Folder that `encoder` wrote, for the name of the encoder"
@@ -42,6 +44,7 @@ def package_cli(
     from ..storage import read_json
 
     scores = {}
+    metrics = scores_folder(metrics) if metrics is not None else None
     if metrics is not None and (metrics / "judged.json").exists():
         result = read_json(metrics / "judged.json")["spacy"]
         scores = {f"ents_{key}": result[key] for key in ("p", "r", "f")}
@@ -70,6 +73,14 @@ def build_wheel(
         record = encoder / "encoder.json" if encoder else None
         wheel = export_package(model, output, encoder=record, **settings)
     msg.good(f"{wheel} ({wheel.stat().st_size / 1e6:.0f} MB)")
+
+
+def scores_folder(metrics: Path) -> Path:
+    """RETURNS (Path): The folder with the scores of the student that `loop` kept; without a loop this one."""
+    from ..storage import read_json
+
+    record = metrics / "loop.json"
+    return metrics / read_json(record)["metrics"] if record.exists() else metrics
 
 
 def show_wheel(packages: Optional[Path]) -> None:

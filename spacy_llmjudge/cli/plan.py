@@ -49,7 +49,7 @@ def plan_cli(
     from ..storage import write_json
 
     overrides = {**paths_in(assets), **overrides_of(ctx)}
-    plan = make_plan(annotated, config, overrides, concurrency, seconds, at_most)
+    plan = make_plan(annotated, config, overrides, concurrency, seconds, at_most or None)
     if prompt:
         msg.divider("The first prompt")
         typer.echo(plan["first_prompt"])
@@ -74,7 +74,7 @@ def make_plan(
     overrides: Dict[str, Any],
     concurrency: Optional[int] = None,
     seconds: float = 2.0,
-    at_most: int = 0,
+    at_most: Optional[int] = None,
 ) -> Dict[str, Any]:
     """Plan the judging of a folder.
 
@@ -83,7 +83,7 @@ def make_plan(
     overrides (Dict[str, Any]): Settings of the config by their dotted names.
     concurrency (Optional[int]): Requests at the same time.
     seconds (float): How long one takes.
-    at_most (int): Documents of the pool that will be asked about, see `rounds.judge`; 0 means all.
+    at_most (Optional[int]): Documents of the pool that will be asked about; None: all of them.
     RETURNS (Dict[str, Any]): The plan, with `model`, `prices`, `prices_as_of` and `max_cost`.
     """
     from ..judge.cost_estimate import plan_judging
@@ -98,7 +98,7 @@ def make_plan(
     loaded = read_judge_config(config, overrides, target)
     nlp, (judge, *_) = load_judges(loaded, config, target)
     docs = chain.from_iterable(
-        _read(split, nlp.vocab, 0 if split.name == "dev" else at_most)
+        _read(split, nlp.vocab, None if split.name == "dev" else at_most)
         for split in splits or [annotated]
     )
     plan = plan_judging(docs, judge, concurrency=concurrency, seconds_per_request=seconds)
@@ -117,11 +117,11 @@ def make_plan(
     }
 
 
-def _read(split: Path, vocab: Any, at_most: int) -> Iterator[Any]:
+def _read(split: Path, vocab: Any, at_most: Optional[int]) -> Iterator[Any]:
     from ..selection.acquisition import choose_docs
     from ..storage import read_docs
 
-    if not at_most:
+    if at_most is None:
         return read_docs(split, vocab)
     docs = list(read_docs(split, vocab))
     return (docs[i] for i in choose_docs(docs, at_most))

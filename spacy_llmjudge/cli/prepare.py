@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import List, Optional
+from typing import TYPE_CHECKING, List, Optional
 
 from wasabi import msg
 
@@ -11,6 +11,9 @@ from .arguments import Arg, Opt
 from .progress import spinner
 from .timing import timed
 from .user_errors import user_errors
+
+if TYPE_CHECKING:
+    from ..corpora.prepare import Report
 
 
 @user_errors
@@ -111,7 +114,8 @@ def prepare_cli(
             split_column=split_column,
             tag_names=_split(tag_names),
             lang=lang,
-            shots=shots,
+            # 0 is what project.yml says for none
+            shots=shots or None,
             mentions=mentions,
             holdout=holdout,
             seed=seed,
@@ -120,20 +124,30 @@ def prepare_cli(
             offsets=offsets,
             ignore_unseen_labels=ignore_unseen_labels,
         )
-    units = find_target(output / "labelled.spacy").units
+    show_counts(report, find_target(output / "labelled.spacy").units, output)
+    unread = unread_files(source, report["settings"]["files"].values())
+    if unread:
+        msg.info(f"Not read: {', '.join(unread)}")
+
+
+def show_counts(report: "Report", units: str, folder: Optional[Path] = None) -> None:
+    """Say what is in the sets of a corpus, and what was left out.
+
+    report (Report): What `prepare` returned.
+    units (str): What is labelled.
+    folder (Optional[Path]): Where they are.
+    """
     for split, n in report["documents"].items():
         n_units = report["entities"].get(split)
         counted = "" if n_units is None else f", {n_units} {units}"
-        msg.good(f"{output / split}.spacy: {n} documents{counted}")
+        name = split if folder is None else folder / f"{split}.spacy"
+        msg.good(f"{name}: {n} documents{counted}")
     for split, counts in report["dropped"].items():
         for reason, n in counts.items():
             if n:
                 msg.info(f"{split}: dropped {n} ({reason.replace('_', ' ')})")
     for split, n in report.get("trimmed_spans", {}).items():
         msg.info(f"{split}: white space taken off the edges of {n} spans")
-    unread = unread_files(source, report["settings"]["files"].values())
-    if unread:
-        msg.info(f"Not read: {', '.join(unread)}")
 
 
 def _split(text: Optional[str]) -> List[str]:

@@ -49,6 +49,7 @@ def make_summary(
         for source, figures in (selection.get("reliability") or {}).items()
     }
     summary["judge"] = _read(metrics / "judge.json")
+    summary["held_out"] = _read(metrics / "held_out.json")
     summary["seconds"] = read_seconds(metrics)
     return summary
 
@@ -97,6 +98,27 @@ def model_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
                 )
             )
     return rows
+
+
+def describe_held_out(held_out: Dict[str, Any], level: str) -> str:
+    """Say what the evidence shows, which needs no test set.
+
+    held_out (Dict[str, Any]): What `score_held_out` found, and whether it was cross-fitted.
+    level (str): What the scores are about.
+    RETURNS (str): Sentences.
+    """
+    n = held_out["documents"]
+    place = f"the {n} documents of dev"
+    if held_out["crossfitted"]:
+        place = f"the labelled set ({n} documents), cross-validated"
+    parts = [
+        f"{title} {_percent(scores['f'])} ({_percent(scores['f_low'])} to {_percent(scores['f_high'])})"
+        for title, scores in (
+            ("the student that annotated", held_out["student"]),
+            ("the judge's own labels", held_out["judge"]),
+        )
+    ]
+    return f"F1 on {place}: {', '.join(parts)} ({level}, %, 95 % intervals)."
 
 
 def silver_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:

@@ -30,19 +30,22 @@ def doubt(doc: Doc, key: str = KEY) -> float:
 
 
 def choose_docs(
-    docs: Sequence[Doc], at_most: int, asked_before: Optional[Path] = None, key: str = KEY
+    docs: Sequence[Doc],
+    at_most: Optional[int],
+    asked_before: Optional[Path] = None,
+    key: str = KEY,
 ) -> List[int]:
     """Choose the documents that the student is least certain about.
 
     docs (Sequence[Doc]): Annotated documents.
-    at_most (int): How many to choose; 0 takes them all.
+    at_most (Optional[int]): How many to choose; None takes them all.
     asked_before (Optional[Path]): Judged documents of an earlier round: those that were asked about there
         are chosen in any case and do not count.
     key (str): The key of the candidate group.
     RETURNS (List[int]): Their places in `docs`, in order; of equal doubt the text decides, so that the
         order of the documents does not.
     """
-    if not at_most:
+    if at_most is None:
         return list(range(len(docs)))
     known: Set[str] = set()
     if asked_before is not None:

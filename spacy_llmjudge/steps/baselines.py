@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
+from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..candidates import copy_tokens, get_candidates, is_judged
 from ..errors import Errors, LLMJudgeError
-from ..storage import read_docs, write_docs, write_json
-from ..targets.base import find_target
+from ..storage import read_docs, require_file, write_docs, write_json
+from ..targets.base import Target, find_target
 from .filter import NothingSelected, filter_candidates
 
 
@@ -22,16 +23,24 @@ def label_with_judge(judged: Path, silver: Path) -> Dict[str, Any]:
     target = find_target(judged)
     docs = []
     for doc in read_docs(judged, Vocab()):
-        if is_judged(doc):
-            listed = [c for c in get_candidates(doc) if c.verdict == "correct"]
-            keys = target.settle(listed)
-            if keys is not None:
-                docs.append(copy_tokens(doc))
-                target.annotate(docs[-1], keys)
+        made = take_judged_labels(doc, target) if is_judged(doc) else None
+        if made is not None:
+            docs.append(made)
     if not docs:
         raise LLMJudgeError(Errors.J804.format(path=judged))
     write_docs(silver, docs)
     return {"docs": len(docs), "spans": sum(len(target.keys(doc)) for doc in docs)}
+
+
+def take_judged_labels(doc: Doc, target: Target) -> Optional[Doc]:
+    """RETURNS (Optional[Doc]): A copy of a judged document with what the judge listed and nothing
+    else; None where that says nothing."""
+    keys = target.settle([c for c in get_candidates(doc) if c.verdict == "correct"])
+    if keys is None:
+        return None
+    made = copy_tokens(doc)
+    target.annotate(made, keys)
+    return made
 
 
 def train_unjudged(
@@ -58,6 +67,7 @@ def train_unjudged(
     """
     from ..training.student import adopt_student, train_student
 
+    dev = require_file(corpus / "dev.spacy", "Classic self-training chooses its cut on a dev set.")
     scores: Dict[str, float] = {}
     reports: Dict[str, Any] = {}
     for cut in cuts:
@@ -67,7 +77,7 @@ def train_unjudged(
             reports[f"{cut:g}"] = filter_candidates(
                 annotated / "pool",
                 annotated / "dev",
-                corpus / "dev.spacy",
+                dev,
                 filter_config,
                 silver,
                 silver.with_suffix(".json"),
@@ -77,7 +87,7 @@ def train_unjudged(
             continue
         paths = {
             "paths.gold": str(corpus / "labelled.spacy"),
-            "paths.dev": str(corpus / "dev.spacy"),
+            "paths.dev": str(dev),
             "paths.silver": str(silver),
         }
         trained = train_student(

@@ -90,13 +90,14 @@ def crossfit(settings: CrossfitSettings, *, bar: Optional[Bar] = None) -> Dict[s
     settings (CrossfitSettings): What is cross-fitted. A run that was stopped resumes where it was.
     bar (Optional[Bar]): From a text to a context that gives a progress callback, for the judge.
     RETURNS (Dict[str, Any]): `note` (what the figures are not), `folds`, `documents`, `temperature`,
-        `n_spans`, `reliability` (of the students, out of fold) and `judge`. The same is in
-        `crossfit.json` in the folder.
+        `n_spans`, `reliability` (of the students, out of fold), `judged` (by fold: `states` and `usage`)
+        and `judge`. The same is in `crossfit.json` in the folder.
     """
     bar = bar or (lambda text: nullcontext())
     folds = split_folds(settings)
-    _require_blind_judge(settings, folds[0])
+    # a fold may hold all examples of a label
     labels = sorted(labels_in(settings.labelled))
+    named = {f"{_TASK}.labels": labels} if _require_blind_judge(settings, folds[0]) else {}
     for fold in folds:
         _train(settings, fold)
     calibration = _calibrate(settings, folds)
@@ -114,18 +115,18 @@ def crossfit(settings: CrossfitSettings, *, bar: Optional[Bar] = None) -> Dict[s
             gpu_id=settings.gpu_id,
         )
         with bar(f"Judging fold {fold.number}") as progress:
-            judged[f"fold-{fold.number}"] = judge(
+            found = judge(
                 annotated,
                 settings.output / "judged" / f"fold-{fold.number}",
                 settings.judge,
                 overrides={
                     **settings.of("judge"),
                     "paths.labelled": str(fold.rest),
-                    # a fold may hold all examples of a label
-                    f"{_TASK}.labels": labels,
+                    **named,
                 },
                 progress=progress,
             )
+        judged[f"fold-{fold.number}"] = {key: found[key] for key in ("states", "usage")}
     report = make_judge_report(judged)
     documents = _gather(settings, judged, report)
     result = {
@@ -135,6 +136,7 @@ def crossfit(settings: CrossfitSettings, *, bar: Optional[Bar] = None) -> Dict[s
         "temperature": calibration["temperature"],
         "n_spans": calibration["n_spans"],
         "reliability": calibration["reliability"],
+        "judged": judged,
         "judge": report,
     }
     write_json(settings.output / "crossfit.json", result)
@@ -174,8 +176,11 @@ def split_folds(settings: CrossfitSettings) -> List[Fold]:
     return folds
 
 
-def _require_blind_judge(settings: CrossfitSettings, fold: Fold) -> None:
-    """A judge that is shown the gold of what it judges would be evidence of nothing."""
+def _require_blind_judge(settings: CrossfitSettings, fold: Fold) -> bool:
+    """A judge that is shown the gold of what it judges would be evidence of nothing.
+
+    RETURNS (bool): Whether it has a task of ours, which is told the labels.
+    """
     from spacy.util import load_config
 
     config = require_file(settings.judge, "The configs of judges are in configs/judges/.")
@@ -185,6 +190,7 @@ def _require_blind_judge(settings: CrossfitSettings, fold: Fold) -> None:
     found = task.get("demonstrations")
     if found and str(found) != str(fold.rest):
         raise LLMJudgeError(Errors.J824.format(path=config, found=found))
+    return bool(task)
 
 
 def _train(settings: CrossfitSettings, fold: Fold) -> None:

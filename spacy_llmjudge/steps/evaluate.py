@@ -17,7 +17,7 @@ from ..evaluation.scores import (
 from ..evaluation.significance import bootstrap_f1, compare, count_documents
 from ..evaluation.summary import make_summary
 from ..storage import read_docs, write_json
-from ..targets.base import find_target
+from ..targets.base import Target, find_target
 from ..training.student import component_name, load_student
 
 Progress = Optional[Callable[[int], None]]
@@ -30,6 +30,7 @@ def evaluate(
     *,
     silver: Optional[Path] = None,
     pool_gold: Optional[Path] = None,
+    notes: Optional[Path] = None,
     n_resamples: int = 2000,
     gpu_id: int = -1,
     progress: Progress = None,
@@ -42,6 +43,7 @@ def evaluate(
         also gathers what the other steps left there.
     silver (Optional[Path]): The silver documents, to be measured against
     pool_gold (Optional[Path]): the pool's hidden gold. It is used for nothing else.
+    notes (Optional[Path]): The folder of what other steps left, where it is another.
     RETURNS (Dict[str, Any]): The summary.
     """
     target = find_target(test)
@@ -80,6 +82,19 @@ def evaluate(
     if silver is not None and pool_gold is not None and pool_gold.exists():
         vocab = Vocab()
         quality = silver_quality(read_docs(silver, vocab), read_docs(pool_gold, vocab), target)
-    summary = make_summary(output, results, comparisons, quality, target.name)
+    summary = make_summary(notes or output, results, comparisons, quality, target.name)
+    write_json(output / "summary.json", summary)
+    return summary
+
+
+def summarise_without_test(output: Path, target: Target, notes: Path) -> Dict[str, Any]:
+    """Gather what is known where no test set says how good a student is.
+
+    output (Path): The folder that gets `summary.json`.
+    target (Target): What is labelled.
+    notes (Path): The folder of what the other steps left.
+    RETURNS (Dict[str, Any]): The summary.
+    """
+    summary = make_summary(notes, {}, {}, None, target.name)
     write_json(output / "summary.json", summary)
     return summary

@@ -40,7 +40,7 @@ def judge(
     output: Path,
     config: Path,
     *,
-    at_most: int = 0,
+    at_most: Optional[int] = None,
     asked_before: Optional[Path] = None,
     overrides: Optional[Dict[str, Any]] = None,
     progress: Progress = None,
@@ -52,8 +52,8 @@ def judge(
     output (Path): The folder of shards.
     config (Path): A spaCy config with the component `llm_judge` or, for labels of documents, an `llm`
         component with a task of spacy-llm. What it names under [paths] counts as input.
-    at_most (int): Ask about so many documents, those that the student is least certain about; the
-        others stay as they are. 0 asks about all.
+    at_most (Optional[int]): Ask about so many documents, those that the student is least certain about;
+        the others stay as they are. None asks about all.
     asked_before (Optional[Path]): A folder that this step wrote in an earlier round: documents with an
         answer there are asked about as well, and do not count.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
@@ -144,16 +144,30 @@ def judge_inputs(
     RETURNS (Tuple[Config, Dict[str, Any]]): The config, and hashes of all inputs.
     """
     require_file(source / MANIFEST, "Run the step `annotate` first.")
-    target = find_target(source)
+    loaded, fingerprint = describe_judge(find_target(source), config, overrides)
+    return loaded, {"source": sha256_path(source / MANIFEST), **fingerprint}
+
+
+def describe_judge(
+    target: Target, config: Path, overrides: Optional[Dict[str, Any]] = None
+) -> Tuple["Config", Dict[str, Any]]:
+    """RETURNS (Tuple[Config, Dict[str, Any]]): The config of a judge for a target, and hashes of it
+    and of all that it names."""
     loaded = read_judge_config(config, overrides, target)
     fingerprint = {
-        "source": sha256_path(source / MANIFEST),
         "config": sha256_bytes(loaded.to_bytes()),
         "inputs": hash_paths(loaded),
     }
     if target.name != "ents":
         fingerprint["target"] = target.to_dict()
     return loaded, fingerprint
+
+
+def asks_about_candidates(config: "Config") -> bool:
+    """RETURNS (bool): Whether a judge is asked about each candidate, so that another student brings
+    new questions."""
+    tasks = (block.get("task", {}) for block in config.get("components", {}).values())
+    return any("Verify" in task.get("@llm_tasks", "") for task in tasks)
 
 
 def hash_paths(config: "Config") -> Dict[str, str]:

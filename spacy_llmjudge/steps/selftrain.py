@@ -10,20 +10,14 @@ from spacy.vocab import Vocab
 
 from ..corpora.prepare import prepare
 from ..encoders.fetch import MINILM, NONE, fetch_encoder
-from ..errors import Errors, LLMJudgeError
-from ..stages import read_seconds
-from ..storage import read_docs, read_json, write_json
+from ..storage import read_docs, read_json
 from ..training.student import load_student, train_student
-from .annotate import annotate
-from .crossfit import CrossfitSettings, crossfit
-from .evaluate import evaluate
-from .filter import filter_candidates
-from .judge import judge as ask_judge
-from .judge_report import make_judge_report
-from .loop import run_loop
-from .round import Bar, LoopSettings, Watch
+from .loop import LOOP, run_loop
+from .loop_settings import LoopSettings
+from .reading import Bar, silent
+from .round import Watch
 from .stopping import StopRules
-from .template import copy_template, find_template
+from .template import JUDGES, copy_template, find_judge, find_template
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -37,8 +31,8 @@ class SelfTraining:
 
     folder (Path): A project, as `spacy project` knows it, with everything in it.
     model (Path): The last student.
-    summary (Dict[str, Any]): What the run came to: the selection and its statement, the judge, seconds, and
-        with a test set the scores of the students.
+    summary (Dict[str, Any]): What the run came to: the selection and its statement, the judge, seconds, scores
+        on the held-out documents, and with a test set those of the students.
     """
 
     folder: Path
@@ -57,38 +51,6 @@ class SelfTraining:
         return read_docs(rounds[-1], Vocab())
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Where everything of a run is, and its settings."""
-
-    folder: Path
-    config: Path
-    judge: Path
-    student: Dict[str, Any]
-    asked: Dict[str, Any]
-    selection: Dict[str, Any]
-    q: Optional[float]
-    steps: int
-    at_most: int
-    gpu_id: int
-
-    @property
-    def corpus(self) -> Path:
-        return self.folder / "corpus"
-
-    @property
-    def training(self) -> Path:
-        return self.folder / "training"
-
-    @property
-    def metrics(self) -> Path:
-        return self.folder / "metrics" / "round-1"
-
-    @property
-    def filter(self) -> Path:
-        return self.folder / "configs" / "filter.cfg"
-
-
 def selftrain(
     labelled: PathLike,
     pool: PathLike,
@@ -105,15 +67,18 @@ def selftrain(
     rules: Optional[PathLike] = None,
     lang: str = "en",
     q: Optional[float] = None,
-    at_most: int = 0,
+    budget_calls: int = 0,
     rounds: int = 1,
+    folds: int = 5,
     seed_steps: int = 150,
+    teacher_steps: int = 400,
     steps: int = 400,
+    evidence_trains: bool = True,
     seed: int = 0,
     overrides: Optional[Dict[str, Dict[str, Any]]] = None,
     gpu_id: int = -1,
     watch: Watch = None,
-    bar: Optional[Bar] = None,
+    bar: Bar = silent,
 ) -> SelfTraining:
     """Train a student on a few labelled documents and on what an LLM confirms in many others. A run that was
     stopped resumes where it was, and no question to the judge is paid for twice.
@@ -134,9 +99,13 @@ def selftrain(
     rules (Optional[PathLike]): Task rules that the judge is shown.
     lang (str): The language.
     q (Optional[float]): The share of wrong that the silver may have; None takes the default.
-    at_most (int): So many documents of the pool are asked about; 0: all.
-    rounds (int): At most so many rounds; with more than one a part of dev says when to stop.
-    seed_steps, steps (int): Training steps of the seed student and of the later ones.
+    budget_calls (int): So many documents are asked about in all, dev or (without it) the labelled set included;
+        of the pool those that the seed student is least certain about. 0: all.
+    rounds (int): At most so many rounds; with more than one, which need dev, a part of it says when to stop.
+    folds (int): Without dev: folds of the cross-fitting.
+    seed_steps, teacher_steps, steps (int): Training steps of the seed student, of the teacher that annotates the
+        pool where not all of it is asked about, and of later students.
+    evidence_trains (bool): The last student learns from the gold of dev as well.
     seed (int): Of everything that is drawn.
     overrides (Optional[Dict[str, Dict[str, Any]]]): More settings by dotted names, for "student", "judge"
         and "filter".
@@ -157,148 +126,43 @@ def selftrain(
     student_config = "student_cpu.cfg" if encoder == NONE else "student.cfg"
     fetched = fetch_encoder(encoder, folder / "assets" / "encoder")
     paths = {} if fetched["name"] == NONE else {"paths.encoder": str(folder / "assets" / "encoder")}
-    run = _Run(
-        folder=folder,
+    corpus, training = folder / "corpus", folder / "training"
+    own = {"nlp.lang": lang, "system.seed": seed, **paths, **given.get("student", {})}
+    files = {"paths.replies": replies, "paths.rules": rules}
+    asked = {name: str(path) for name, path in files.items() if path is not None}
+    settings = LoopSettings(
         config=Path(config) if config is not None else folder / "configs" / student_config,
-        judge=_find_judge(folder, judge),
-        student={
-            "nlp.lang": lang,
-            "system.seed": seed,
-            "paths.gold": str(folder / "corpus" / "labelled.spacy"),
-            **paths,
-            **given.get("student", {}),
+        judge=find_judge(judge, (folder / JUDGES).iterdir()),
+        filter=folder / "configs" / "filter.cfg",
+        corpus=corpus,
+        training=training,
+        metrics=folder / "metrics",
+        overrides={
+            "student": {**own, "training.max_steps": steps},
+            "seed": {**own, "training.max_steps": seed_steps},
+            "judge": {"nlp.lang": lang, **asked, **given.get("judge", {})},
+            "filter": given.get("filter", {}),
         },
-        asked={
-            "nlp.lang": lang,
-            **({"paths.replies": str(replies)} if replies is not None else {}),
-            **({"paths.rules": str(rules)} if rules is not None else {}),
-            **given.get("judge", {}),
-        },
-        selection=given.get("filter", {}),
+        rules=StopRules(max_rounds=rounds),
         q=q,
-        steps=steps,
-        at_most=at_most,
+        budget_calls=budget_calls,
+        teacher_steps=teacher_steps,
+        evidence_trains=evidence_trains,
+        n_folds=folds,
         gpu_id=gpu_id,
     )
     sets = {"dev": dev, "test": test, "pool_gold": pool_gold}
     named: Dict[str, Any] = {name: path for name, path in sets.items() if path is not None}
     how: Dict[str, Any] = {} if target is None else {"target": target}
     with tempfile.TemporaryDirectory() as empty:
-        prepare(empty, run.corpus, labelled=labelled, pool=pool, lang=lang, **named, **how)
-    held_out = run.corpus / ("dev.spacy" if dev is not None else "labelled.spacy")
-    settings = {"paths.dev": str(held_out), "training.max_steps": seed_steps}
+        prepare(empty, corpus, labelled=labelled, pool=pool, lang=lang, **named, **how)
+    gold = {"paths.gold": str(settings.labelled), "paths.dev": str(settings.labelled)}
     train_student(
-        run.config,
-        run.training / "round-0",
-        overrides={**run.student, **settings},
+        settings.config,
+        training / "round-0",
+        overrides={**settings.of("seed"), **gold},
         gpu_id=gpu_id,
     )
-    if dev is not None:
-        return _with_dev(run, rounds, watch, bar)
-    return _without_dev(run, bar)
-
-
-def _find_judge(folder: Path, judge: PathLike) -> Path:
-    for path in (Path(judge), folder / "configs" / "judges" / f"{judge}.cfg"):
-        if path.suffix == ".cfg" and path.exists():
-            return path
-    known = sorted(p.stem for p in (folder / "configs" / "judges").glob("*.cfg"))
-    raise LLMJudgeError(Errors.J840.format(found=judge, known=", ".join(known)))
-
-
-def _with_dev(run: _Run, rounds: int, watch: Watch, bar: Optional[Bar]) -> SelfTraining:
-    settings = LoopSettings(
-        config=run.config,
-        judge=run.judge,
-        filter=run.filter,
-        corpus=run.corpus,
-        training=run.training,
-        metrics=run.folder / "metrics",
-        overrides={
-            "student": {**run.student, "training.max_steps": run.steps},
-            "judge": run.asked,
-            "filter": run.selection,
-        },
-        rules=StopRules(max_rounds=rounds),
-        q=run.q,
-        at_most=run.at_most,
-        stop_share=0.3 if rounds > 1 else 0.0,
-        gpu_id=run.gpu_id,
-    )
     result = run_loop(settings, watch=watch, bar=bar)
-    last = run.folder / "metrics" / f"round-{len(result['rounds']) - 1}"
-    summary = _summarise(last)
-    return SelfTraining(
-        run.folder, run.training / "loop" / "model-best", {**summary, "loop": result}
-    )
-
-
-def _without_dev(run: _Run, bar: Optional[Bar]) -> SelfTraining:
-    corpus, first = run.corpus, run.training / "round-0"
-    asked = {**run.asked, "paths.labelled": str(corpus / "labelled.spacy")}
-    crossfit(
-        CrossfitSettings(
-            labelled=corpus / "labelled.spacy",
-            config=run.config,
-            judge=run.judge,
-            output=corpus / "crossfit",
-            training=run.training / "crossfit",
-            calibration=first / "calibration.json",
-            overrides={"student": run.student, "judge": run.asked},
-            gpu_id=run.gpu_id,
-        ),
-        bar=bar,
-    )
-    annotated, judged = (corpus / "round-1" / part / "pool" for part in ("annotated", "judged"))
-    annotate(
-        str(first / "model-best"),
-        first / "calibration.json",
-        corpus / "pool.spacy",
-        annotated,
-        labels=corpus / "labelled.spacy",
-        gpu_id=run.gpu_id,
-    )
-    found = ask_judge(annotated, judged, run.judge, at_most=run.at_most, overrides=asked)
-    write_json(run.metrics / "judge.json", make_judge_report({"pool": found}))
-    silver = corpus / "round-1" / "silver.spacy"
-    filter_candidates(
-        judged,
-        corpus / "crossfit" / "evidence",
-        corpus / "labelled.spacy",
-        run.filter,
-        silver,
-        run.metrics / "selection.json",
-        overrides=run.selection,
-        q=run.q,
-    )
-    model = run.training / "round-1"
-    settings = {
-        "paths.dev": str(corpus / "labelled.spacy"),
-        "paths.silver": str(silver),
-        "training.max_steps": run.steps,
-    }
-    train_student(run.config, model, overrides={**run.student, **settings}, gpu_id=run.gpu_id)
-    if (corpus / "test.spacy").exists():
-        evaluate(
-            {"seed": str(first / "model-best"), "judged": str(model / "model-best")},
-            corpus / "test.spacy",
-            run.metrics,
-            silver=silver,
-            pool_gold=corpus / "pool_gold.spacy",
-            gpu_id=run.gpu_id,
-        )
-    return SelfTraining(run.folder, model / "model-best", _summarise(run.metrics))
-
-
-def _summarise(metrics: Path) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): The summary of a round, or what is known without a test set."""
-    path = metrics / "summary.json"
-    if path.exists():
-        found: Dict[str, Any] = read_json(path)
-        return found
-    selection = read_json(metrics / "selection.json")
-    return {
-        "silver": {"spans": selection["spans"], "statement": selection["statement"]},
-        "judge": read_json(metrics / "judge.json"),
-        "seconds": read_seconds(metrics),
-    }
+    summary = read_json(folder / "metrics" / result["metrics"] / "summary.json")
+    return SelfTraining(folder, training / LOOP / "model-best", {**summary, "loop": result})

@@ -79,7 +79,10 @@ def why_stop(outcomes: Sequence[Outcome], rules: StopRules) -> Optional[Dict[str
     """
     last, number = outcomes[-1], len(outcomes) - 1
     if last.budget:
-        text = "The budget of the judge is spent; all replies are kept."
+        text = (
+            "The budget of the judge is spent; all replies are kept. To ask about the rest, raise max_cost in its "
+            "config and run the same command again."
+        )
         return {"reason": "budget", "text": text}
     if last.overlap is not None and last.overlap >= rules.stable:
         text = f"The selection is stable: {last.overlap:.1%} of the accepted spans are those of the round before."

@@ -2,10 +2,12 @@
 
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, Iterable, List
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import write_bytes
+from ..storage import PathLike, write_bytes
+
+JUDGES = Path("configs/judges")
 
 
 def find_template() -> Dict[str, Path]:
@@ -47,3 +49,20 @@ def copy_template(folder: Path, force: bool = False) -> List[Path]:
         write_bytes(folder / name, source.read_bytes())
         written.append(folder / name)
     return written
+
+
+def find_judge(judge: PathLike, configs: Iterable[Path]) -> Path:
+    """Find the config of a judge.
+
+    judge (PathLike): Its path, or the name of
+    configs (Iterable[Path]): one of these.
+    RETURNS (Path): The config.
+    RAISES (LLMJudgeError): J840 where there is none.
+    """
+    path = Path(judge)
+    if path.suffix == ".cfg" and path.is_file():
+        return path
+    known = {config.stem: config for config in configs if config.suffix == ".cfg"}
+    if str(judge) not in known:
+        raise LLMJudgeError(Errors.J840.format(found=judge, known=", ".join(sorted(known))))
+    return known[str(judge)]

@@ -127,3 +127,23 @@ def test_importing_the_package_imports_nothing():
     code = "import sys; import spacy_llmjudge; print('spacy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_summary_says_what_is_known_without_a_test_set(tmp_path):
+    from spacy_llmjudge.steps.evaluate import summarise_without_test
+    from spacy_llmjudge.targets.ents import Ents
+
+    scores = {"documents": 60, "p": 0.5, "r": 0.25, "f": 1 / 3, "f_low": 0.3, "f_high": 0.4}
+    nothing = {"documents": 0, **dict.fromkeys(("p", "r", "f", "f_low", "f_high"))}
+    held_out = {"crossfitted": True, "documents": 60, "student": scores, "judge": nothing}
+    metrics = tmp_path / "round-1"
+    metrics.mkdir()
+    (metrics / "held_out.json").write_text(json.dumps(held_out))
+    (tmp_path / "loop.json").write_text(json.dumps({"metrics": "round-1"}))
+    summarise_without_test(metrics, Ents(), metrics)
+    result = run("summary", tmp_path)
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.output.split())
+    assert "There is no test set" in shown and "Students on the test set" not in shown
+    assert "F1 on the labelled set (60 documents), cross-validated" in shown
+    assert "33.3 (30.0 to 40.0)" in shown and "own labels - (- to -)" in shown

@@ -6,7 +6,7 @@ from pathlib import Path
 from spacy.vocab import Vocab
 
 from spacy_llmjudge.steps.loop import run_loop
-from spacy_llmjudge.steps.round import LoopSettings
+from spacy_llmjudge.steps.loop_settings import LoopSettings
 from spacy_llmjudge.steps.stopping import StopRules
 from spacy_llmjudge.storage import read_docs, sha256_path, write_docs
 

@@ -51,7 +51,8 @@ def test_without_a_calibration_the_posterior_counts():
 def test_the_most_doubtful_come_in_their_order(docs):
     assert chosen(docs, 1) == ["no idea"]
     assert chosen(docs, 3) == ["no idea", "one of them", "the other one"]
-    assert chosen(docs, 0) == chosen(docs, 99) == [doc.text.strip() for doc in docs]
+    assert chosen(docs, None) == chosen(docs, 99) == [doc.text.strip() for doc in docs]
+    assert chosen(docs, 0) == []
 
 
 def test_ties_and_the_order_of_documents_change_nothing(docs):
@@ -68,3 +69,4 @@ def test_what_was_asked_before_is_asked_again_and_does_not_count(docs, tmp_path)
     write_docs(tmp_path / "shard-00000.spacy", before)
     found = chosen(docs, 1, asked_before=tmp_path)
     assert found == ["sure of it", "no idea", "nothing here"]
+    assert chosen(docs, 0, asked_before=tmp_path) == ["sure of it", "nothing here"]

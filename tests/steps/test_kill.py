@@ -49,7 +49,7 @@ def test_a_killed_loop_ends_with_the_same(small_corpus, small_student, small_dat
     output, _ = whole.communicate()
     assert whole.returncode == 0, output[-2000:]
     stages = [line for line in output.splitlines() if line.strip().endswith(" ...")]
-    assert len(stages) == 2 * 9 + 1
+    assert len(stages) == 2 * 10 + 1
     # killed a moment after each of some stages has begun, in the order in which they come
     rng = random.Random(0)
     killed = 0

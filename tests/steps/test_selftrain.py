@@ -50,8 +50,19 @@ def test_two_files_are_enough_and_nothing_is_promised(small_dataset, tmp_path):
     replies.write_text("".join(json.dumps(row) + "\n" for row in rows) + known, encoding="utf8")
     result = run(small_dataset, tmp_path / "mine", replies=replies)
     assert "its numbers promise nothing" in result.summary["silver"]["statement"]
+    held_out = result.summary["held_out"]
+    assert held_out["crossfitted"] and held_out["documents"] == 60
+    assert held_out["judge"]["f"] == 1.0 > held_out["student"]["f_high"]
+    assert "judged" not in result.summary and result.summary["loop"]["metrics"] == "round-1"
+    assert not (tmp_path / "mine" / "corpus" / "dev.spacy").exists()
     assert result.nlp("my roses have aphids").has_annotation("ENT_IOB")
     assert result.summary["judge"]["requests"] > 0
+
+
+@pytest.mark.slow
+def test_more_rounds_need_dev(small_dataset, tmp_path):
+    with pytest.raises(LLMJudgeError, match=r"\[J429\].*no dev set, and more than one round"):
+        run(small_dataset, tmp_path / "mine", rounds=2, seed_steps=1)
 
 
 def test_a_judge_that_is_nowhere_is_one_line(small_dataset, tmp_path):
