@@ -13,6 +13,7 @@ from .calibrate import NAMES, calibrator_of
 from .judge_config import paths_in
 from .progress import progress_bar
 from .threads import restart_with_sleeping_threads
+from .timing import note_command
 from .user_errors import user_errors
 
 
@@ -125,6 +126,7 @@ def loop_cli(
         gpu_id=gpu_id,
     )
     result = run_loop(settings, watch=_show, bar=lambda text: progress_bar(None, text))
+    note_command(metrics, "loop")
     rows = [
         (f"{row['round']}", *(_number(row[key]) for key in ("score", "overlap", "spans")))
         for row in result["rounds"]

@@ -16,10 +16,12 @@ from ..evaluation.scores import (
 )
 from ..evaluation.significance import bootstrap_f1, compare, count_documents
 from ..evaluation.summary import make_summary
-from ..storage import read_docs, write_json
+from ..storage import read_docs, write_docs, write_json
 from ..targets.base import find_target
 from ..training.student import component_name, load_student
 
+# in the folder of metrics: what the judged student, or the last one, says about the test set
+PREDICTED = "predicted.spacy"
 Progress = Optional[Callable[[int], None]]
 
 
@@ -39,7 +41,7 @@ def evaluate(
     models (Dict[str, str]): Name to pipeline; "judged" is compared with all others, paired.
     test (Path): The test set.
     output (Path): The folder of metrics. Gets `<name>.json` for each model and `summary.json`, which
-        also gathers what the other steps left there.
+        also gathers what the other steps left there; PREDICTED has the judged student's predictions.
     silver (Optional[Path]): The silver documents, to be measured against
     pool_gold (Optional[Path]): the pool's hidden gold. It is used for nothing else.
     RETURNS (Dict[str, Any]): The summary.
@@ -71,6 +73,8 @@ def evaluate(
                 "high": found["f_high"],
             }
         write_json(output / f"{name}.json", results[name])
+    last = predicted.get("judged") or next(reversed(predicted.values()), [])
+    write_docs(output / PREDICTED, (target.copy(doc) for doc in last))
     comparisons = {
         name: compare(counts["judged"], counts[name], **how)
         for name in counts

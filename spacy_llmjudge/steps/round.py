@@ -14,8 +14,8 @@ from ..targets.base import find_target
 from ..training.student import load_student, train_student
 from .annotate import annotate
 from .calibrate import calibrate
-from .evaluate import evaluate
-from .filter import filter_candidates
+from .evaluate import PREDICTED, evaluate
+from .filter import DECIDED, filter_candidates
 from .judge import judge, judge_inputs
 from .judge_report import left_by_reason, make_judge_report, require_answers
 from .stopping import Outcome, StopRules, accepted_in, jaccard
@@ -242,6 +242,7 @@ class Round:
     def _filter(self) -> None:
         judged = self.corpus / "judged"
         selection = self.metrics / "selection.json"
+        decided = self.silver.with_name(DECIDED)
         overrides = self.settings.of("filter")
 
         def work() -> Dict[str, Any]:
@@ -254,6 +255,7 @@ class Round:
                 selection,
                 overrides=overrides,
                 q=self.settings.q,
+                decided=decided,
             )
             return {key: report[key] for key in ("decisions", "documents", "spans", "statement")}
 
@@ -267,7 +269,7 @@ class Round:
             "overrides": overrides,
             "q": self.settings.q,
         }
-        self.selected = self.stages.run("filter", inputs, [self.silver, selection], work)
+        self.selected = self.stages.run("filter", inputs, [self.silver, selection, decided], work)
 
     def _retrain(self) -> None:
         model = self.settings.model(self.number)
@@ -325,7 +327,7 @@ class Round:
 
         selection = self.metrics / "selection.json"
         inputs = {**models, "test": test, "pool_gold": pool_gold, "selection": selection}
-        outputs = [self.metrics / f"{name}.json" for name in models]
+        outputs = [self.metrics / name for name in (*(f"{m}.json" for m in models), PREDICTED)]
         self.stages.run("evaluate", inputs, outputs, work)
 
 

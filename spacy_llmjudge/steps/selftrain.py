@@ -17,7 +17,7 @@ from ..training.student import load_student, train_student
 from .annotate import annotate
 from .crossfit import CrossfitSettings, crossfit
 from .evaluate import evaluate
-from .filter import filter_candidates
+from .filter import DECIDED, filter_candidates
 from .judge import judge as ask_judge
 from .judge_report import make_judge_report
 from .loop import run_loop
@@ -270,6 +270,7 @@ def _without_dev(run: _Run, bar: Optional[Bar]) -> SelfTraining:
         run.metrics / "selection.json",
         overrides=run.selection,
         q=run.q,
+        decided=silver.with_name(DECIDED),
     )
     model = run.training / "round-1"
     settings = {
