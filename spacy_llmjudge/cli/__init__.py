@@ -24,6 +24,7 @@ from . import (  # noqa: E402
     package,
     plan,
     prepare,
+    report,
     rules,
     train,
     unjudged,
@@ -47,6 +48,7 @@ for verb in (
     evaluate,
     unjudged,
     package,
+    report,
 ):
     verb.register(app)
 
