@@ -31,6 +31,8 @@ def open_page(path: Path, width: int = 1280, scheme: str = "light") -> Iterator[
     scheme (str): "light" or "dark".
     YIELDS (Page): The page; `page.faults` lists what it wrote to the console.
     """
+    if not Path(CHROMIUM).exists():
+        raise FileNotFoundError(f"{CHROMIUM} is missing: install the package chromium.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         size = {"width": width, "height": HEIGHTS.get(width, 1000)}

@@ -97,11 +97,15 @@ def describe_students(summary: Json, judged: Json) -> Section:
     tables = [Table("Scores on the test set (%)", header(dict(summary)), model_rows(dict(summary)))]
     by_label = (judged.get("spacy") or {}).get("per_type") or {}
     if by_label:
-        rows = [
-            (shorten(label), *(percent(found[key]) for key in ("p", "r", "f")))
-            for label, found in sorted(by_label.items())
-        ]
-        tables.append(Table("The judged student by label (%)", ("label", "P", "R", "F1"), rows))
+        intervals_of = judged.get("intervals") or {}
+        rows = []
+        for label, found in sorted(by_label.items()):
+            scores = [percent(found[key]) for key in ("p", "r", "f")]
+            edges = intervals_of.get(label) or {}
+            low, high = (percent(edges.get(key)) for key in ("f_low", "f_high"))
+            rows.append((shorten(label), *scores, f"{low} to {high}"))
+        titles = ("label", "P", "R", "F1", "95 % interval")
+        tables.append(Table("The judged student by label (%)", titles, rows))
     return Section("students", title, plots=[draw_forest(intervals, score)], tables=tables)
 
 

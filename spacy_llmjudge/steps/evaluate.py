@@ -64,6 +64,10 @@ def evaluate(
         results[name] = {
             **score_pair(gold, docs, target),
             "interval": bootstrap_f1(counts[name], **how),
+            "intervals": {
+                label: bootstrap_f1(counts[name][:, [i]], n_resamples=n_resamples)
+                for i, label in enumerate(labels)
+            },
         }
         if target.name == "cats":
             right = count_documents(right_documents(gold, docs, target))

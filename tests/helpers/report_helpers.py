@@ -44,15 +44,14 @@ def copy_doc(doc, target, names, word):
     return copied
 
 
-def make_round(folder, kind="ents", *, names=None, word=None, n=60, q=0.3, rename=None):
+def make_round(folder, kind="ents", *, hostile=(), n=60, q=0.3):
     """Make a round and return what a report on it is made of.
 
-    names: from A and B to the labels; word: the first word of all documents; rename: from the number of a
-    document to its first word.
+    hostile: strings that are labels and first words, each of another document, in place of PLANT.
     """
-    names = names or {"A": "PLANT", "B": "PEST"}
+    labels = hostile or ["PLANT"]
     settings = {
-        "cats": {"labels": sorted(names.values()), "exclusive": True},
+        "cats": {"labels": sorted({*labels, "PEST"}), "exclusive": True},
         "spans": {"spans_key": "sc"},
     }
     target = make_target({"target": kind, **settings.get(kind, {})})
@@ -62,7 +61,12 @@ def make_round(folder, kind="ents", *, names=None, word=None, n=60, q=0.3, renam
     def draw(seed):
         return [
             [
-                copy_doc(doc, target, names, rename(i) if rename else word)
+                copy_doc(
+                    doc,
+                    target,
+                    {"A": labels[i % len(labels)], "B": "PEST"},
+                    hostile[i % len(hostile)] if hostile else None,
+                )
                 for i, doc in enumerate(docs)
             ]
             for docs in draw_documents(seed, n)
@@ -114,6 +118,10 @@ def _score(metrics, target, test, predicted):
             **score_pair(test, docs, target),
             "interval": bootstrap_f1(counts[name], averages=target.averages, n_resamples=50),
             "accuracy_interval": {"low": 0.0, "high": 1.0},
+            "intervals": {
+                label: bootstrap_f1(counts[name][:, [i]], n_resamples=50)
+                for i, label in enumerate(labels)
+            },
         }
         for name, docs in said.items()
     }
