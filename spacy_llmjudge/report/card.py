@@ -3,7 +3,7 @@
 import re
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
-from .sections import percent
+from .sections import percent, show_interval
 from .text import shorten
 
 Json = Mapping[str, Any]
@@ -151,8 +151,7 @@ def _describe_scores(facts: CardFacts) -> List[str]:
 
 
 def _score_row(name: str, found: Json, interval: Json) -> str:
-    low, high = (percent(interval.get(key)) for key in ("f_low", "f_high"))
-    cells = [name, *(percent(found[key]) for key in ("p", "r", "f")), f"{low} to {high}"]
+    cells = [name, *(percent(found[key]) for key in ("p", "r", "f")), show_interval(interval)]
     return f"| {' | '.join(cells)} |"
 
 

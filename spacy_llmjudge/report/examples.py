@@ -255,7 +255,11 @@ def _example(
             Layer(name, [], [shorten(key[2]) for key in keys]) for name, keys in layers.items()
         ]
         return Example(part, [text, *labels], list(rows[:MOST_ROWS]), notes)
-    spans = {name: sorted(in_characters(doc, keys)) for name, keys in layers.items()}
+    spans = {
+        # the outer one of two that begin at the same place comes first
+        name: sorted(in_characters(doc, keys), key=lambda key: (key[0], -key[1], key[2]))
+        for name, keys in layers.items()
+    }
     window = find_window(
         len(doc.text), [s[:2] for found in spans.values() for s in found], MOST_TEXT
     )

@@ -94,7 +94,7 @@ def draw_forest(rows: Sequence[Interval], score: str) -> Plot:
 
     said = "; ".join(f"{r.title}: {100 * r.value:.1f} %" for r in rows)
     text = f"{score} of the students with 95 % intervals. {said}"
-    return _plot("students", text, 0.9 + 0.52 * len(rows), [draw])
+    return _plot("students", text, 0.6 + 0.52 * len(rows), [draw], left=0.15, top=0.05)
 
 
 def draw_reliability(source: str, bins: Sequence[Bin], n: int) -> Plot:
@@ -182,16 +182,16 @@ def _plot(
     panels: Sequence[Callable[[Any], None]],
     *,
     heights: Optional[Sequence[float]] = None,
+    left: float = 0.7,
+    top: float = 0.35,
 ) -> Plot:
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(WIDTH, height))
-        edges = {
-            side: inches / WIDTH for side, inches in zip(("left", "right"), (0.7, WIDTH - 0.15))
-        }
-        edges.update(bottom=0.55 / height, top=1 - 0.35 / height)
+        edges = {"left": left / WIDTH, "right": 1 - 0.15 / WIDTH}
+        edges.update(bottom=0.55 / height, top=1 - top / height)
         grid = figure.add_gridspec(len(panels), 1, height_ratios=heights, hspace=0.15, **edges)
         for i, draw in enumerate(panels):
             draw(figure.add_subplot(grid[i, 0]))

@@ -101,9 +101,7 @@ def describe_students(summary: Json, judged: Json) -> Section:
         rows = []
         for label, found in sorted(by_label.items()):
             scores = [percent(found[key]) for key in ("p", "r", "f")]
-            edges = intervals_of.get(label) or {}
-            low, high = (percent(edges.get(key)) for key in ("f_low", "f_high"))
-            rows.append((shorten(label), *scores, f"{low} to {high}"))
+            rows.append((shorten(label), *scores, show_interval(intervals_of.get(label))))
         titles = ("label", "P", "R", "F1", "95 % interval")
         tables.append(Table("The judged student by label (%)", titles, rows))
     return Section("students", title, plots=[draw_forest(intervals, score)], tables=tables)
@@ -163,24 +161,24 @@ def describe_silver(selection: Json, silver: Json) -> Section:
         rows.append(
             (
                 shorten(label),
+                _warn(n, wrong, q),
                 str(row["pool"]),
                 str(row["accepted"]),
                 "-" if n is None else f"{wrong} of {n}",
                 percent(wrong / n if n else None),
                 percent(gold.get("wrong_share")),
                 percent(gold.get("recall")),
-                _warn(n, wrong, q),
             )
         )
     titles = (
         "label",
+        "note",
         "candidates",
         "kept",
         "held out, wrong",
         "share wrong (%)",
         "wrong, hidden gold (%)",
         "recall, hidden gold (%)",
-        "note",
     )
     lines = []
     if "unjudged" in selection:
@@ -204,6 +202,10 @@ def _warn(n: Optional[int], wrong: Optional[int], q: Optional[float]) -> str:
 
 def percent(value: Optional[float]) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
+
+
+def show_interval(found: Optional[Json]) -> str:
+    return f"{percent(found['f_low'])} to {percent(found['f_high'])}" if found else "-"
 
 
 def show_cost(cost: Optional[float]) -> str:

@@ -54,7 +54,7 @@ def make_model_card(
         CardFacts(
             name=f"{nlp.lang}_{name}",
             version=version,
-            lang=nlp.lang,
+            lang=str(nlp.lang),
             target=target.name,
             pipeline=nlp.pipe_names,
             labels=labels,
