@@ -253,6 +253,8 @@ class Errors(metaclass=_WithCodes):
     J826 = "The judge answered on none of {n} documents ({reasons}), so there is nothing to select by. Fix what the reasons name; a judge of recorded replies needs replies for these very documents."
     J827 = "--only is {found}. Expected pool or dev; without it, both are done."
     J840 = "There is no judge {found!r}. Give the path of a config, or the name of one in configs/judges: {known}."
+    J841 = "There is nothing to report on: {path} has neither summary.json nor selection.json. Give the folder of metrics of a round, such as metrics/round-1, after the steps `filter` and `evaluate`."
+    J842 = "{predicted} has {n} documents and {test} has {of}, or their texts differ, so the predictions are about another test set. Run the step `evaluate` again."
 
     # Labels of documents
     J916 = "There is no denoiser '{method}'. Choose among: {known}."

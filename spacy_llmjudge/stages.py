@@ -13,6 +13,7 @@ from .storage import read_json, sha256_path, write_json
 
 RECORD = "stages.json"
 SECONDS = "seconds.json"
+COMMANDS = "commands.json"
 Result = Dict[str, Any]
 # the name of a stage, and its result; None before it begins
 Watch = Optional[Callable[[str, Optional[Result]], None]]
@@ -140,6 +141,18 @@ def read_seconds(metrics: Path) -> Dict[str, float]:
 def add_seconds(metrics: Path, step: str, seconds: float) -> None:
     """Add to a folder of metrics how long a step took."""
     write_json(metrics / SECONDS, {**read_seconds(metrics), step: round(seconds, 2)})
+
+
+def read_commands(metrics: Path) -> Dict[str, str]:
+    """RETURNS (Dict[str, str]): With which command each step ran, as far as a folder of metrics knows."""
+    path = metrics / COMMANDS
+    found: Dict[str, str] = read_json(path) if path.exists() else {}
+    return found
+
+
+def add_command(metrics: Path, step: str, command: str) -> None:
+    """Keep in a folder of metrics with which command a step ran."""
+    write_json(metrics / COMMANDS, {**read_commands(metrics), step: command})
 
 
 def _by_content(inputs: Mapping[str, Any]) -> Dict[str, Any]:

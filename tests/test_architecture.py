@@ -24,6 +24,7 @@ WORK = {
     "denoise",
     "selection",
     "evaluation",
+    "report",
 }
 # what each room may import, besides itself and what everybody may
 ALLOWED = {
@@ -46,6 +47,7 @@ ALLOWED = {
     "denoise": set(),
     "selection": {"denoise", "encoders", "targets"},
     "evaluation": {"targets", "stages"},
+    "report": {"evaluation", "targets", "stages"},
     "textcat": {*WORK, "steps"},
     "steps": WORK,
     "cli": {*WORK, "steps", "textcat"},

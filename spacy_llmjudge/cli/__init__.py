@@ -24,6 +24,7 @@ from . import (  # noqa: E402
     package,
     plan,
     prepare,
+    report,
     rules,
     start,
     train,
@@ -49,6 +50,7 @@ for verb in (
     evaluate,
     unjudged,
     package,
+    report,
 ):
     verb.register(app)
 

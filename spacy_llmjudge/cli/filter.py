@@ -40,7 +40,7 @@ def filter_cli(
 
     Settings of the config can be given by their dotted names, such as --selector.floor 0.5.
     """
-    from ..steps.filter import filter_candidates
+    from ..steps.filter import DECIDED, filter_candidates
 
     with timed("filter", metrics), spinner("Selecting..."):
         report = filter_candidates(
@@ -53,6 +53,7 @@ def filter_cli(
             overrides=overrides_of(ctx),
             audit=audit,
             q=q,
+            decided=silver.with_name(DECIDED),
         )
     decisions = report["decisions"]
     msg.good(f"{silver}: {report['documents']['silver']} documents, {report['spans']} spans")

@@ -13,6 +13,7 @@ from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_
 from .calibrate import NAMES, calibrator_of
 from .progress import Meter, live, progress_bar
 from .threads import restart_with_sleeping_threads
+from .timing import note_command
 from .user_errors import user_errors
 
 # what project.yml says for none
@@ -156,6 +157,7 @@ def loop_cli(
     result = run_loop(
         settings, watch=_show, bar=lambda text: progress_bar(None, text), meter=_meter
     )
+    note_command(metrics, "loop")
     _report(result, training)
 
 

@@ -33,6 +33,17 @@ def package_cli(
     encoder: Optional[Path] = Opt(
         None, "--encoder", help="Folder that `encoder` wrote, for the name of the encoder"
     ),
+    corpus: Optional[Path] = Opt(
+        None,
+        "--corpus",
+        help="Folder that `prepare` wrote: the README becomes a model card, with the speed on its test set",
+    ),
+    assets: Optional[Path] = Opt(
+        None,
+        "--assets",
+        help="Folder whose rules.txt, where it exists, defines the labels in the card",
+    ),
+    licence: str = Opt("", "--licence", help="Licence of the package, for the card"),
     pipe_name: str = Opt(
         "auto",
         "--pipe-name",
@@ -49,11 +60,27 @@ def package_cli(
         result = read_json(metrics / "judged.json")["spacy"]
         scores = {f"ents_{key}": result[key] for key in ("p", "r", "f")}
         scores["ents_per_type"] = result["per_type"]
+    readme = ""
+    if corpus is not None:
+        from ..steps.card import make_model_card
+
+        rules = assets / "rules.txt" if assets else None
+        readme = make_model_card(
+            model,
+            corpus,
+            metrics,
+            name=name,
+            version=version,
+            rules=rules if rules and rules.exists() else None,
+            encoder=encoder / "encoder.json" if encoder else None,
+            licence=licence,
+        )
     build_wheel(
         model,
         output,
         metrics,
         encoder,
+        readme=readme,
         name=name,
         version=version,
         description="Named entity recognition, trained on pseudo-labels that an LLM judged",

@@ -1,5 +1,7 @@
 """How long steps took: measured, kept beside the metrics, shown at the end."""
 
+import shlex
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,16 @@ def timed(step: str, metrics: Optional[Path]) -> Iterator[None]:
     yield
     if metrics is not None:
         add_seconds(metrics, step, time.perf_counter() - start)
+        note_command(metrics, step)
+
+
+def note_command(metrics: Path, step: str) -> None:
+    """Keep in a folder of metrics with which command a step ran, for the report."""
+    from ..stages import add_command
+
+    arguments = sys.argv[1:]
+    if "llmjudge" in arguments:
+        add_command(metrics, step, shlex.join(["python", "-m", "spacy", *arguments]))
 
 
 def show_seconds(seconds: Dict[str, float]) -> None:

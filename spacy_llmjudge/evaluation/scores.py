@@ -229,7 +229,7 @@ def silver_quality(
     for doc in gold:
         if target.is_annotated(doc):
             keys = target.keys(doc)
-            gold_keys.setdefault(doc.text, []).append(_in_characters(doc, keys))
+            gold_keys.setdefault(doc.text, []).append(in_characters(doc, keys))
             gold_labels += [key[2] for key in keys]
     found: List[Tuple[str, bool]] = []
     n_docs = without_gold = 0
@@ -239,7 +239,7 @@ def silver_quality(
             continue
         n_docs += 1
         truth = gold_keys[doc.text].pop(0)
-        found += [(key[2], key in truth) for key in _in_characters(doc, target.keys(doc))]
+        found += [(key[2], key in truth) for key in in_characters(doc, target.keys(doc))]
     labels = sorted({label for label, _ in found} | set(gold_labels))
     per_type = {
         label: _quality([right for name, right in found if name == label], gold_labels.count(label))
@@ -291,7 +291,8 @@ def _read_row(row: Dict[str, float]) -> Dict[str, float]:
     }
 
 
-def _in_characters(doc: Doc, keys: Iterable[Key]) -> Set[Key]:
+def in_characters(doc: Doc, keys: Iterable[Key]) -> Set[Key]:
+    """RETURNS (Set[Key]): Keys with offsets in characters: tokens may differ where texts are the same."""
     return {(doc[s].idx, doc[e - 1].idx + len(doc[e - 1]), label) for s, e, label in keys}
 
 

@@ -225,16 +225,17 @@ def _mark(row: Row) -> str:
 
 
 def _answer_of(row: Row, rows: Sequence[Row]) -> bool:
-    answer = _read_answer(row)
+    answer = read_answer(row)
     if answer is None:
-        n = sum(_read_answer(r) is None for r in rows)
+        n = sum(read_answer(r) is None for r in rows)
         i = next(i for i, r in enumerate(rows, 1) if r is row)
         found = {"n": n, "of": len(rows), "found": row.get("answer")}
         raise LLMJudgeError(Errors.J405.format(i=i, **found))
     return answer
 
 
-def _read_answer(row: Row) -> Optional[bool]:
+def read_answer(row: Row) -> Optional[bool]:
+    """RETURNS (Optional[bool]): What a person said about a row; None where it is unclear."""
     return ANSWERS.get(str(row.get("answer")).strip().lower())
 
 

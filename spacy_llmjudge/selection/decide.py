@@ -1,7 +1,7 @@
 """Decide on candidates: fuse, resolve overlaps, accept. Arrays in, decisions out."""
 
 from dataclasses import dataclass
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Decisions:
     evidence_chosen (np.ndarray): (n,) True where a held-out candidate survived its overlaps.
     pool_chosen (np.ndarray): (m,) the same in the pool.
     parts (Dict[str, np.ndarray]): (m,) by the same names, True for the pool candidates of a part.
+    compared (Dict[str, Tuple[CandidateTable, CandidateTable]]): Of each part, what the selector chose from
+        and the evidence that it chose by.
     learned (Optional[Dict[str, Any]]): What the selector learned from the verdicts, where it does.
     """
 
@@ -43,6 +45,7 @@ class Decisions:
     evidence_chosen: np.ndarray
     pool_chosen: np.ndarray
     parts: Dict[str, np.ndarray]
+    compared: Dict[str, Tuple[CandidateTable, CandidateTable]]
     learned: Optional[Dict[str, Any]] = None
 
     @property
@@ -86,7 +89,7 @@ def decide(
     decision = np.full(len(pool), UNDECIDED)
     refused = np.isin(pool.verdict, REFUSED) & (scores.pool <= REJECTION_CUT)
     decision[refused] = REJECTED
-    selections = {}
+    selections, compared = {}, {}
     asked = np.zeros(len(pool), dtype=bool) if truth is None else ~np.isnan(truth)
     parts = _parts(pool, evidence)
     for name, rows in parts.items():
@@ -100,7 +103,8 @@ def decide(
             if name == "judged":
                 held_out = held_out.take(held_out.answered)
         part = np.flatnonzero(pool_chosen & rows & ~asked)
-        selections[name] = selector.select(pool.take(part), held_out)
+        compared[name] = (pool.take(part), held_out)
+        selections[name] = selector.select(*compared[name])
         decision[part[selections[name].accepted]] = ACCEPTED
     if truth is not None:
         decision[pool_chosen & (truth == 1)] = ACCEPTED
@@ -113,6 +117,7 @@ def decide(
         evidence_chosen=evidence_chosen,
         pool_chosen=pool_chosen,
         parts=parts,
+        compared=compared,
         learned=scores.report,
     )
 

@@ -1,14 +1,18 @@
 """What a selection came to, for people and programs."""
 
-from typing import Any, Callable, Dict, Optional
+from dataclasses import replace
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 
 from ..candidates import DECISIONS
 from .decide import ACCEPTED, Decisions
 from .fusion import cross_fit_support
+from .selector import Selector
 from .table import CandidateTable
 
+# the share of wrong, for the curve of what would be kept
+SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 Reliability = Callable[[Any, Any], Dict[str, Any]]
 
 
@@ -66,6 +70,29 @@ def make_report(
             evidence, decisions, n_folds, reliability, listed
         )
     return report
+
+
+def select_by_q(selector: Selector, decisions: Decisions) -> List[Dict[str, Any]]:
+    """What the selector would accept of the main part at other q.
+
+    selector (Selector): The selector.
+    decisions (Decisions): What it decided on.
+    RETURNS (List[Dict[str, Any]]): By rising q: `q`, `cut`, `accepted`, and of the held-out candidates over
+        the cut `held_out` and `wrong`; empty for a selector that has no q.
+    """
+    if "q" not in selector.settings:
+        return []
+    pool, evidence = decisions.compared[decisions.main]
+    rows = []
+    for q in sorted({*SHARES, selector.settings["q"]}):
+        # only dataclasses are made
+        found = replace(selector, q=q).select(pool, evidence)  # type: ignore[type-var]
+        row = {"q": q, "cut": found.cut, "accepted": int(found.accepted.sum())}
+        if found.cut is not None:
+            passing = evidence.probability >= found.cut
+            row.update(held_out=int(passing.sum()), wrong=int((~evidence.correct[passing]).sum()))
+        rows.append(row)
+    return rows
 
 
 def _by_label(

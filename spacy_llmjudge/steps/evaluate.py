@@ -16,10 +16,12 @@ from ..evaluation.scores import (
 )
 from ..evaluation.significance import bootstrap_f1, compare, count_documents
 from ..evaluation.summary import make_summary
-from ..storage import read_docs, write_json
+from ..storage import read_docs, write_docs, write_json
 from ..targets.base import Target, find_target
 from ..training.student import component_name, load_student
 
+# in the folder of metrics: what the judged student, or the last one, says about the test set
+PREDICTED = "predicted.spacy"
 Progress = Optional[Callable[[int], None]]
 
 
@@ -40,7 +42,7 @@ def evaluate(
     models (Dict[str, str]): Name to pipeline; "judged" is compared with all others, paired.
     test (Path): The test set.
     output (Path): The folder of metrics. Gets `<name>.json` for each model and `summary.json`, which
-        also gathers what the other steps left there.
+        also gathers what the other steps left there; PREDICTED has the judged student's predictions.
     silver (Optional[Path]): The silver documents, to be measured against
     pool_gold (Optional[Path]): the pool's hidden gold. It is used for nothing else.
     notes (Optional[Path]): The folder of what other steps left, where it is another.
@@ -64,6 +66,10 @@ def evaluate(
         results[name] = {
             **score_pair(gold, docs, target),
             "interval": bootstrap_f1(counts[name], **how),
+            "intervals": {
+                label: bootstrap_f1(counts[name][:, [i]], n_resamples=n_resamples)
+                for i, label in enumerate(labels)
+            },
         }
         if target.name == "cats":
             right = count_documents(right_documents(gold, docs, target))
@@ -73,6 +79,8 @@ def evaluate(
                 "high": found["f_high"],
             }
         write_json(output / f"{name}.json", results[name])
+    last = predicted.get("judged") or next(reversed(predicted.values()), [])
+    write_docs(output / PREDICTED, (target.copy(doc) for doc in last))
     comparisons = {
         name: compare(counts["judged"], counts[name], **how)
         for name in counts

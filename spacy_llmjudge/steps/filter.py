@@ -18,6 +18,10 @@ CROSSFIT_NOTE = (
 )
 
 
+# beside the silver: the pool with its decisions
+DECIDED = "decided.spacy"
+
+
 class NothingSelected(LLMJudgeError):
     """A selection that leaves nothing to train on."""
 
@@ -33,6 +37,7 @@ def filter_candidates(
     overrides: Optional[Dict[str, Any]] = None,
     audit: Optional[Path] = None,
     q: Optional[float] = None,
+    decided: Optional[Path] = None,
 ) -> Dict[str, Any]:
     """Fuse, decide and write the silver.
 
@@ -45,13 +50,15 @@ def filter_candidates(
     audit (Optional[Path]): What a person said about random candidates of the pool: the evidence, where
         it is given; the held-out documents then only fit the fusion.
     q (Optional[float]): The share of wrong that the silver may have, for selectors that keep one.
+    decided (Optional[Path]): Gets the pool with the probability and the decision of every candidate, for
+        the report.
     RETURNS (Dict[str, Any]): The report.
     """
     rows = None if audit is None else read_audit(audit)
     inputs = read_selection(judged, evidence, evidence_gold, config, overrides, q)
     if rows is not None:
         check_audit(rows, inputs.frame)
-    _, docs, report = select(
+    pool, docs, report = select(
         inputs.pool,
         inputs.evidence,
         inputs.gold,
@@ -72,6 +79,8 @@ def filter_candidates(
         raise NothingSelected(Errors.J802.format(statement=report["statement"]))
     report = _rounded(report)
     write_docs(silver, docs)
+    if decided is not None:
+        write_docs(decided, pool)
     write_json(selection, report)
     return report
 

@@ -20,7 +20,7 @@ from ..storage import (
     sha256_json,
     sha256_path,
 )
-from ..targets.base import find_target
+from ..targets.base import Target, find_target
 from ..transport.sender import Metered
 from .judge_config import load_judges, read_judge_config
 

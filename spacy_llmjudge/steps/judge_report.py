@@ -12,18 +12,18 @@ def make_judge_report(judged: Mapping[str, Dict[str, Any]]) -> Dict[str, Any]:
 
     judged (Mapping[str, Dict[str, Any]]): By the name of the set: `states` and `usage`, in the order in
         which they were judged.
-    RETURNS (Dict[str, Any]): `requests` (documents that were asked about), `abstained`, `tokens_in` and
-        `tokens_out` (of this run; None where the model does not count), `cost` (US dollars, of all runs
-        of the ledger), and the states by set.
+    RETURNS (Dict[str, Any]): `requests` (documents that were asked about), `abstained`, `stored` (prompts
+        whose reply had been kept), `tokens_in` and `tokens_out` (of this run; None where the model does
+        not count), `cost` (US dollars, of all runs of the ledger), and the states by set.
     """
     report: Dict[str, Any] = {"requests": 0, "abstained": 0}
-    report.update(dict.fromkeys(("tokens_in", "tokens_out", "cost")))
+    report.update(dict.fromkeys(("stored", "tokens_in", "tokens_out", "cost")))
     for name, found in judged.items():
         states, usage = found["states"], found["usage"]
         report[name] = states
         report["requests"] += sum(states.values()) - count_states(states, "not_")
         report["abstained"] += count_states(states, "abstained")
-        for key in ("tokens_in", "tokens_out"):
+        for key in ("stored", "tokens_in", "tokens_out"):
             if usage is not None and usage[key] is not None:
                 report[key] = (report[key] or 0) + usage[key]
         if usage is not None:

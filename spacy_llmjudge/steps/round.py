@@ -8,7 +8,7 @@ from ..candidates import NOT_ASKED
 from ..stages import Stages
 from ..storage import read_json, require_file, write_json
 from .baselines import label_with_judge
-from .filter import filter_candidates
+from .filter import DECIDED, filter_candidates
 from .held_out import score_held_out
 from .judge import asks_about_candidates, judge_inputs
 from .judge_report import left_by_reason, make_judge_report
@@ -176,6 +176,7 @@ class Round:
     def _filter(self) -> None:
         pool, evidence = self.reading.judged("pool"), self.reading.evidence
         selection = self.metrics / "selection.json"
+        decided = self.silver.with_name(DECIDED)
         overrides = self.settings.of("filter")
         is_last = self.number == self.settings.rules.max_rounds
         audit = self.settings.audit if is_last else None
@@ -191,6 +192,7 @@ class Round:
                 overrides=overrides,
                 audit=audit,
                 q=self.settings.q,
+                decided=decided,
             )
             return {key: report[key] for key in ("decisions", "documents", "spans", "statement")}
 
@@ -205,4 +207,4 @@ class Round:
             "audit": audit,
             "q": self.settings.q,
         }
-        self.selected = self.stages.run("filter", inputs, [self.silver, selection], work)
+        self.selected = self.stages.run("filter", inputs, [self.silver, selection, decided], work)

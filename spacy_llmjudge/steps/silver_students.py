@@ -10,7 +10,7 @@ from ..stages import Stages
 from ..storage import read_docs, require_file, write_docs
 from ..targets.base import find_target
 from ..training.student import load_student, train_student
-from .evaluate import evaluate, summarise_without_test
+from .evaluate import PREDICTED, evaluate, summarise_without_test
 from .loop_settings import LoopSettings
 
 
@@ -120,8 +120,10 @@ def evaluate_student(
 
     selection = notes / "selection.json"
     inputs = {**models, "test": test, "pool_gold": pool_gold, "selection": selection}
-    made = [output / f"{name}.json" for name in models if test.exists()]
-    stages.run("evaluate", inputs, made or [output / "summary.json"], work)
+    names = (
+        (*(f"{name}.json" for name in models), PREDICTED) if test.exists() else ("summary.json",)
+    )
+    stages.run("evaluate", inputs, [output / name for name in names], work)
 
 
 def score_student(

@@ -31,6 +31,7 @@ def export_package(
     calibration: Optional[Path] = None,
     encoder: Optional[Path] = None,
     pipe_name: str = "ner",
+    readme: str = "",
 ) -> Path:
     """Package a pipeline as a wheel with its standard components only.
 
@@ -45,6 +46,7 @@ def export_package(
     encoder (Optional[Path]): The record of the encoder, for its name in the package's config.
     pipe_name (str): The component whose confidence that is; "auto" takes the first that predicts
         entities, spans or labels of documents.
+    readme (str): The README, in Markdown; without one spaCy makes it of the meta data.
     RETURNS (Path): The wheel.
     """
     from spacy.cli.package import package
@@ -66,6 +68,8 @@ def export_package(
             folder = Path(temporary)
             nlp.to_disk(folder / "model")
             _clean_config(folder / "model" / "config.cfg", encoder)
+            if readme:
+                (folder / "model" / "README.md").write_text(readme, encoding="utf8")
             package(
                 folder / "model",
                 output,

@@ -1,0 +1,96 @@
+"""The model card, and the README of the wheel that it becomes."""
+
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from hostile_strings import HOSTILE
+from report_helpers import make_round
+
+from spacy_llmjudge.report.card import CardFacts, Speed, escape, make_card
+from spacy_llmjudge.steps.card import find_processor, make_model_card
+from spacy_llmjudge.storage import read_json
+
+EMPTY = CardFacts(
+    "en_mine", "1.2.0", "en", "ents", ["tok2vec", "ner"], {"PLANT": [], "PEST": ["mark mites."]}
+)
+
+
+def test_what_is_not_known_is_said():
+    card = make_card(EMPTY)
+    assert "**PLANT**: no definition was given" in card and "**PEST**: mark mites." in card
+    for text in (
+        "It was not scored on a test set.",
+        "Nothing is known about it.",
+        "None was named.",
+    ):
+        assert text in card
+    assert 'spacy.load("en_mine")' in card
+
+
+def test_scores_statement_and_speed_are_those_of_the_run(tmp_path):
+    inputs = make_round(tmp_path)
+    selection, summary, judged = (
+        read_json(inputs.metrics / f"{name}.json") for name in ("selection", "summary", "judged")
+    )
+    speed = Speed(40, 12345.6, "A processor", 2)
+    facts = EMPTY._replace(
+        selection=selection,
+        summary=summary,
+        judged=judged,
+        speed=speed,
+        licence="MIT",
+        megabytes=91.4,
+    )
+    card = make_card(facts)
+    assert escape(selection["statement"], 2000) in card
+    for label, found in judged["spacy"]["per_type"].items():
+        low, high = (100 * judged["intervals"][label][key] for key in ("f_low", "f_high"))
+        assert (
+            f"| {label} | {100 * found['p']:.1f} |" in card
+            and f"| {low:.1f} to {high:.1f} |" in card
+        )
+    assert "12,346 words a second on A processor with 2 thread(s)" in card
+    assert "91 MB" in card and card.rstrip().endswith("MIT")
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_labels_make_no_markup(text):
+    card = make_card(EMPTY._replace(labels={text: [text]}))
+    line = next(line for line in card.splitlines() if line.startswith("- **"))
+    assert "<" not in line
+    plain = line.replace("\\\\", "")
+    for sign in "`[]|#$":
+        assert plain.count(sign) == plain.count("\\" + sign)
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_the_card(small_student, small_corpus, small_dataset, tmp_path):
+    arguments = [
+        small_student,
+        tmp_path,
+        "--corpus",
+        small_corpus,
+        "--assets",
+        small_dataset,
+        "--licence",
+        "MIT",
+    ]
+    command = [sys.executable, "-m", "spacy", "llmjudge", "package", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("**/dist/*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
+        readme = archive.read(metadata).decode("utf8")
+    assert "**PEST**: mark named insects, mites" in readme
+    assert f"words a second on {escape(find_processor())}" in readme
+
+
+def test_the_card_of_a_student_knows_its_labels_and_its_size(small_student, small_corpus):
+    card = make_model_card(small_student, small_corpus, name="mine", version="0.1.0")
+    assert "60 labelled, 50 dev, 90 pool" in card
+    for label in ("PLANT", "PEST", "TOOL"):
+        assert f"**{label}**" in card
+    assert "words a second" in card and "MB on disk" in card
