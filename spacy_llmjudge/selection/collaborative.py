@@ -7,7 +7,7 @@ candidates, and the weight w from the accuracies of the two. It only filters wha
 predicted, and it promises nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, ClassVar, Dict, Optional, Tuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..errors import Errors, LLMJudgeError
 from ..numeric import logit, safe_logit, sigmoid
 from .fusion import LEAST_SUPPORT, clip_student, fit_fusion
 from .selector import Scores, Selection, Selector, check_share
-from .statements import count, make_promise, say_hand_set
+from .statements import state_hand_set
 from .table import CandidateTable
 
 Smoothing = Callable[[np.ndarray], np.ndarray]
@@ -50,9 +50,8 @@ class Collaborative(Selector):
             failing = pool.document[pool.predicted & ~accepted]
             documents = ~np.isin(np.arange(len(pool.texts)), failing)
             accepted = accepted & documents[pool.document]
-        seen = count(evidence, self.tau)
-        statement = say_hand_set(accepted, self.tau, seen)
-        return Selection(accepted, self.tau, statement, make_promise(None, seen, pool), documents)
+        selection = state_hand_set(pool, evidence, accepted, self.tau)
+        return replace(selection, documents=documents)
 
 
 def _of_predicted(combine: "Combination", table: CandidateTable) -> np.ndarray:

@@ -92,7 +92,7 @@ def decide(
     for name, rows in parts.items():
         if truth is not None:
             audited = pool_chosen & rows & asked
-            held_out = pool.take(audited).replace(correct=truth[audited] == 1)
+            held_out = pool.take(audited).replace(correct=truth[audited] == 1, alone=True)
         elif name == "unjudged":
             held_out = _unjudged_evidence(evidence, evidence_chosen, selector, target)
         else:

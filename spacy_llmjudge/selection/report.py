@@ -7,6 +7,8 @@ import numpy as np
 from ..candidates import DECISIONS
 from .decide import ACCEPTED, Decisions
 from .fusion import cross_fit_support
+from .promise import LabelCounts
+from .statements import warn_of_labels
 from .table import CandidateTable
 
 Reliability = Callable[[Any, Any], Dict[str, Any]]
@@ -26,13 +28,18 @@ def make_report(
     decisions (Decisions): What became of them.
     n_folds (int): As in the selection.
     reliability (Optional[Reliability]): From probabilities and truth to figures.
-    RETURNS (Dict[str, Any]): Plain data. `reliability` is about all held-out candidates by source, and
-        `reliability_listed` about those that the student predicted or the judge proposed.
+    RETURNS (Dict[str, Any]): Plain data: `statement` (for people), `promise` (see `Promise`), `warning`
+        (a sentence on labels whose held-out share is over q, or None), `cut`, `decisions`,
+        `candidates`, `labels` (see `LabelCounts`, with the candidates of the pool), `fusion`;
+        `unjudged`, the same for documents without an answer, and `learned`, where there are such;
+        `reliability_listed`, by source, of the held-out candidates that the student predicted or the
+        judge proposed, and `reliability` of all of them, most of which are hopeless.
     """
     selection = decisions.selections[decisions.main]
     report: Dict[str, Any] = {
         "statement": selection.statement,
         "promise": selection.promise,
+        "warning": warn_of_labels(selection.labels, selection.promise),
         "cut": selection.cut,
         "decisions": {
             name: int((decisions.decision == code).sum()) for code, name in enumerate(DECISIONS)
@@ -70,23 +77,19 @@ def make_report(
 
 def _by_label(
     pool: CandidateTable, evidence: CandidateTable, decisions: Decisions
-) -> Dict[str, Dict[str, Any]]:
-    cut = decisions.selections[decisions.main].cut
+) -> Dict[str, LabelCounts]:
     accepted = decisions.decision == ACCEPTED
-    table = {}
+    counted = decisions.selections[decisions.main].labels
+    table: Dict[str, LabelCounts] = {}
     for label in sorted({*pool.labels, *evidence.labels}):
         rows = _rows(pool, label)
         held_out = _rows(evidence, label) & decisions.evidence_chosen
-        row = {
+        table[label] = {
             "pool": int((rows & decisions.pool_chosen).sum()),
             "accepted": int((rows & accepted).sum()),
             "held_out": int(held_out.sum()),
+            **counted.get(label, {}),
         }
-        if cut is not None:
-            passing = held_out & (decisions.evidence_probability >= cut)
-            row["held_out_over_cut"] = int(passing.sum())
-            row["wrong_over_cut"] = int((~evidence.correct[passing]).sum())
-        table[label] = row
     return table
 
 
