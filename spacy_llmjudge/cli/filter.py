@@ -60,6 +60,8 @@ def filter_cli(
     msg.text(report["statement"])
     if report["warning"]:
         msg.warn(report["warning"])
+    if report["worth"]:
+        msg.text(report["worth"]["statement"])
 
 
 @user_errors

@@ -28,7 +28,7 @@ MOST_NUMBERS = 20_000_000
 N_CUTS = 50
 # The first cut is the strictest one that is about as likely to pass as the best.
 NEARLY = 0.99
-MOST_DOCUMENTS = 100_000
+MOST_DOCUMENTS = 20_000
 
 
 class Candidates(NamedTuple):
@@ -295,16 +295,22 @@ def documents_needed(
         22
     """
     seen = held_out.n_documents
-    n = seen + 1
-    while n <= MOST_DOCUMENTS:
+
+    def suffices(n: int) -> bool:
         plan = make_plan(pool, n, q, delta)
-        if plan is not None:
-            if not seen:
-                return n
-            accepted, errors = count_by_document(held_out, wrong, plan.cuts[0], plan.bound)
-            share = errors.sum() / max(accepted.sum(), 1)
-            picked = int(n * accepted.sum() / (seen * plan.bound))
-            if math.ceil(picked * share - 1e-9) <= most_errors(np.array(picked), q, plan.level):
-                return n
-        n += 1 + n // 50
-    return None
+        if plan is None or not seen:
+            return plan is not None
+        accepted, errors = count_by_document(held_out, wrong, plan.cuts[0], plan.bound)
+        share = errors.sum() / max(accepted.sum(), 1)
+        picked = int(n * accepted.sum() / (seen * plan.bound))
+        return math.ceil(picked * share - 1e-9) <= most_errors(np.array(picked), q, plan.level)
+
+    low, n = seen, seen + 1
+    while not suffices(n):
+        low, n = n, n + 1 + n // 4
+        if n > MOST_DOCUMENTS:
+            return None
+    while n - low > 1 + n // 50:
+        middle = (low + n) // 2
+        low, n = (low, middle) if suffices(middle) else (middle, n)
+    return n

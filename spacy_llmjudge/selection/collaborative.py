@@ -13,7 +13,7 @@ from typing import Callable, ClassVar, Dict, Optional, Tuple
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
-from ..numeric import logit, safe_logit, sigmoid
+from ..numeric import calibration_error, logit, safe_logit, sigmoid
 from .fusion import LEAST_SUPPORT, clip_student, fit_fusion
 from .selector import Scores, Selection, Selector, check_share
 from .statements import state_hand_set
@@ -127,25 +127,6 @@ def fit_combination(
         ]
         weight = float(agrees[1].sum() / max(agrees[0].sum() + agrees[1].sum(), 1))
     return Combination(student, judge, 0.5 if weight is None else weight, support)
-
-
-def calibration_error(probability: np.ndarray, correct: np.ndarray, n_bins: int = 10) -> float:
-    """The expected calibration error over bins of equal mass.
-
-    probability (np.ndarray): (n,) probabilities.
-    correct (np.ndarray): (n,) truth.
-    n_bins (int): How many bins.
-    RETURNS (float): 0 to 1.
-
-    EXAMPLE:
-        >>> round(calibration_error(np.array([.9, .9]), np.array([True, False])), 3)
-        0.4
-    """
-    # Equal probabilities share a bin, or the order of the rows would decide.
-    rank = np.searchsorted(np.sort(probability), probability)
-    bins = rank * n_bins // len(probability)
-    gaps = np.bincount(bins, weights=probability - correct, minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(probability))
 
 
 def smooth_by_temperature(probability: np.ndarray, correct: np.ndarray) -> Smoothing:

@@ -11,7 +11,7 @@ from .promise import LabelCounts
 from .statements import warn_of_labels
 from .table import CandidateTable
 
-Reliability = Callable[[Any, Any], Dict[str, Any]]
+Reliability = Callable[..., Dict[str, Any]]
 
 
 def make_report(
@@ -27,7 +27,8 @@ def make_report(
     evidence (CandidateTable): The held-out candidates.
     decisions (Decisions): What became of them.
     n_folds (int): As in the selection.
-    reliability (Optional[Reliability]): From probabilities and truth to figures.
+    reliability (Optional[Reliability]): From probabilities and truth, and `documents` where an interval
+        is wanted, to figures.
     RETURNS (Dict[str, Any]): Plain data: `statement` (for people), `promise` (see `Promise`), `warning`
         (a sentence on labels whose held-out share is over q, or None), `cut`, `decisions`,
         `candidates`, `labels` (see `LabelCounts`, with the candidates of the pool), `fusion`;
@@ -64,14 +65,24 @@ def make_report(
     if decisions.learned is not None:
         report["learned"] = decisions.learned
     if reliability is not None:
-        everything = np.ones(len(evidence), dtype=bool)
+        sources = {
+            "student": evidence.student,
+            "judge": cross_fit_support(evidence, n_folds),
+            "fused": decisions.evidence_probability,
+        }
         listed = evidence.predicted | evidence.proposed
-        report["reliability"] = _reliabilities(
-            evidence, decisions, n_folds, reliability, everything
-        )
-        report["reliability_listed"] = _reliabilities(
-            evidence, decisions, n_folds, reliability, listed
-        )
+        for name, rows in (
+            ("reliability", np.full(len(evidence), True)),
+            ("reliability_listed", listed),
+        ):
+            report[name] = {}
+            for source, probability in sources.items():
+                known = rows & ~np.isnan(probability)
+                if known.any():
+                    documents = evidence.document[known] if rows is listed else None
+                    report[name][source] = reliability(
+                        probability[known], evidence.correct[known], documents=documents
+                    )
     return report
 
 
@@ -97,24 +108,3 @@ def _rows(table: CandidateTable, label: str) -> np.ndarray:
     if label not in table.labels:
         return np.zeros(len(table), dtype=bool)
     return table.label == table.labels.index(label)
-
-
-def _reliabilities(
-    evidence: CandidateTable,
-    decisions: Decisions,
-    n_folds: int,
-    reliability: Reliability,
-    rows: np.ndarray,
-) -> Dict[str, Any]:
-    """Each source on those held-out candidates that it gave a number for."""
-    sources = {
-        "student": evidence.student,
-        "judge": cross_fit_support(evidence, n_folds),
-        "fused": decisions.evidence_probability,
-    }
-    figures = {}
-    for name, probability in sources.items():
-        known = rows & ~np.isnan(probability)
-        if known.any():
-            figures[name] = reliability(probability[known], evidence.correct[known])
-    return figures

@@ -110,6 +110,11 @@ class CandidateTable:
         return np.isin(self.document, self.document[self.judged])
 
     @property
+    def asked(self) -> np.ndarray:
+        """(n,) True in the documents that the judge was asked about, whether it answered or not."""
+        return np.isin(self.document, self.document[self.verdict != UNJUDGED])
+
+    @property
     def judged(self) -> np.ndarray:
         """(n,) True where the judge was asked and answered."""
         return (self.verdict != UNJUDGED) & (self.verdict != ABSTAINED)
