@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy
 
-from spacy_llmjudge.evaluation.significance import compare
+from spacy_llmjudge.evaluation.significance import document_error, f_difference, interval_over_seeds
 from spacy_llmjudge.storage import read_json, write_bytes, write_json
 
 HEAD = Path(__file__).with_name("benchmark_intro.md")
@@ -90,11 +90,12 @@ def _aggregate(key: Tuple[Any, ...], runs: List[Dict[str, Any]], work: Path) -> 
         for rival in RIVALS:
             pairs = [[_counts(work, key, name, seed) for seed in seeds] for name in (method, rival)]
             if all(counts is not None for side in pairs for counts in side):
-                # documents are drawn, each with what all seeds did on it
-                ours, theirs = (numpy.sum(side, axis=0) for side in pairs)
-                found = compare(ours, theirs)
+                ours, theirs = (numpy.array(side) for side in pairs)
+                values = [f_difference(a, b) for a, b in zip(ours, theirs)]
+                found = interval_over_seeds(values, document_error(ours, theirs))
                 row[f"minus_{rival}"] = {
-                    k: round(found[k], 5) for k in ("difference", "low", "high")
+                    "difference": round(found["mean"], 5),
+                    **{k: round(found[k], 5) for k in ("low", "high")},
                 }
     return row
 

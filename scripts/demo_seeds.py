@@ -27,8 +27,6 @@ def main(
     json: Path = typer.Option(Path("docs/demo.json"), help="File for the figures"),
     # fmt: on
 ) -> None:
-    from scipy.stats import t
-
     from spacy_llmjudge.storage import read_json, write_json
 
     numbers = [int(seed) for seed in seeds.split(",")]
@@ -45,7 +43,9 @@ def main(
         "seeds": numbers,
         "f": {method: spread(values) for method, values in scores.items()},
         "judged_minus": {
-            method: paired(scores["judged"], scores[method], t)
+            method: paired(
+                scores["judged"], scores[method], [runs[s]["comparisons"][method] for s in numbers]
+            )
             for method in METHODS
             if method != "judged"
         },
@@ -78,13 +78,16 @@ def spread(values: List[float]) -> Dict[str, Any]:
     return {"mean": statistics.fmean(values), "std": deviation, "values": values}
 
 
-def paired(ours: List[float], theirs: List[float], t: Any) -> Dict[str, float]:
-    """RETURNS (Dict[str, float]): Mean difference over the seeds, and its 95 % interval by Student's t."""
-    differences = [a - b for a, b in zip(ours, theirs)]
-    row = spread(differences)
-    n = len(differences)
-    half = row["std"] / n**0.5 * float(t.ppf(0.975, n - 1)) if n > 1 else float("nan")
-    return {**row, "low": row["mean"] - half, "high": row["mean"] + half}
+def paired(
+    ours: List[float], theirs: List[float], comparisons: List[Dict[str, float]]
+) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): Mean difference over the seeds, and its 95 % interval over seeds and test
+    documents. The mean of the seeds' errors over documents is an upper limit for that of their mean."""
+    from spacy_llmjudge.evaluation.significance import interval_over_seeds
+
+    row = spread([a - b for a, b in zip(ours, theirs)])
+    error = statistics.fmean(found["high"] - found["low"] for found in comparisons) / (2 * 1.96)
+    return {**row, **interval_over_seeds(row["values"], error)}
 
 
 if __name__ == "__main__":

@@ -142,18 +142,22 @@ def one_hot(names: List[str], labels: List[str]) -> np.ndarray:
 
 
 def score(gold: np.ndarray, said: np.ndarray) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): Accuracy and macro-F1 of two matrices of bool, documents by labels."""
-    from spacy_llmjudge.evaluation.significance import macro_f1
+    """RETURNS (Dict[str, Any]): Accuracy and macro-F1 of two matrices of bool, documents by labels, and
+    the counts that both come from."""
+    from spacy_llmjudge.evaluation.significance import count_documents, macro_f1
 
-    totals = np.stack([(gold & said).sum(0), (~gold & said).sum(0), (gold & ~said).sum(0)], axis=1)
+    counts = np.stack([gold & said, ~gold & said, gold & ~said], axis=2).astype("int64")
+    right = (gold == said).all(axis=1)
     return {
-        "accuracy": float((gold == said).all(axis=1).mean()),
-        "macro_f1": float(macro_f1(totals)),
+        "accuracy": float(right.mean()),
+        "macro_f1": float(macro_f1(counts.sum(axis=0))),
+        "counts": counts.tolist(),
+        "counts_of_documents": count_documents(right).tolist(),
     }
 
 
 def as_pool(figures: Dict[str, Any]) -> Dict[str, Any]:
-    return {f"pool_{name}": value for name, value in figures.items()}
+    return {f"pool_{name}": figures[name] for name in FIGURES[:2]}
 
 
 def describe(name: str, draws: List[Dict[str, Any]], gold: int) -> Dict[str, Any]:
@@ -176,15 +180,21 @@ def spread(values: List[Any]) -> Dict[str, Any]:
 
 def compare(name: str, other: str, draws: Dict[int, Any], seeds: List[int]) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): By figure the mean difference over the draws, paired, and its 95 %
-    interval by Student's t."""
-    from scipy.stats import t
+    interval over draws and test texts."""
+    from spacy_llmjudge.evaluation.significance import document_error, interval_over_seeds
 
+    counts = {
+        "macro_f1": [[np.array(draws[s][n]["counts"]) for s in seeds] for n in (name, other)],
+        "accuracy": [
+            [np.array(draws[s][n]["counts_of_documents"]) for s in seeds] for n in (name, other)
+        ],
+    }
     found = {}
     for figure in FIGURES[:2]:
         row = spread([draws[s][name][figure] - draws[s][other][figure] for s in seeds])
-        n = len(seeds)
-        half = row["std"] / n**0.5 * float(t.ppf(0.975, n - 1)) if n > 1 else float("nan")
-        found[figure] = {**row, "low": row["mean"] - half, "high": row["mean"] + half}
+        averages = "macro" if figure == "macro_f1" else "micro"
+        error = document_error(*map(np.array, counts[figure]), averages=averages)
+        found[figure] = {**row, **interval_over_seeds(row["values"], error)}
     return found
 
 

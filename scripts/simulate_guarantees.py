@@ -32,6 +32,7 @@ def draw_world(
     hard_share: float = 0.3,
     blind: bool = False,
     overlaps: str = "none",
+    errors: str = "own",
 ) -> CandidateTable:
     """Draw candidates with their truth.
 
@@ -42,9 +43,14 @@ def draw_world(
     overlaps (str): "none"; "nested": every candidate reaches over the next two, and what a candidate
         is like depends on the one before; "labels": two candidates, with either label, on the same
         tokens, of which one is right at most.
+    errors (str): "own": each candidate may be wrong on its own; "together": all candidates of a document
+        are right or all are wrong; "crowded": a quarter of the documents have seven candidates, of which
+        far more are wrong than student and judge know, and the others have one.
     RETURNS (CandidateTable): With `correct`.
     """
     sizes = 1 + rng.poisson(PER_DOCUMENT - 1, size=n_docs)
+    if errors == "crowded":
+        sizes = np.where(rng.random(n_docs) < 0.25, 7, 1)
     document = np.repeat(np.arange(n_docs), sizes)
     n = len(document)
     label = (rng.random(n) < hard_share).astype("int64")
@@ -56,7 +62,9 @@ def draw_world(
     if overlaps == "labels":
         label, start = start % 2, start // 2
     strength = 1.6 - 1.8 * label + 0.7 * mood + 1.5 * noise
-    correct = rng.random(n) < 1 / (1 + np.exp(-strength))
+    luck = rng.random(n_docs)[document] if errors == "together" else rng.random(n)
+    crowded = 1.5 * (sizes[document] > 1) * (errors == "crowded")
+    correct = luck < 1 / (1 + np.exp(crowded - strength))
     if overlaps == "labels":
         correct[1:] &= ~(correct[:-1] & (label[1:] == 1) & (document[1:] == document[:-1]))
     strength = strength + 1.8 * label * blind
@@ -79,6 +87,24 @@ def draw_world(
     )
 
 
+def draw_copies(rng: np.random.Generator, world: CandidateTable, n_docs: int) -> CandidateTable:
+    """Draw documents of a world with replacement, a few of them far more often than the others.
+
+    rng (np.random.Generator): The source of randomness.
+    world (CandidateTable): What is copied.
+    n_docs (int): How many documents to draw.
+    RETURNS (CandidateTable): The copies, each a document of its own with the text of what it copies.
+    """
+    weights = 1 / np.arange(1, len(world.texts) + 1)
+    drawn = rng.choice(len(world.texts), size=n_docs, p=weights / weights.sum())
+    rows = [np.flatnonzero(world.document == i) for i in drawn]
+    copies = world.take(np.concatenate(rows))
+    return copies.replace(
+        texts=tuple(world.texts[i] for i in drawn),
+        document=np.repeat(np.arange(n_docs), [len(found) for found in rows]),
+    )
+
+
 def simulate(
     selectors: Dict[str, Any],
     n_held_out: int,
@@ -89,6 +115,7 @@ def simulate(
     pool_share: float = 0.3,
     blind: bool = False,
     overlaps: str = "none",
+    errors: str = "own",
     target: Target = Ents(),
     seed: int = 0,
 ) -> Dict[str, Dict[str, Any]]:
@@ -102,6 +129,7 @@ def simulate(
     pool_share (float): The same in the pool.
     blind (bool): Student and judge do not know that the hard label is harder.
     overlaps (str): See `draw_world`.
+    errors (str): See `draw_world`; "copied": evidence and pool are copies of 150 documents.
     target (Target): Says which candidates compete.
     seed (int): The same seed, the same result.
     RETURNS (Dict[str, Dict[str, Any]]): By selector: `mean` share of wrong and its standard error
@@ -112,10 +140,13 @@ def simulate(
     shares: Dict[str, List[float]] = {name: [] for name in selectors}
     yields: Dict[str, List[float]] = {name: [] for name in selectors}
     for _ in range(draws):
-        evidence = draw_world(
-            rng, round(n_held_out / PER_DOCUMENT), held_out_share, blind, overlaps
-        )
-        pool = draw_world(rng, round(n_pool / PER_DOCUMENT), pool_share, blind, overlaps)
+        n_docs = round(n_held_out / PER_DOCUMENT), round(n_pool / PER_DOCUMENT)
+        if errors == "copied":
+            world = draw_world(rng, 150, pool_share, blind, overlaps)
+            evidence, pool = (draw_copies(rng, world, n) for n in n_docs)
+        else:
+            evidence = draw_world(rng, n_docs[0], held_out_share, blind, overlaps, errors)
+            pool = draw_world(rng, n_docs[1], pool_share, blind, overlaps, errors)
         for name, selector in selectors.items():
             accepted = decide(pool, evidence, selector, target=target).decision == ACCEPTED
             wrong = ~pool.correct[accepted]

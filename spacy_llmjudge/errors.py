@@ -158,6 +158,7 @@ class Errors(metaclass=_WithCodes):
     J514 = "The selector '{name}' learns from what candidates look like, but the table has no features. Use select(), which computes them, or give the tables the column `features`."
     J515 = "There are {n} judged held-out candidates, {right} of them right. At least {least} are needed, with at least {least_class} right and {least_class} wrong ones, to learn how far a denoiser can be trusted."
     J516 = "There are {found} groups for {n} items. Expected one for each."
+    J517 = "The selector has weighted = true and per_label = true. Choose one: with a cut for each label the labels need no weights."
 
     # Corpora and training
     J600 = (

@@ -58,6 +58,24 @@ def log_loss(probability: np.ndarray, correct: np.ndarray, least: float) -> floa
     return float(-np.mean(np.sort(np.log(np.where(correct, p, 1 - p)))))
 
 
+def calibration_error(probability: np.ndarray, correct: np.ndarray, n_bins: int = 10) -> float:
+    """The expected calibration error over bins of equal mass.
+
+    probability (np.ndarray): (n,) probabilities, one or more.
+    correct (np.ndarray): (n,) truth.
+    n_bins (int): How many bins.
+    RETURNS (float): 0 to 1.
+
+    >>> round(calibration_error(np.array([.9, .9]), np.array([True, False])), 3)
+    0.4
+    """
+    # Equal probabilities share a bin, or the order of the rows would decide.
+    rank = np.searchsorted(np.sort(probability), probability)
+    bins = rank * n_bins // len(probability)
+    gaps = np.bincount(bins, weights=probability - correct, minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(probability))
+
+
 def counts_above(scores: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     """Count the scores that reach every cut.
 

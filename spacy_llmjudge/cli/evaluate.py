@@ -112,11 +112,13 @@ def summary_cli(
         msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
     if summary["silver"]["statement"]:
         msg.text(summary["silver"]["statement"] + "\n")
+    if summary["silver"].get("warning"):
+        msg.warn(summary["silver"]["warning"])
     rows = calibration_rows(summary)
     if rows:
-        msg.divider("Confidence on held-out candidates, out of fold")
-        titles = ("source", "ECE", "Brier", "AUROC")
-        msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
+        msg.divider("Confidence in what was predicted or proposed, held out")
+        titles = ("source", "n", "ECE", "95 % interval", "Brier", "AUROC")
+        msg.table(rows, header=titles, divider=True, aligns=tuple("lrrrrr"))
     if summary["seconds"]:
         show_seconds(summary["seconds"])
     show_wheel(packages)

@@ -59,6 +59,10 @@ def filter_cli(
     msg.good(f"{silver}: {report['documents']['silver']} documents, {report['spans']} spans")
     msg.info(", ".join(f"{n} {decision}" for decision, n in decisions.items()))
     msg.text(report["statement"])
+    if report["warning"]:
+        msg.warn(report["warning"])
+    if report["worth"]:
+        msg.text(report["worth"]["statement"])
 
 
 @user_errors

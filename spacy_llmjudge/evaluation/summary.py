@@ -12,6 +12,8 @@ TITLES = {
     "llm_labels": "trained on the LLM's labels as they are",
     "judged": "judged student",
 }
+# of held-out candidates that the student predicted or the judge proposed: most others are hopeless
+CALIBRATION = ("n", "ece", "ece_low", "ece_high", "brier", "auroc", "log_loss")
 
 
 def make_summary(
@@ -45,8 +47,8 @@ def make_summary(
     summary["comparisons"] = comparisons
     summary["silver"] = _describe_silver(selection, quality)
     summary["calibration"] = {
-        source: {key: figures.get(key) for key in ("ece", "brier", "auroc", "log_loss")}
-        for source, figures in (selection.get("reliability") or {}).items()
+        source: {key: figures.get(key) for key in CALIBRATION}
+        for source, figures in (selection.get("reliability_listed") or {}).items()
     }
     summary["judge"] = _read(metrics / "judge.json")
     summary["held_out"] = _read(metrics / "held_out.json")
@@ -76,7 +78,9 @@ def _describe_silver(
         "recall": measured.get("recall"),
         "wrong_share": measured.get("wrong_share"),
         "q": (selection.get("promise") or {}).get("q"),
+        "attained": (selection.get("promise") or {}).get("attained"),
         "statement": selection.get("statement"),
+        "warning": selection.get("warning"),
         "per_type": measured.get("per_type"),
     }
 
@@ -135,9 +139,16 @@ def silver_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
 
 
 def calibration_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
-    """RETURNS (List[Tuple[str, ...]]): Source, expected calibration error, Brier score and AUROC."""
+    """RETURNS (List[Tuple[str, ...]]): Source, number of candidates, expected calibration error with its
+    interval, Brier score and AUROC."""
     return [
-        (source, *(_number(figures[key]) for key in ("ece", "brier", "auroc")))
+        (
+            source,
+            str(figures["n"]),
+            _number(figures["ece"]),
+            f"{_number(figures['ece_low'])} to {_number(figures['ece_high'])}",
+            *(_number(figures[key]) for key in ("brier", "auroc")),
+        )
         for source, figures in summary["calibration"].items()
     ]
 

@@ -5,10 +5,10 @@ from typing import ClassVar, Optional, Tuple
 
 import numpy as np
 
-from ..numeric import fold_of
-from .certified_cut import certified_cut, certified_sample
+from .certified_cut import Candidates, Certificate, certified_cut, documents_needed, rank_candidates
+from .promise import PROBABLE, Promise
 from .selector import FLOOR, Q, Selection, Selector, check_share
-from .statements import count, describe, make_promise, nothing_over, observe, refuse, state
+from .statements import describe, make_promise, nothing_over, percent, refuse, state
 from .table import CandidateTable
 
 DELTA = 0.1
@@ -26,30 +26,50 @@ class Certified(Selector):
     name: ClassVar[str] = "llmjudge.Certified.v1"
 
     def select(self, pool: CandidateTable, evidence: CandidateTable) -> Selection:
-        q, delta, floor = self.q, self.delta, self.floor
-        scores = pool.probability[pool.probability >= floor]
-        sample = evidence.take(evidence.probability >= floor)
-        sample = sample.take(one_per_document(sample, self.seed))
-        wrong = ~sample.correct
-        cut = certified_cut(scores, sample.probability, wrong, q, delta)
-        accepted = np.zeros(len(pool), dtype=bool)
-        if cut is not None:
-            accepted = pool.probability >= cut
-        seen = count(sample, cut)
-        promise = {**make_promise("probable", seen, pool), "q": q, "delta": delta}
-        if cut is None:
-            statement, needed = _refuse(scores, sample, q, delta, floor)
-            promise.update(kind=None, needed=needed)
+        over, ranked = _rank(pool, self.floor, evidence.alone)
+        over_evidence, held_out = _rank(evidence, self.floor, evidence.alone)
+        wrong = ~evidence.correct[over_evidence]
+        found = certified_cut(ranked, held_out, wrong, self.q, self.delta, self.seed)
+        accepted, passing = np.zeros(len(pool), dtype=bool), np.zeros(len(evidence), dtype=bool)
+        if found is not None:
+            accepted[over] = _passes(ranked, found)
+            passing[over_evidence] = _passes(held_out, found)
+        cut = None if found is None else found.cut
+        promise = make_promise(PROBABLE, pool, evidence, cut, passing)
+        promise.update({"q": self.q, "delta": self.delta, "documents": held_out.n_documents})
+        if found is None:
+            statement, needed = self._refuse(ranked, held_out, wrong, evidence.alone)
+            promise.update({"kind": None, "needed": needed})
             return Selection(accepted, None, statement, promise)
-        rule = (
-            f"{describe(accepted, cut)} with q = {q:g} and delta = {delta:g}, tested on one random "
-            f"candidate a document. {observe(seen)}"
+        promise.update(
+            {
+                "bound": found.bound,
+                "value": found.value,
+                "attained": promise["errors_over_cut"] / promise["n_over_cut"],
+                "floor_decides": bool(accepted[over].all()),
+            }
         )
         claim = (
-            f"With probability {1 - delta:g} over the draw of the held-out documents the expected share of "
-            f"wrong {pool.unit} among the accepted ones is at most {q:g}"
+            f"With probability {1 - self.delta:g} over the draw of the held-out documents the expected "
+            f"share of wrong {pool.unit} among the accepted ones is at most {self.q:g}"
         )
-        return state(evidence, accepted, cut, claim, rule, promise)
+        rule = _explain(accepted, promise, evidence.alone)
+        return state(evidence, accepted, passing, claim, rule, promise)
+
+    def _refuse(
+        self,
+        pool: Candidates,
+        held_out: Candidates,
+        wrong: np.ndarray,
+        alone: bool,
+    ) -> Tuple[str, Optional[int]]:
+        if not len(pool.score):
+            return nothing_over(self.floor), None
+        needed = documents_needed(pool, held_out, wrong, self.q, self.delta)
+        found = f"with {len(wrong)} candidates, {int(wrong.sum())} of them wrong"
+        drawn = "candidates" if alone else "documents"
+        aim = f"q = {self.q:g} at delta = {self.delta:g}"
+        return refuse(held_out.n_documents, found, aim, drawn, needed)
 
 
 def make_certified(
@@ -57,14 +77,15 @@ def make_certified(
 ) -> Selector:
     """Keep the share of wrong at q or under it with a probability of 1 - delta.
 
-    Spans of one document are not independent, so one random candidate of every held-out document is
-    tested. What is bounded is the expected share for a random candidate of a random document; in a
-    small pool the realised one scatters around it.
+    What is bounded is the expected share in text like the pool's, all labels together; in a small pool
+    the realised one scatters around it. Candidates of a document may be alike, and errors may depend on
+    how many it has; see `certified_cut` for the test. With little evidence only the surest one or two
+    candidates of a document may be accepted, the statement says how many.
 
     q (float): The share.
     delta (float): The probability with which the promise may fail, over draws of the evidence.
     floor (float): Candidates with a lower probability are never accepted.
-    seed (int): Picks the candidates.
+    seed (int): For the draws of the test; the promise holds with each.
     RETURNS (Selector): Often accepts nothing where fewer than 50 documents were held out.
     """
     check_share("q", q)
@@ -73,30 +94,29 @@ def make_certified(
     return Certified(q, delta, floor, seed)
 
 
-def one_per_document(table: CandidateTable, seed: int) -> np.ndarray:
-    """Pick one row of every document at random, by the document's text.
-
-    table (CandidateTable): n rows, ordered by document.
-    seed (int): Another seed, another pick.
-    RETURNS (np.ndarray): Indices of rows.
-    """
-    if len(table) == 0:
-        return np.zeros(0, dtype="int64")
-    starts = np.flatnonzero(np.append(True, np.diff(table.document) != 0))
-    sizes = np.diff(np.append(starts, len(table)))
-    picks = [
-        fold_of(f"{seed}:{table.texts[table.document[start]]}", int(size))
-        for start, size in zip(starts, sizes)
-    ]
-    return starts + np.array(picks)
+def _rank(table: CandidateTable, floor: float, alone: bool) -> Tuple[np.ndarray, Candidates]:
+    """RETURNS (Tuple[np.ndarray, Candidates]): Rows over the floor, ordered by start, end and label, which
+    decides between equals, and these candidates, ranked within what was drawn."""
+    rows = np.flatnonzero(table.probability >= floor)
+    keys = (table.label, table.end, table.start)
+    rows = rows[np.lexsort([key[rows] for key in keys])]
+    drawn = np.arange(len(rows)) if alone else table.document[rows]
+    return rows, rank_candidates(drawn, table.probability[rows])
 
 
-def _refuse(
-    pool: np.ndarray, sample: CandidateTable, q: float, delta: float, floor: float
-) -> Tuple[str, Optional[int]]:
-    if len(pool) == 0:
-        return nothing_over(floor), None
-    needed = certified_sample(pool, sample.probability, ~sample.correct, q, delta)
-    errors = int((~sample.correct).sum())
-    aim = f"q = {q:g} at delta = {delta:g}"
-    return refuse(len(sample), errors, aim, "candidates (one a document)", needed)
+def _passes(candidates: Candidates, found: Certificate) -> np.ndarray:
+    return (candidates.score >= found.cut) & (candidates.rank <= found.bound)
+
+
+def _explain(accepted: np.ndarray, promise: Promise, alone: bool) -> str:
+    bound = "" if alone else f", at most {promise['bound']} of a document,"
+    drawn = "candidates" if alone else f"candidates of {promise['documents']} documents"
+    decides = "; the floor decides, not q" if promise["floor_decides"] else ""
+    return (
+        f"{describe(accepted, promise['cut'])}{bound} with q = {promise['q']:g} and delta = "
+        f"{promise['delta']:g}. Held out: {promise['n']} {drawn}, {promise['errors']} of them wrong. Of these "
+        f"{promise['n_over_cut']} would be accepted, {promise['errors_over_cut']} of them wrong "
+        f"({percent(promise['attained'] or 0.0)}, where {percent(promise['q'] or 0.0)} are allowed{decides}). "
+        f"The evidence against a larger share is {promise['value']:.3g} to 1; {1 / promise['delta']:.3g} to 1 "
+        f"is needed."
+    )

@@ -7,16 +7,16 @@ candidates, and the weight w from the accuracies of the two. It only filters wha
 predicted, and it promises nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, ClassVar, Dict, Optional, Tuple
 
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
-from ..numeric import logit, safe_logit, sigmoid
+from ..numeric import calibration_error, logit, safe_logit, sigmoid
 from .fusion import LEAST_SUPPORT, clip_student, fit_fusion
 from .selector import Scores, Selection, Selector, check_share
-from .statements import count, make_promise, say_hand_set
+from .statements import state_hand_set
 from .table import CandidateTable
 
 Smoothing = Callable[[np.ndarray], np.ndarray]
@@ -50,9 +50,8 @@ class Collaborative(Selector):
             failing = pool.document[pool.predicted & ~accepted]
             documents = ~np.isin(np.arange(len(pool.texts)), failing)
             accepted = accepted & documents[pool.document]
-        seen = count(evidence, self.tau)
-        statement = say_hand_set(accepted, self.tau, seen)
-        return Selection(accepted, self.tau, statement, make_promise(None, seen, pool), documents)
+        selection = state_hand_set(pool, evidence, accepted, self.tau)
+        return replace(selection, documents=documents)
 
 
 def _of_predicted(combine: "Combination", table: CandidateTable) -> np.ndarray:
@@ -128,25 +127,6 @@ def fit_combination(
         ]
         weight = float(agrees[1].sum() / max(agrees[0].sum() + agrees[1].sum(), 1))
     return Combination(student, judge, 0.5 if weight is None else weight, support)
-
-
-def calibration_error(probability: np.ndarray, correct: np.ndarray, n_bins: int = 10) -> float:
-    """The expected calibration error over bins of equal mass.
-
-    probability (np.ndarray): (n,) probabilities.
-    correct (np.ndarray): (n,) truth.
-    n_bins (int): How many bins.
-    RETURNS (float): 0 to 1.
-
-    EXAMPLE:
-        >>> round(calibration_error(np.array([.9, .9]), np.array([True, False])), 3)
-        0.4
-    """
-    # Equal probabilities share a bin, or the order of the rows would decide.
-    rank = np.searchsorted(np.sort(probability), probability)
-    bins = rank * n_bins // len(probability)
-    gaps = np.bincount(bins, weights=probability - correct, minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(probability))
 
 
 def smooth_by_temperature(probability: np.ndarray, correct: np.ndarray) -> Smoothing:

@@ -95,9 +95,9 @@ def decide(
     for name, rows in parts.items():
         if truth is not None:
             audited = pool_chosen & rows & asked
-            held_out = pool.take(audited).replace(correct=truth[audited] == 1)
+            held_out = pool.take(audited).replace(correct=truth[audited] == 1, alone=True)
         elif name == "unjudged":
-            held_out = _unjudged_evidence(evidence, evidence_chosen, selector, target)
+            held_out = _unjudged_evidence(pool, rows, evidence, evidence_chosen, selector, target)
         else:
             held_out = evidence.take(evidence_chosen)
             if name == "judged":
@@ -131,12 +131,22 @@ def _parts(pool: CandidateTable, evidence: CandidateTable) -> Dict[str, np.ndarr
 
 
 def _unjudged_evidence(
-    evidence: CandidateTable, chosen: np.ndarray, selector: Selector, target: Target
+    pool: CandidateTable,
+    rows: np.ndarray,
+    evidence: CandidateTable,
+    chosen: np.ndarray,
+    selector: Selector,
+    target: Target,
 ) -> CandidateTable:
-    alike = evidence.take(chosen & ~evidence.answered)
-    if len(alike) >= MIN_UNJUDGED:
+    """Held-out candidates that are alike to those of the pool without an answer: the judge was asked about
+    neither and answered for neither, or was asked about both. What it was not asked about is not what it
+    would not answer, so that a pool with both kinds has none."""
+    asked = np.unique(pool.asked[rows])
+    alike = evidence.take(chosen & ~evidence.answered & np.isin(evidence.asked, asked))
+    if len(alike) >= MIN_UNJUDGED and len(asked) == 1:
         return alike
+    n = len(alike) if len(asked) == 1 else 0
     hidden = evidence.hide_judge()
     hidden = hidden.replace(probability=selector.score_unjudged(hidden, evidence))
     hidden = hidden.take(target.choose(hidden.columns))
-    return hidden.replace(caveat=join_reasons(evidence.caveat, too_few_unjudged(len(alike))))
+    return hidden.replace(caveat=join_reasons(evidence.caveat, too_few_unjudged(n)))

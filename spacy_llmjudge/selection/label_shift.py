@@ -23,41 +23,40 @@ def label_shift_weights(pool: np.ndarray, held_out: np.ndarray, n_labels: int) -
     return in_pool / np.maximum(of_held_out, 1) * len(held_out) / max(in_pool.sum(), 1)
 
 
-def weighted_conformal(
+def weighted_p_values(
     pool: np.ndarray,
     pool_weights: np.ndarray,
     held_out: np.ndarray,
     wrong: np.ndarray,
     weights: np.ndarray,
-    q: float,
 ) -> np.ndarray:
-    """Conformal selection where the pool is a reweighted version of the held-out candidates.
+    """Conformal p-values where the pool is a reweighted version of the held-out candidates:
+    `(w_j + sum of w_i over wrong i with s_i >= s_j) / (w_j + sum of w_i)`.
 
-    Weighted p-values `(w_j + sum of w_i over wrong i with s_i >= s_j) / (w_j + sum of w_i)`, then
-    Benjamini-Hochberg at q (Jin and Candes 2023, "Model-free selective inference under covariate
-    shift"). With weights that are estimated, and without their pruning step, it is approximate.
+    With `benjamini_hochberg` at q they keep the share of wrong (Jin and Candes 2023, "Model-free
+    selective inference under covariate shift"). With weights that are estimated, and without their
+    pruning step, this is approximate.
 
     pool (np.ndarray): (m,) scores of the pool candidates.
     pool_weights (np.ndarray): (m,) weights, the ratio of the pool's density to the held-out one.
     held_out (np.ndarray): (n,) scores of the held-out candidates.
     wrong (np.ndarray): (n,) True where a held-out candidate is wrong.
     weights (np.ndarray): (n,) weights of the held-out candidates.
-    q (float): The share.
-    RETURNS (np.ndarray): (m,) True where selected.
+    RETURNS (np.ndarray): (m,) p-values.
 
     EXAMPLE:
         >>> ones = np.ones(20)
         >>> held_out, wrong = np.linspace(.1, .9, 20), np.arange(20) < 2
         >>> pool = np.array([.9, .8, .7, .1])
-        >>> weighted_conformal(pool, np.ones(4), held_out, wrong, ones, q=.1).tolist()
+        >>> p_values = weighted_p_values(pool, np.ones(4), held_out, wrong, ones)
+        >>> benjamini_hochberg(p_values, q=.1).tolist()
         [True, True, True, False]
     """
     order = np.argsort(held_out[wrong], kind="stable")
     scores = held_out[wrong][order]
     above = np.append(np.cumsum(weights[wrong][order][::-1])[::-1], 0.0)
     heavier = above[np.searchsorted(scores, pool, side="left")]
-    p_values = (pool_weights + heavier) / (pool_weights + weights.sum())
-    return benjamini_hochberg(p_values, q)
+    return (pool_weights + heavier) / (pool_weights + weights.sum())
 
 
 def benjamini_hochberg(p_values: np.ndarray, q: float) -> np.ndarray:

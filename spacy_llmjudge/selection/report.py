@@ -8,12 +8,14 @@ import numpy as np
 from ..candidates import DECISIONS
 from .decide import ACCEPTED, Decisions
 from .fusion import cross_fit_support
+from .promise import LabelCounts
 from .selector import Selector
+from .statements import warn_of_labels
 from .table import CandidateTable
 
 # the share of wrong, for the curve of what would be kept
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-Reliability = Callable[[Any, Any], Dict[str, Any]]
+Reliability = Callable[..., Dict[str, Any]]
 
 
 def make_report(
@@ -29,14 +31,20 @@ def make_report(
     evidence (CandidateTable): The held-out candidates.
     decisions (Decisions): What became of them.
     n_folds (int): As in the selection.
-    reliability (Optional[Reliability]): From probabilities and truth to figures.
-    RETURNS (Dict[str, Any]): Plain data. `reliability` is about all held-out candidates by source, and
-        `reliability_listed` about those that the student predicted or the judge proposed.
+    reliability (Optional[Reliability]): From probabilities and truth, and `documents` where an interval
+        is wanted, to figures.
+    RETURNS (Dict[str, Any]): Plain data: `statement` (for people), `promise` (see `Promise`), `warning`
+        (a sentence on labels whose held-out share is over q, or None), `cut`, `decisions`,
+        `candidates`, `labels` (see `LabelCounts`, with the candidates of the pool), `fusion`;
+        `unjudged`, the same for documents without an answer, and `learned`, where there are such;
+        `reliability_listed`, by source, of the held-out candidates that the student predicted or the
+        judge proposed, and `reliability` of all of them, most of which are hopeless.
     """
     selection = decisions.selections[decisions.main]
     report: Dict[str, Any] = {
         "statement": selection.statement,
         "promise": selection.promise,
+        "warning": warn_of_labels(selection.labels, selection.promise),
         "cut": selection.cut,
         "decisions": {
             name: int((decisions.decision == code).sum()) for code, name in enumerate(DECISIONS)
@@ -61,14 +69,24 @@ def make_report(
     if decisions.learned is not None:
         report["learned"] = decisions.learned
     if reliability is not None:
-        everything = np.ones(len(evidence), dtype=bool)
+        sources = {
+            "student": evidence.student,
+            "judge": cross_fit_support(evidence, n_folds),
+            "fused": decisions.evidence_probability,
+        }
         listed = evidence.predicted | evidence.proposed
-        report["reliability"] = _reliabilities(
-            evidence, decisions, n_folds, reliability, everything
-        )
-        report["reliability_listed"] = _reliabilities(
-            evidence, decisions, n_folds, reliability, listed
-        )
+        for name, rows in (
+            ("reliability", np.full(len(evidence), True)),
+            ("reliability_listed", listed),
+        ):
+            report[name] = {}
+            for source, probability in sources.items():
+                known = rows & ~np.isnan(probability)
+                if known.any():
+                    documents = evidence.document[known] if rows is listed else None
+                    report[name][source] = reliability(
+                        probability[known], evidence.correct[known], documents=documents
+                    )
     return report
 
 
@@ -97,23 +115,19 @@ def select_by_q(selector: Selector, decisions: Decisions) -> List[Dict[str, Any]
 
 def _by_label(
     pool: CandidateTable, evidence: CandidateTable, decisions: Decisions
-) -> Dict[str, Dict[str, Any]]:
-    cut = decisions.selections[decisions.main].cut
+) -> Dict[str, LabelCounts]:
     accepted = decisions.decision == ACCEPTED
-    table = {}
+    counted = decisions.selections[decisions.main].labels
+    table: Dict[str, LabelCounts] = {}
     for label in sorted({*pool.labels, *evidence.labels}):
         rows = _rows(pool, label)
         held_out = _rows(evidence, label) & decisions.evidence_chosen
-        row = {
+        table[label] = {
             "pool": int((rows & decisions.pool_chosen).sum()),
             "accepted": int((rows & accepted).sum()),
             "held_out": int(held_out.sum()),
+            **counted.get(label, {}),
         }
-        if cut is not None:
-            passing = held_out & (decisions.evidence_probability >= cut)
-            row["held_out_over_cut"] = int(passing.sum())
-            row["wrong_over_cut"] = int((~evidence.correct[passing]).sum())
-        table[label] = row
     return table
 
 
@@ -121,24 +135,3 @@ def _rows(table: CandidateTable, label: str) -> np.ndarray:
     if label not in table.labels:
         return np.zeros(len(table), dtype=bool)
     return table.label == table.labels.index(label)
-
-
-def _reliabilities(
-    evidence: CandidateTable,
-    decisions: Decisions,
-    n_folds: int,
-    reliability: Reliability,
-    rows: np.ndarray,
-) -> Dict[str, Any]:
-    """Each source on those held-out candidates that it gave a number for."""
-    sources = {
-        "student": evidence.student,
-        "judge": cross_fit_support(evidence, n_folds),
-        "fused": decisions.evidence_probability,
-    }
-    figures = {}
-    for name, probability in sources.items():
-        known = rows & ~np.isnan(probability)
-        if known.any():
-            figures[name] = reliability(probability[known], evidence.correct[known])
-    return figures

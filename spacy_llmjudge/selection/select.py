@@ -17,6 +17,7 @@ from .report import Reliability, make_report, select_by_q
 from .selector import Selector
 from .silver import natural_rate
 from .table import CandidateTable, document_order
+from .worth import weigh_selection
 
 
 def select(
@@ -82,6 +83,9 @@ def select(
     kept = natural_rate(silver, [] if CROSSFIT in caveats else evidence_gold, target)
     report = make_report(pool, evidence, decisions, n_folds, reliability)
     report["by_q"] = select_by_q(selector, decisions)
+    # an audit says nothing about the held-out documents
+    worth = weigh_selection(evidence, evidence_gold, decisions, target) if audit is None else None
+    report["worth"] = worth
     report["settings"] = {
         "selector": selector.name,
         **selector.settings,

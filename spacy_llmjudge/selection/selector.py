@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 from ..candidates import Q as Q
 from ..errors import Errors, LLMJudgeError
 from .fusion import cross_fit_fusion, fit_fusion
+from .promise import LabelCounts, Promise
 from .table import CandidateTable
 
 # A candidate that is less likely than this teaches nothing, whatever q has room for.
@@ -27,15 +28,17 @@ class Selection:
     accepted (np.ndarray): (m,) True where a pool candidate is accepted.
     cut (Optional[float]): The score from which on they are, where there is one for all.
     statement (str): One sentence for people.
-    promise (Dict[str, Any]): The same for programs: `kind` is "expected", "probable" or None.
+    promise (Promise): The same for programs.
     documents (Optional[np.ndarray]): (n_documents,) False for those that must not be trained on.
+    labels (Dict[str, LabelCounts]): What was held out, by label.
     """
 
     accepted: np.ndarray
     cut: Optional[float]
     statement: str
-    promise: Dict[str, Any] = field(default_factory=dict)
+    promise: Promise = field(default_factory=Promise)
     documents: Optional[np.ndarray] = None
+    labels: Dict[str, LabelCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

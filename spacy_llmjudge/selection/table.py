@@ -41,6 +41,7 @@ class CandidateTable:
         learn from it.
     unit (str): What a candidate is called in sentences: "spans", or "labels" of documents.
     exclusive (bool): Of the labels of a document exactly one is right.
+    alone (bool): Each candidate was drawn on its own, as for an audit, and not with its document.
     """
 
     texts: Tuple[str, ...]
@@ -61,6 +62,7 @@ class CandidateTable:
     features: Any = None
     unit: str = "spans"
     exclusive: bool = False
+    alone: bool = False
 
     def __len__(self) -> int:
         return len(self.document)
@@ -106,6 +108,11 @@ class CandidateTable:
     def answered(self) -> np.ndarray:
         """(n,) True in the documents for which the judge answered anything."""
         return np.isin(self.document, self.document[self.judged])
+
+    @property
+    def asked(self) -> np.ndarray:
+        """(n,) True in the documents that the judge was asked about, whether it answered or not."""
+        return np.isin(self.document, self.document[self.verdict != UNJUDGED])
 
     @property
     def judged(self) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from .selector import Scores, Selection, Selector, check_share
-from .statements import count, make_promise, say_hand_set
+from .statements import state_hand_set
 from .table import CandidateTable
 
 
@@ -29,14 +29,7 @@ class Threshold(Selector):
         return np.nan_to_num(hidden.student, nan=0.0)
 
     def select(self, pool: CandidateTable, evidence: CandidateTable) -> Selection:
-        accepted = pool.probability >= self.cut
-        seen = count(evidence, self.cut)
-        return Selection(
-            accepted,
-            self.cut,
-            say_hand_set(accepted, self.cut, seen),
-            make_promise(None, seen, pool),
-        )
+        return state_hand_set(pool, evidence, pool.probability >= self.cut, self.cut)
 
 
 def make_threshold(cut: float = 0.9) -> Selector:

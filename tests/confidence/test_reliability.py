@@ -55,3 +55,28 @@ def test_nothing_to_measure():
 
 def test_auroc_of_one_class_is_unknown():
     assert auroc(np.array([0.1, 0.9]), np.array([1, 1])) is None
+
+
+def test_the_interval_of_the_calibration_error_is_over_documents():
+    rng = np.random.default_rng(0)
+    document = np.repeat(np.arange(100), 5)
+    p = rng.random(500)
+    together = rng.random(100)[document] < np.sqrt(p)
+    apart = rng.random(500) < np.sqrt(p)
+    widths = []
+    for y in (together, apart):
+        found = reliability(p, y, documents=document)
+        assert 0 <= found["ece_low"] < found["ece_high"] <= 1
+        widths.append(found["ece_high"] - found["ece_low"])
+    # five candidates that share their luck say no more than one
+    assert widths[0] > 1.2 * widths[1]
+    assert "ece_low" not in reliability(p, apart)
+
+
+def test_the_interval_of_the_calibration_error_covers_it():
+    rng, inside = np.random.default_rng(1), 0
+    for _ in range(20):
+        p = rng.random(400)
+        found = reliability(p, rng.random(400) < np.sqrt(p), documents=np.arange(400))
+        inside += found["ece_low"] <= 2 / 3 - 1 / 2 <= found["ece_high"]
+    assert inside >= 16

@@ -12,6 +12,9 @@ from spacy_llmjudge.evaluation.significance import (
     approximate_randomization,
     bootstrap_f1,
     compare,
+    count_documents,
+    document_error,
+    interval_over_seeds,
     micro_f1,
     paired_bootstrap,
 )
@@ -167,3 +170,61 @@ def test_systems_on_different_gold():
 def test_examples_in_docstrings():
     result = doctest.testmod(significance)
     assert result.attempted >= 4 and not result.failed
+
+
+def draw_scores(rng, n_seeds, n_docs, of_seeds=0.05):
+    """Which documents are right: some are harder for all seeds, some seeds are better on all documents."""
+    hard = rng.normal(size=n_docs)
+    ability = rng.normal(scale=of_seeds / 0.2, size=(n_seeds, 1))
+    return rng.random((n_seeds, n_docs)) < 1 / (1 + numpy.exp(-(0.5 + 1.5 * hard + ability)))
+
+
+def test_the_error_over_documents_is_that_of_other_documents():
+    rng = numpy.random.default_rng(0)
+    hard = 1 / (1 + numpy.exp(-(0.5 + 1.5 * rng.normal(size=(400, 1, 100)))))
+    right = rng.random((400, 3, 100)) < hard
+    counts = numpy.array([count_documents(row) for row in right[0]])
+    expected = right.mean(axis=(1, 2)).std()
+    found = [
+        document_error(numpy.array([count_documents(row) for row in draw]), n_resamples=200)
+        for draw in right[:20]
+    ]
+    assert numpy.mean(found) == pytest.approx(expected, rel=0.15)
+    assert document_error(counts, counts) == 0
+
+
+def test_an_interval_over_seeds_and_documents_covers_and_one_over_seeds_does_not():
+    rng, level, inside = numpy.random.default_rng(1), 0.95, {"both": 0, "seeds": 0, "documents": 0}
+    draws, n_seeds, of_seeds, of_documents = 2000, 3, 0.01, 0.02
+    for _ in range(draws):
+        values = rng.normal(0, of_documents) + rng.normal(0, of_seeds, size=n_seeds)
+        for name, error, scores in (
+            ("both", of_documents, values),
+            ("seeds", 0.0, values),
+            ("documents", of_documents, values[:1]),
+        ):
+            found = interval_over_seeds(scores, error, level)
+            inside[name] += found["low"] <= 0 <= found["high"]
+    slack = 3 * numpy.sqrt(level * (1 - level) / draws)
+    assert level - slack <= inside["both"] / draws <= 0.99
+    assert inside["seeds"] / draws < 0.8 and inside["documents"] / draws < level - slack
+
+
+def test_without_a_part_for_documents_it_is_students_t():
+    found = interval_over_seeds([0.1, 0.2, 0.3], 0.0)
+    half = 4.302652729911275 * 0.1 / 3**0.5
+    assert (found["low"], found["high"]) == pytest.approx((0.2 - half, 0.2 + half))
+
+
+@pytest.mark.slow
+def test_the_whole_way_from_counts_covers():
+    """Five seeds on 150 documents, another draw of both each time."""
+    rng, draws, inside = numpy.random.default_rng(2), 300, 0
+    truth = numpy.mean([draw_scores(rng, 50, 2000).mean() for _ in range(20)])
+    for _ in range(draws):
+        right = draw_scores(rng, 5, 150)
+        counts = numpy.array([count_documents(row) for row in right])
+        error = document_error(counts, n_resamples=200)
+        found = interval_over_seeds(right.mean(axis=1), error)
+        inside += found["low"] <= truth <= found["high"]
+    assert inside / draws > 0.95 - 3 * numpy.sqrt(0.95 * 0.05 / draws)

@@ -1,13 +1,10 @@
-import doctest
-
 import numpy as np
 import pytest
 from selection_helpers import draw_world, make_table
 
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.selection import collaborative
+from spacy_llmjudge.numeric import calibration_error
 from spacy_llmjudge.selection.collaborative import (
-    calibration_error,
     fit_combination,
     make_collaborative,
     smooth_by_base_rate,
@@ -15,10 +12,6 @@ from spacy_llmjudge.selection.collaborative import (
 )
 
 NOTHING_HELD_OUT = make_table([], [], [])
-
-
-def test_example_in_the_docstring():
-    assert doctest.testmod(collaborative) == (0, 1)
 
 
 def test_score_is_the_weighted_mean_of_both():

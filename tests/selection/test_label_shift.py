@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from spacy_llmjudge.selection import label_shift
 from spacy_llmjudge.selection.conformal_cut import conformal_cut
-from spacy_llmjudge.selection.label_shift import benjamini_hochberg, weighted_conformal
+from spacy_llmjudge.selection.label_shift import benjamini_hochberg, weighted_p_values
 
 scores = st.lists(st.integers(0, 10).map(lambda i: i / 10), min_size=0, max_size=30)
 
@@ -24,10 +24,10 @@ def test_equal_weights_change_nothing(pool, wrong, right, q):
     is_wrong = np.arange(len(held_out)) < len(wrong)
     cut = conformal_cut(pool, np.array(wrong), len(held_out), q)
     plain = pool >= cut if cut is not None else np.zeros(len(pool), bool)
-    weighted = weighted_conformal(
-        pool, np.ones(len(pool)), held_out, is_wrong, np.ones(len(held_out)), q
+    p_values = weighted_p_values(
+        pool, np.ones(len(pool)), held_out, is_wrong, np.ones(len(held_out))
     )
-    assert weighted.tolist() == plain.tolist()
+    assert benjamini_hochberg(p_values, q).tolist() == plain.tolist()
 
 
 def test_an_empty_pool_has_no_p_values():
@@ -51,14 +51,14 @@ def test_weights_repair_label_shift():
             weight[name] = np.where(is_hard, ratio[1], ratio[0])
         cut = conformal_cut(score["pool"], score["held_out"][wrong["held_out"]], 300, q)
         plain = score["pool"] >= (2 if cut is None else cut)
-        weighted = weighted_conformal(
+        p_values = weighted_p_values(
             score["pool"],
             weight["pool"],
             score["held_out"],
             wrong["held_out"],
             weight["held_out"],
-            q,
         )
+        weighted = benjamini_hochberg(p_values, q)
         for name, accepted in (("plain", plain), ("weighted", weighted)):
             share = wrong["pool"][accepted].mean() if accepted.any() else 0.0
             shares[name].append(share)

@@ -87,14 +87,17 @@ def test_report_is_json_and_counts_by_label():
 def test_reliability_is_asked_for_each_source():
     seen = {}
 
-    def reliability(probability, correct):
+    def reliability(probability, correct, documents=None):
         assert len(probability) == len(correct) and not np.isnan(probability).any()
-        return {"brier": float(np.mean((probability - correct) ** 2))}
+        counted = 0 if documents is None else len(set(documents))
+        return {"brier": float(np.mean((probability - correct) ** 2)), "documents": counted}
 
     *_, report, _ = run(make_conformal(0.1), reliability=reliability)
     seen = {name: figures["brier"] for name, figures in report["reliability"].items()}
     assert set(seen) == {"student", "judge", "fused"}
     assert seen["fused"] < seen["student"]
+    listed = report["reliability_listed"]["fused"]["documents"]
+    assert report["reliability"]["fused"]["documents"] == 0 < listed <= 120
 
 
 def test_threshold_never_looks_at_the_judge():
