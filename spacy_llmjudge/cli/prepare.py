@@ -58,7 +58,7 @@ def prepare_cli(
     shots: Optional[int] = Opt(
         None,
         "--shots",
-        help="Keep this many SENTENCES a label of the labelled file; the rest becomes the pool where there is none",
+        help="Keep this many SENTENCES a label of the labelled file; the rest becomes the pool where there is none; 0: keep all",
     ),
     mentions: Optional[int] = Opt(
         None,

@@ -14,7 +14,7 @@ from ..storage import write_docs, write_json
 CROSSFIT_NOTE = (
     "This is cross-fitted, and its numbers promise nothing: each labelled document was scored by a student "
     "that had not seen it, but none of these students is the one that annotated the pool, and a few labelled "
-    "documents are no random sample of the pool."
+    "documents are no random sample of the pool. An audit of the pool gives a promise (the verb `audit`)."
 )
 
 

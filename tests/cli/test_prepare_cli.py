@@ -101,7 +101,7 @@ def test_numbers_as_tags_with_names(tmp_path):
         (["--holdout", "3"], "J637"),
         (["--lang", "zz"], "J626"),
         (["--labels", "PLANT"], "J636"),
-        (["--shots", "0"], "J621"),
+        (["--shots", "-1"], "J621"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_written(tmp_path, args, code):

