@@ -7,6 +7,7 @@ from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt
+from .output import divider
 from .package import show_wheel
 from .progress import progress_bar
 from .timing import show_seconds, timed
@@ -96,18 +97,18 @@ def summary_cli(
     level = LEVELS[summary.get("target", "ents")]
     titles = header(summary)
     aligns = ("l", *"r" * (len(titles) - 1))
-    msg.divider(f"Students on the test set ({level}, %)")
+    divider(f"Students on the test set ({level}, %)")
     msg.table(rows, header=titles, divider=True, aligns=aligns, max_col=60)
     rows = silver_rows(summary)
     if rows:
-        msg.divider("Silver against the hidden gold of the pool (%)")
+        divider("Silver against the hidden gold of the pool (%)")
         titles = ("label", "spans", "precision", "recall")
         msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
     if summary["silver"]["statement"]:
         msg.text(summary["silver"]["statement"] + "\n")
     rows = calibration_rows(summary)
     if rows:
-        msg.divider("Confidence on held-out candidates, out of fold")
+        divider("Confidence on held-out candidates, out of fold")
         titles = ("source", "ECE", "Brier", "AUROC")
         msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
     if summary["seconds"]:
