@@ -36,7 +36,7 @@ class Errors(metaclass=_WithCodes):
     J101 = "The component '{name}' reads a shared tok2vec, but the document '{text}' has no doc.tensor, so that it would score zeros. Run the tok2vec first, and put calibrated_confidence before any component that cleans doc.tensor."
     J102 = "The component '{name}' reads a shared transformer, but the document '{text}' has no doc._.trf_data, so that it would score zeros. Run the transformer first, and put calibrated_confidence before any component that cleans doc._.trf_data."
     J103 = "The setting below of '{name}' is {found!r}. Expected 'flag' (list weak entities) or 'drop' (remove them)."
-    J104 = "The setting {setting} of '{name}' is {found}. Expected a number between 0 and 1, both excluded."
+    J104 = "The setting {setting} of '{name}' is {found}. Expected a number over 0 and under 1; min_confidence may be 0 or 1 as well."
     J105 = "The component '{name}' is a {found}, which has no probabilities that can be read. Set pipe_name to a ner, beam_ner, spancat or textcat."
     J107 = "The component '{name}' looks for '{pipe_name}', which is not in this pipeline (found: {found}). Set pipe_name to the name of your NER component."
     J108 = "The component '{other}' runs between '{pipe_name}' and '{name}' and overwrites the encoding that '{pipe_name}' listens to. Add '{name}' right after '{pipe_name}': nlp.add_pipe(..., after='{pipe_name}')."
@@ -45,7 +45,7 @@ class Errors(metaclass=_WithCodes):
         "The calibrator {found} cannot be read. Known types are {known}; fit the calibration again."
     )
     J111 = "The calibration cannot be read: {error} is missing or has the wrong type. Fit it again."
-    J112 = "n_folds is {n_folds}. Expected 2 or more: out-of-fold parameters need another fold to be fitted on."
+    J112 = "n_folds is {n_folds}. Expected 2 to {most}: out-of-fold parameters need another fold to be fitted on, and each fold takes its time."
 
     # Judge
     J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."
@@ -222,6 +222,17 @@ class Errors(metaclass=_WithCodes):
     J660 = "GPU {gpu_id} cannot be used: {error}. Install a CUDA build of torch and CuPy (spacy[cuda12x]), or leave --gpu-id at -1 for the CPU."
     J661 = "The training cannot start, with paths.encoder = {encoder}: {error} Correct {config}, or what it names, then run the same command again."
     J662 = "{path} trains {found}, but the corpus has {units}. Give a config with a component {expected}, or keep the folder components/ beside yours."
+    J676 = "{name!r} cannot be the name of a package. Expected letters, digits and underscores, with a letter first and no underscore last, such as my_ner."
+    J677 = "{version!r} is no version of a package. Expected numbers with dots between them, such as 0.1.0."
+    J678 = "{path}, line {line}: not UTF-8 ({error}). Save the file as UTF-8; UTF-16 with a byte order mark can be read as it is."
+    J679 = "{path} cannot be read as a config ({error}). Correct it; every setting stands once, as `name = value` under the [section] that it belongs to."
+    J680 = "The setting {name} is given twice. Leave one of them out."
+    J681 = "{found!r} is one argument too many. Settings of the config are given by their dotted names, such as --paths.ledger FILE."
+    J682 = "{name} is {found}. Expected a number that is not infinite."
+    J683 = "{path} cannot be loaded as a spaCy pipeline ({error}). Train or copy it again if a file of it is damaged; else install the packages and versions that it was made with."
+    J684 = "The setting {name} is {found!r}. Expected {expected}."
+    J685 = "The training failed ({error}). Nothing was written; correct the setting that the error is about, then run the same command again."
+    J686 = "Nothing can be written to the folder {path} ({error}). Choose another one."
 
     # Evaluation
     J700 = "None of the {n} gold documents says anything about {units}. Evaluate on annotated documents (an empty list counts)."
@@ -252,7 +263,8 @@ class Errors(metaclass=_WithCodes):
     J824 = "The judge in {path} takes its demonstrations from {found}, not from paths.labelled, so that it would see the very document that it judges. Write demonstrations = ${{paths.labelled}} into its config."
     J825 = "The labelled set {path} has {n} documents in {found} fold(s), too few to cross-fit with {folds} folds. Label more, or give more folds."
     J826 = "The judge answered on none of {n} documents ({reasons}), so there is nothing to select by. Fix what the reasons name; a judge of recorded replies needs replies for these very documents."
-    J827 = "--only is {found}. Expected pool or dev; without it, both are done."
+    J827 = "--only {found} names no set. Expected pool or dev; without it, both are done."
+    J830 = "None of {n} held-out documents has a candidate that its gold can judge, so there is nothing to calibrate on. Give annotated documents that the pipeline was not trained on."
     J840 = "There is no judge {found!r}. Give the path of a config, or the name of one in configs/judges: {known}."
     J841 = "There is nothing to report on: {path} has neither summary.json nor selection.json. Give the folder of metrics of a round, such as metrics/round-1, after the steps `filter` and `evaluate`."
     J842 = "{predicted} has {n} documents and {test} has {of}, or their texts differ, so the predictions are about another test set. Run the step `evaluate` again."

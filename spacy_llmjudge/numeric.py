@@ -4,6 +4,11 @@ import hashlib
 
 import numpy as np
 
+from .errors import Errors, LLMJudgeError
+
+# each fold costs a fit, or a training
+MOST_FOLDS = 100
+
 
 def logit(p: np.ndarray) -> np.ndarray:
     """The log-odds of probabilities; infinite at 0 and 1.
@@ -87,6 +92,12 @@ def counts_above(scores: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     [2, 0]
     """
     return len(scores) - np.searchsorted(np.sort(scores), cuts, side="left")
+
+
+def check_folds(n_folds: int) -> None:
+    """RAISES (LLMJudgeError): J112 where nothing can be fitted on so many folds."""
+    if not 2 <= n_folds <= MOST_FOLDS:
+        raise LLMJudgeError(Errors.J112.format(n_folds=n_folds, most=MOST_FOLDS))
 
 
 def fold_of(text: str, n_folds: int) -> int:

@@ -102,8 +102,8 @@ def read_json(path: PathLike, hint: str = "Run the step that makes it first.") -
     """Read a JSON file; a missing or broken one is an error with a code."""
     path = require_file(path, hint)
     try:
-        return json.loads(path.read_text(encoding="utf8"))
-    except ValueError as error:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise LLMJudgeError(Errors.J004.format(path=path, error=error)) from error
 
 

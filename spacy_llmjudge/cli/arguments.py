@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import json
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 
@@ -10,9 +11,10 @@ from typer import Argument as Arg
 from typer import Option as Opt
 
 from ..errors import Errors, LLMJudgeError
-from .user_errors import user_errors
+from .user_errors import require_finite, user_errors
 
 __all__ = [
+    "MAX_SEED",
     "Arg",
     "Opt",
     "CONTEXT",
@@ -23,6 +25,8 @@ __all__ = [
     "splits_of",
 ]
 
+# what numpy takes
+MAX_SEED = 2**32 - 1
 # for verbs that take the settings of a config by their dotted names
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -56,15 +60,34 @@ def config_command(app: Any, name: str, function: Callable[..., Any]) -> None:
 
 def overrides_of(ctx: typer.Context) -> Dict[str, Any]:
     """The settings of a config that are given on the command line, as in `spacy train`."""
-    from click import NoSuchOption
-    from spacy.cli._util import parse_config_overrides
+    found: Dict[str, Any] = {}
+    words = list(ctx.args)
+    while words:
+        option = words.pop(0)
+        if not option.startswith("--"):
+            raise LLMJudgeError(Errors.J681.format(found=option))
+        name, is_set, value = option[2:].partition("=")
+        name = name.replace("-", "_")
+        if "." not in name:
+            text = Errors.J334.format(name=option, example="--paths.ledger FILE")
+            raise LLMJudgeError(text)
+        if name in found:
+            raise LLMJudgeError(Errors.J680.format(name=f"--{name}"))
+        if not is_set:
+            is_flag = not words or words[0].startswith("--")
+            value = "true" if is_flag else words.pop(0)
+        found[name] = _parse_value(f"--{name}", value)
+    return found
 
+
+def _parse_value(name: str, text: str) -> Any:
+    """RETURNS (Any): The value of a setting: JSON, or a string where it is none."""
     try:
-        return parse_config_overrides(ctx.args, env_var=None)
-    except NoSuchOption as error:
-        # typer may bring a click of its own, which does not know this one.
-        text = Errors.J334.format(name=error.option_name, example="--paths.ledger FILE")
-        raise LLMJudgeError(text) from None
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text
+    require_finite(name, value)
+    return value
 
 
 def overrides_by_config(
@@ -92,7 +115,9 @@ def overrides_by_config(
 def paths_in(assets: Optional[Path]) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): The settings of a judge's config that name what a folder of assets has; a
     dataset that is one file may hold what an LLM said in a column."""
-    if assets is not None and assets.is_file():
+    from ..storage import require_file
+
+    if assets is not None and require_file(assets, "It is what --assets names.").is_file():
         return {"paths.replies": str(assets)}
     names = {"paths.rules": "rules.txt", "paths.replies": "responses.jsonl"}
     files = {key: (assets or Path()) / name for key, name in names.items()}

@@ -7,7 +7,7 @@ import typer
 from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
-from .arguments import Arg, Opt, config_command, overrides_of
+from .arguments import MAX_SEED, Arg, Opt, config_command, overrides_of
 from .progress import spinner
 from .user_errors import user_errors
 
@@ -21,7 +21,7 @@ def audit_cli(
     output: Path = Arg(..., help="File for the candidates, .jsonl"),
     config: Path = Arg(..., help="Config with [selector] and [silver] that `filter` will get, too"),
     n: int = Opt(150, "--n", "-n", help="How many candidates", min=1),
-    seed: int = Opt(0, "--seed", help="Seed of the draw"),
+    seed: int = Opt(0, "--seed", min=0, max=MAX_SEED, help="Seed of the draw"),
     evidence: Optional[Path] = Opt(
         None,
         "--evidence",

@@ -9,6 +9,7 @@ from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt, config_command, overrides_of, paths_in
+from .output import divider
 from .user_errors import user_errors
 
 
@@ -34,7 +35,7 @@ def plan_cli(
         help="Requests at the same time; by default what the config says",
         min=1,
     ),
-    seconds: float = Opt(2.0, "--seconds", help="Seconds that one request takes", min=0.0),
+    seconds: float = Opt(2.0, "--seconds", help="Seconds that one request takes", min=0.0, max=1e6),
     output: Optional[Path] = Opt(None, "--json", help="File for the plan as JSON"),
     prompt: bool = Opt(
         True, "--prompt/--no-prompt", help="Show the first prompt as it will be sent"
@@ -51,9 +52,9 @@ def plan_cli(
     overrides = {**paths_in(assets), **overrides_of(ctx)}
     plan = make_plan(annotated, config, overrides, concurrency, seconds, at_most or None)
     if prompt:
-        msg.divider("The first prompt")
+        divider("The first prompt")
         typer.echo(plan["first_prompt"])
-    msg.divider("The plan")
+    divider("The plan")
     msg.table(_rows(plan))
     if plan["cost"] is not None:
         msg.info(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, List, Optional
 from wasabi import msg
 
 from ..candidates import Q
-from .arguments import Arg, Opt
+from .arguments import MAX_SEED, Arg, Opt
 from .progress import spinner
 from .timing import timed
 from .user_errors import user_errors
@@ -70,7 +70,7 @@ def prepare_cli(
         "--holdout",
         help="Without a dev file: this many random documents of that rest, or of the pool with its gold, become dev",
     ),
-    seed: int = Opt(0, "--seed", help="Seed of the samples"),
+    seed: int = Opt(0, "--seed", min=0, max=MAX_SEED, help="Seed of the samples"),
     misaligned: str = Opt(
         "error",
         "--misaligned",

@@ -1,13 +1,16 @@
 """How long steps took: measured, kept beside the metrics, shown at the end."""
 
+import os
 import shlex
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Dict, Iterator, Optional
 
 from wasabi import msg
+
+from ..errors import Errors, LLMJudgeError
 
 
 @contextmanager
@@ -15,6 +18,8 @@ def timed(step: str, metrics: Optional[Path]) -> Iterator[None]:
     """Add the seconds that a step took to `seconds.json` in the folder of metrics."""
     from ..stages import add_seconds
 
+    if metrics is not None:
+        _require_room(metrics)
     start = time.perf_counter()
     yield
     if metrics is not None:
@@ -29,6 +34,22 @@ def note_command(metrics: Path, step: str) -> None:
     arguments = sys.argv[1:]
     if "llmjudge" in arguments:
         add_command(metrics, step, shlex.join(["python", "-m", "spacy", *arguments]))
+
+
+def _require_room(folder: Path) -> None:
+    """Say before the work, and not after it, that its record cannot be written."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError("permission denied")
+    except OSError as error:
+        reason = error.strerror or error
+        raise LLMJudgeError(Errors.J686.format(path=folder, error=reason)) from error
+    finally:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
 
 
 def show_seconds(seconds: Dict[str, float]) -> None:

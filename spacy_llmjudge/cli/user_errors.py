@@ -1,6 +1,7 @@
 """How a verb ends: a user error as one line and exit code 1, a warning as a line, Ctrl-C with what to do."""
 
 import functools
+import math
 import shlex
 import signal
 import sys
@@ -9,9 +10,9 @@ from contextlib import suppress
 from typing import Any, Callable, List, NoReturn, TypeVar, cast
 
 from wasabi import color, msg
-from wasabi.util import supports_ansi
 
 from ..errors import Errors, LLMJudgeError
+from .output import readable_output, shows_colours
 from .signals import heed_signals
 
 FuncT = TypeVar("FuncT", bound=Callable[..., Any])
@@ -30,7 +31,9 @@ def user_errors(function: FuncT) -> FuncT:
             warnings.filterwarnings("always", message=r"\[JW\d+\]")
             warnings.showwarning = _show_warning
             try:
-                with heed_signals():
+                for name, value in kwargs.items():
+                    require_finite(f"--{name.replace('_', '-')}", value)
+                with heed_signals(), readable_output():
                     return function(*args, **kwargs)
             except LLMJudgeError as error:
                 _fail(str(error))
@@ -52,6 +55,12 @@ def user_errors(function: FuncT) -> FuncT:
     return cast(FuncT, wrapped)
 
 
+def require_finite(name: str, value: Any) -> None:
+    """RAISES (LLMJudgeError): J682 where a value is a number that is none, or infinite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LLMJudgeError(Errors.J682.format(name=name, found=value))
+
+
 def show_command(arguments: List[str]) -> None:
     """Print a command of spaCy on a line of its own that nothing wraps, to be copied."""
     sys.stderr.write(f"{shlex.join(['python', '-m', 'spacy', *arguments])}\n")
@@ -60,7 +69,7 @@ def show_command(arguments: List[str]) -> None:
 def _fail(text: str) -> NoReturn:
     # wasabi would wrap it, and an error is one line
     line = f"\u2718 {_one_line(text)}"
-    sys.stderr.write(f"{color(line, fg='red') if supports_ansi() else line}\n")
+    sys.stderr.write(f"{color(line, fg='red') if shows_colours(sys.stderr) else line}\n")
     sys.exit(1)
 
 

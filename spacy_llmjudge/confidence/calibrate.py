@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
-from ..numeric import fold_of
+from ..numeric import check_folds, fold_of
 from .adapters import Gold
 from .calibrators import calibrator_from_dict, make_platt
 from .posterior import SpanKey, SpanPosteriors
@@ -122,12 +122,13 @@ def fit_calibration(
 
     component (CalibratedConfidence): The component; its pipeline annotates the examples.
     examples (Iterable[Example]): Held-out gold, unseen in training. Documents with the same text
-        share a fold. Without any, the parameters stay at the identity.
+        share a fold.
     calibrator (Optional[Any]): A calibrator to fit; Platt by default. It keeps the ranking of the
         posteriors, while isotonic maps make ties. A choice by the evidence would have to be made
         again in each fold, or the folds would no longer be blind.
     n_folds (int): How many folds.
     RETURNS (Calibration): All that was fitted.
+    RAISES (LLMJudgeError): J830 where there is nothing to fit on.
     """
     adapter, evidence = component.collect_evidence(examples)
     return fit_evidence(
@@ -191,8 +192,7 @@ def fit_evidence(
     n_folds (int): As in `fit_calibration`.
     RETURNS (Calibration): All that was fitted.
     """
-    if n_folds < 2:
-        raise LLMJudgeError(Errors.J112.format(n_folds=n_folds))
+    check_folds(n_folds)
     fold = np.array([fold_of(e.text, n_folds) for e in evidence], dtype=int)
     losses = temperature_losses(adapter, evidence)
     temperatures = [
@@ -201,6 +201,8 @@ def fit_evidence(
     ]
     plain = _posteriors(adapter, evidence, 1.0)
     tables = [_candidates(adapter, evidence, plain, t, cut) for t in temperatures]
+    if not len(tables[-1]["doc"]):
+        raise LLMJudgeError(Errors.J830.format(n=len(evidence)))
     # The last one is fitted on everything: no document is in fold n_folds.
     fitted = _fit_folds(calibrator or make_platt(), tables, fold)
     folds = [{"temperature": temperatures[k], "calibrator": fitted[k]} for k in range(n_folds)]

@@ -111,11 +111,11 @@ class CalibratedConfidence(Pipe):
     ) -> None:
         if below not in ("flag", "drop"):
             raise LLMJudgeError(Errors.J103.format(name=name, found=below))
-        for setting, value in (
-            ("candidate_cut", candidate_cut),
-            ("min_confidence", min_confidence),
+        for setting, value, ends in (
+            ("candidate_cut", candidate_cut, ()),
+            ("min_confidence", min_confidence, (0, 1)),
         ):
-            if value is not None and not 0.0 < value < 1.0:
+            if value is not None and value not in ends and not 0.0 < value < 1.0:
                 raise LLMJudgeError(Errors.J104.format(name=name, setting=setting, found=value))
         self.name = name
         self.pipe_name = pipe_name
@@ -212,6 +212,11 @@ class CalibratedConfidence(Pipe):
                 gold = adapter.gold(eg)
                 evidence.append(Evidence(doc.text, scores, predicted, forced, gold))
         return adapter or self._get_adapter([]), evidence
+
+    @property
+    def scorer(self) -> Callable:
+        """RETURNS (Callable): `score`, by the name under which `spacy find-threshold` looks for it."""
+        return self.score
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
         """How honest the confidence of the predicted entities is; the posterior where not fitted.

@@ -242,6 +242,11 @@ class LLMJudge(LLMWrapper):
             "response": [str(reply) for reply in replies],
         }
 
+    @property
+    def scorer(self) -> Callable:
+        """RETURNS (Callable): `score`, by the name under which `spacy find-threshold` looks for it."""
+        return self.score
+
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
         """Score what was there before the judge, and what it calls correct.
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple, Union
 
+from ..configs import read_text
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..storage import require_file
 
@@ -23,7 +24,7 @@ def read_template(name_or_path: Union[str, Path]) -> str:
     """Read one of our own templates by its name, or any other by its path."""
     own = TEMPLATES / f"{name_or_path}.jinja"
     path = own if own.exists() else require_file(name_or_path, "It is the template of the prompt.")
-    return path.read_text(encoding="utf8")
+    return read_text(path)
 
 
 @lru_cache(maxsize=8)
@@ -50,9 +51,9 @@ def read_rules(path: Union[str, Path]) -> List[Rule]:
     path (Union[str, Path]): The text file.
     RETURNS (List[Rule]): Label and text, in the order of the file.
     """
-    path = require_file(path, "It should hold the task rules, one 'LABEL: text' a line.")
+    hint = "It should hold the task rules, one 'LABEL: text' a line."
     rules = []
-    for number, line in enumerate(path.read_text(encoding="utf8").splitlines(), 1):
+    for number, line in enumerate(read_text(path, hint).splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _RULE.match(line)

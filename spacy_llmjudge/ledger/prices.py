@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple, Union
 
+from ..configs import read_text
 from ..errors import Errors, LLMJudgeError
 from ..transport.usage import Usage
 
@@ -92,12 +93,11 @@ def read_prices(path: Union[str, Path]) -> Tuple[str, Dict[str, Price]]:
         `output`, and where they differ `cached_input` and `tiers` (by name, with the same three).
     RETURNS (Tuple[str, Dict[str, Price]]): The date of the table, and the price of each model.
     """
-    path = Path(path)
-    if not path.exists():
-        hint = "It should hold the prices of the models; name another file with `prices`."
-        raise LLMJudgeError(Errors.J001.format(path=path, hint=hint))
+    text = read_text(
+        path, "It should hold the prices of the models; name another file with `prices`."
+    )
     try:
-        table = json.loads(path.read_text(encoding="utf8"))
+        table = json.loads(text)
         prices = {name: _read_price(name, row) for name, row in table[_PER_MILLION].items()}
         return str(table["as_of"]), prices
     except KeyError as error:

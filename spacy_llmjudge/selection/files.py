@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from spacy.tokens import Doc
 
+from ..configs import read_config
 from ..errors import Errors, LLMJudgeError
-from ..storage import MANIFEST, read_docs, read_json, require_file, sha256_json, sha256_path
+from ..storage import MANIFEST, read_docs, read_json, sha256_json, sha256_path
 from ..targets.base import Target, find_target
 from ..targets.policy import SilverPolicy
 from .caveats import CHOSEN, LEARNED, find_caveats
@@ -62,11 +63,9 @@ def read_selection(
     RETURNS (SelectionInputs): All of it.
     RAISES (LLMJudgeError): J407 to J410 where the config does not say how to select.
     """
-    from spacy.util import load_config
     from spacy.vocab import Vocab
 
-    config = require_file(config, "The settings of this step are in configs/filter.cfg.")
-    loaded = load_config(config, overrides=dict(overrides or {}), interpolate=True)
+    loaded = read_config(config, overrides, hint="Those of this step are in configs/filter.cfg.")
     selector = _read_selector(loaded, config, q)
     policy = _read_policy(loaded)
     hint = "Run the step `judge` first."
@@ -111,7 +110,7 @@ def _read_selector(config: "Config", path: Path, q: Optional[float]) -> Selector
     known = sorted(selectors().get_all())
     try:
         make = selectors().get(name)
-    except RegistryError as error:
+    except (RegistryError, TypeError) as error:
         raise LLMJudgeError(Errors.J409.format(name=name, choices=", ".join(known))) from error
     block = dict(config["selector"])
     if q is not None and "q" in signature(make).parameters:

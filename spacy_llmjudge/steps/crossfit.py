@@ -18,11 +18,10 @@ from ..candidates import CANDIDATE_CUT
 from ..confidence.calibrate import fit_crossfit
 from ..confidence.pipeline import add_confidence
 from ..errors import Errors, LLMJudgeError
-from ..numeric import fold_of
+from ..numeric import check_folds, fold_of
 from ..shards import process_shards
 from ..storage import (
     read_docs,
-    require_file,
     sha256_path,
     write_docs,
     write_json,
@@ -34,6 +33,7 @@ from .annotate import annotate
 from .calibrate import make_calibrator
 from .filter import CROSSFIT_NOTE
 from .judge import judge
+from .judge_config import read_judge_config
 from .judge_report import left_by_reason, make_judge_report, require_answers
 
 Bar = Callable[[str], ContextManager[Any]]
@@ -151,8 +151,7 @@ def split_folds(settings: CrossfitSettings) -> List[Fold]:
     RAISES (LLMJudgeError): J825 where fewer than two have any, or one leaves no entity to learn from.
     """
     n_folds = settings.n_folds
-    if n_folds < 2:
-        raise LLMJudgeError(Errors.J112.format(n_folds=n_folds))
+    check_folds(n_folds)
     target = find_target(settings.labelled)
     docs = [doc for doc in read_docs(settings.labelled, Vocab()) if len(doc)]
     numbers = [fold_of(doc.text, n_folds) for doc in docs]
@@ -181,15 +180,12 @@ def _require_blind_judge(settings: CrossfitSettings, fold: Fold) -> bool:
 
     RETURNS (bool): Whether it has a task of ours, which is told the labels.
     """
-    from spacy.util import load_config
-
-    config = require_file(settings.judge, "The configs of judges are in configs/judges/.")
     overrides = {**settings.of("judge"), "paths.labelled": str(fold.rest)}
-    loaded = load_config(config, overrides=overrides, interpolate=True)
+    loaded = read_judge_config(settings.judge, overrides)
     task = loaded.get("components", {}).get("llm_judge", {}).get("task", {})
     found = task.get("demonstrations")
     if found and str(found) != str(fold.rest):
-        raise LLMJudgeError(Errors.J824.format(path=config, found=found))
+        raise LLMJudgeError(Errors.J824.format(path=settings.judge, found=found))
     return bool(task)
 
 

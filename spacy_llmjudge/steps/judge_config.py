@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
+from ..configs import read_config
 from ..errors import Errors, LLMJudgeError
-from ..storage import require_file
 from ..targets.base import Target
 from ..targets.cats import Cats
 from .loading import load_pipeline
@@ -29,17 +29,15 @@ def read_judge_config(
     target (Optional[Target]): What is labelled; a text classifier of spacy-llm gets its labels.
     RETURNS (Config): The config, interpolated.
     """
-    from spacy.util import load_config
-
     from ..judge.spacy_llm_textcat import find_textcat, label_settings
 
-    path = require_file(path, "The configs of judges are in configs/judges/.")
+    hint = "The configs of judges are in configs/judges/."
     settings = dict(overrides or {})
     if isinstance(target, Cats):
-        name = find_textcat(load_config(path, interpolate=False))
+        name = find_textcat(read_config(path, interpolate=False, hint=hint))
         if name is not None:
             settings = {**label_settings(name, target), **settings}
-    return load_config(path, overrides=settings, interpolate=True)
+    return read_config(path, settings, hint=hint)
 
 
 def load_judges(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
+from ..configs import read_config
 from ..errors import Errors, LLMJudgeError
 from ..targets.base import Target, find_target
 from ..targets.ents import Ents
@@ -24,10 +25,14 @@ def fit_config(config: Path, target: Target, overrides: Dict[str, Any]) -> Optio
         is right as it is.
     RAISES (LLMJudgeError): J662 where nothing beside the config fits the target.
     """
-    from spacy.util import load_config
-
     given = {key: value for key, value in overrides.items() if not _is_about_component(key)}
-    loaded = load_config(config, overrides=given, interpolate=False)
+    loaded = read_config(config, given, interpolate=False)
+    pipeline = loaded.get("nlp", {}).get("pipeline")
+    if not isinstance(pipeline, list) or not all(isinstance(name, str) for name in pipeline):
+        expected = f"a list of components of {config}"
+        raise LLMJudgeError(
+            Errors.J684.format(name="nlp.pipeline", found=pipeline, expected=expected)
+        )
     name = find_component(loaded, target)
     if name is None:
         name = _swap_component(loaded, config, target)
@@ -40,9 +45,7 @@ def fit_config(config: Path, target: Target, overrides: Dict[str, Any]) -> Optio
 
 def target_of_config(config: Path, overrides: Dict[str, Any]) -> Target:
     """RETURNS (Target): That of the gold which a training config names; entities where it is not there."""
-    from spacy.util import load_config
-
-    paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
+    paths = read_config(config, overrides).get("paths", {})
     gold = Path(paths.get("gold") or "")
     return find_target(gold) if gold.exists() else Ents()
 
@@ -57,11 +60,11 @@ def find_component(config: "Config", target: Target) -> Optional[str]:
 
 
 def _swap_component(config: "Config", path: Path, target: Target) -> str:
-    from spacy.util import load_config
-
     blocks = config["components"]
     heads = [
-        name for name in config["nlp"]["pipeline"] if "tok2vec" in blocks[name].get("model", {})
+        name
+        for name in config["nlp"]["pipeline"]
+        if "tok2vec" in blocks.get(name, {}).get("model", {})
     ]
     source = path.parent / COMPONENTS / f"{target.component}.cfg"
     if len(heads) != 1 or not source.exists():
@@ -70,7 +73,7 @@ def _swap_component(config: "Config", path: Path, target: Target) -> str:
         raise LLMJudgeError(
             Errors.J662.format(path=path, found=found, expected=expected, units=target.units)
         )
-    new = load_config(source, interpolate=False)
+    new = read_config(source, interpolate=False)
     ((name, block),) = new["components"].items()
     block["model"]["tok2vec"] = blocks.pop(heads[0])["model"]["tok2vec"]
     blocks[name] = block

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, cast
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_json, require_file
+from .names import check_package_name
+from .student import load_student
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -51,6 +53,7 @@ def export_package(
     """
     from spacy.cli.package import package
 
+    check_package_name(name, version)
     nlp = _plain_pipeline(model)
     nlp.meta.update(description=description, performance=dict(scores or {}))
     if calibration is not None:
@@ -86,9 +89,7 @@ def export_package(
 
 
 def _plain_pipeline(model: Path) -> "Language":
-    import spacy
-
-    nlp = spacy.load(require_file(model, "Run the step `retrain` first."))
+    nlp = load_student(str(require_file(model, "Run the step `retrain` first.")))
     for component in list(nlp.pipe_names):
         if nlp.get_pipe_meta(component).factory in OURS:
             nlp.remove_pipe(component)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, TypedDict
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 
+from ..configs import read_config
 from ..encoders.fetch import RECORD, verify_encoder
 from ..errors import Errors, LLMJudgeError
 from ..stages import Stages
@@ -26,6 +27,8 @@ from ..targets.cats import Cats
 from ..targets.ents import Ents
 from ..targets.spans import Spans
 from .config import fit_config
+from .limits import check_training
+from .run import train
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -74,7 +77,13 @@ def load_student(model: str, gpu_id: int = -1) -> "Language":
     require_device(gpu_id)
     try:
         return spacy.load(model)
-    except OSError as error:
+    except LLMJudgeError:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) or Path(model).exists():
+            # a damaged file fails in whatever reads it
+            text = f"{type(error).__name__}: {error}"
+            raise LLMJudgeError(Errors.J683.format(path=model, error=text)) from error
         hint = "Give the folder or the package of a spaCy pipeline."
         raise LLMJudgeError(Errors.J001.format(path=model, hint=hint)) from error
 
@@ -120,13 +129,12 @@ def train_student(
     gpu_id (int): The GPU, or -1 for the CPU.
     RETURNS (TrainedStudent): What came of it.
     """
-    from spacy.cli.train import train
-    from spacy.util import load_config
-
     require_device(gpu_id)
     config, output = require_file(config, "Run `init` to get the configs."), Path(output)
     overrides = dict(overrides or {})
-    paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
+    loaded = read_config(config, overrides)
+    check_training(loaded)
+    paths = loaded.get("paths", {})
     fitted = _fit(config, overrides, paths.get("gold"), start)
     fingerprint = _fingerprint(config, overrides, start, fitted)
     known = Stages(output).find("train", {"fingerprint": fingerprint}, [output / "model-best"])
@@ -141,7 +149,7 @@ def train_student(
             written.parent.mkdir(parents=True, exist_ok=True)
             fitted.to_disk(written)
             config, overrides = written, {}
-        train(config, partial, use_gpu=gpu_id, overrides=overrides)
+        train(config, partial, gpu_id, overrides)
         # the number of steps is fixed: the last model is the one that was asked for
         shutil.rmtree(partial / "model-best")
         os.replace(partial / "model-last", partial / "model-best")
@@ -158,7 +166,6 @@ def train_student(
         if error.errno is None:
             # from a library that found no model or file under a name
             summary = str(error).strip().splitlines()[0]
-            paths = load_config(config, overrides=overrides, interpolate=True).get("paths", {})
             raise LLMJudgeError(
                 Errors.J661.format(error=summary, config=config, encoder=paths.get("encoder"))
             ) from error
@@ -185,15 +192,7 @@ def adopt_student(
     pipe_name (Optional[str]): The component that predicts it; None takes the one that fits.
     RETURNS (AdoptedStudent): The labels of that component.
     """
-    import spacy
-
-    try:
-        nlp = spacy.load(model)
-    except OSError as error:
-        expected = pipe_name or " or ".join(target.factories)
-        raise LLMJudgeError(
-            Errors.J655.format(path=model, expected=expected, found="nothing to load")
-        ) from error
+    nlp = load_student(model)
     pipe_name = component_name(nlp, target, pipe_name)
     output = Path(output)
     partial = output.with_name(f".{output.name}.partial")
@@ -231,17 +230,9 @@ def go_on_from(start: Path, config: Path, overrides: Dict[str, Any]) -> "Config"
     RAISES (LLMJudgeError): J658 where the pipeline lacks a component, or that a label of the gold, or
         where an override is about a component.
     """
-    import spacy
-    from spacy.util import load_config
-
-    try:
-        nlp = spacy.load(start)
-    except OSError as error:
-        raise LLMJudgeError(
-            Errors.J658.format(path=start, reason="it is no spaCy pipeline")
-        ) from error
+    nlp = load_student(str(start))
     check_components(start, overrides)
-    loaded = load_config(config, overrides=overrides, interpolate=False)
+    loaded = read_config(config, overrides, interpolate=False)
     gold = loaded.get("paths", {}).get("gold")
     target = None if gold is None else find_target(Path(gold))
     if target is not None:
@@ -288,9 +279,7 @@ def _fingerprint(
     config: Path, overrides: Dict[str, Any], start: Optional[Path], fitted: Optional["Config"]
 ) -> str:
     """Hash what a training depends on: the config, its overrides, and the files that they name."""
-    from spacy.util import load_config
-
-    loaded = load_config(config, overrides=overrides, interpolate=True)
+    loaded = read_config(config, overrides)
     paths = {name: str(path) for name, path in loaded.get("paths", {}).items() if path}
     contents = {}
     for name, path in paths.items():

@@ -347,6 +347,28 @@ def test_calibrator_from_the_config(plain_nlp, tmp_path):
     assert again.calibrator.type == "llmjudge.VennAbers.v1"
 
 
+def test_find_threshold_of_spacy(fitted_path, tmp_path):
+    from spacy.cli.find_threshold import find_threshold
+
+    settings = {"components": {"calibrated_confidence": {"below": "drop"}}}
+    nlp = spacy.load(fitted_path, config=settings)
+    nlp.to_disk(tmp_path / "model")
+    docs = [eg.reference for eg in make_examples(nlp, 20, seed=4)]
+    DocBin(docs=docs).to_disk(tmp_path / "dev.spacy")
+    found = find_threshold(
+        str(tmp_path / "model"),
+        tmp_path / "dev.spacy",
+        "calibrated_confidence",
+        "min_confidence",
+        "ents_f",
+        n_trials=3,
+    )
+    best, score, scores = found
+    assert list(scores) == [0.0, 0.5, 1.0] and score == scores[best]
+    # nothing is that sure
+    assert scores[0.0] > scores[1.0] == 0.0
+
+
 def test_fit_leaves_the_examples_alone(plain_nlp):
     component = plain_nlp.add_pipe("calibrated_confidence")
     examples = make_examples(plain_nlp, 10)

@@ -1,0 +1,183 @@
+"""Mistakes of the command line: each ends in one clear line, soon, and leaves nothing half-written.
+
+They are made from every option of every verb, and run in this process by the way that `python -m spacy` takes.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from mistakes import (
+    BYTES,
+    damaged_files,
+    error_lines,
+    run_spacy,
+    settings_of,
+    verbs,
+    wrong_arguments,
+    wrong_options,
+    wrong_settings,
+)
+
+from spacy_llmjudge.configs import read_config
+from spacy_llmjudge.ledger.store import LedgerStore
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+CPU = CONFIGS / "student_cpu.cfg"
+RECORDED = CONFIGS / "judges" / "recorded.cfg"
+# arguments that have to be there
+INPUTS = {
+    *("source", "corpus", "config", "judge", "model", "gold", "calibration", "annotated", "judged"),
+    *("labelled", "ledger", "test", "evidence", "audit"),
+}
+# verbs that would train or build where a mistake is none: only what must fail is tried
+EXPENSIVE = {"train", "crossfit", "loop", "unjudged", "package"}
+# of a folder or a file that a verb reads, these are damaged
+DAMAGED = ("label", "check", "filter", "plan", "summary", "evaluate", "prepare", "annotate")
+
+
+@pytest.fixture(scope="module")
+def world(small_dataset, small_corpus, small_student, tmp_path_factory):
+    """What a round leaves behind."""
+    folder = tmp_path_factory.mktemp("world")
+    steps = [
+        ["calibrate", small_student, small_corpus / "dev.spacy", folder / "calibration.json"],
+        [
+            "annotate",
+            small_student,
+            folder / "calibration.json",
+            small_corpus,
+            folder / "annotated",
+        ],
+        ["judge", folder / "annotated", folder / "judged", RECORDED, "--assets", small_dataset],
+        ["filter", folder / "judged", small_corpus / "dev.spacy", folder / "silver.spacy"],
+        ["evaluate", small_corpus / "test.spacy", f"seed={small_student}"],
+    ]
+    steps[2] += ["--paths.labelled", small_corpus / "labelled.spacy"]
+    steps[3] += [CONFIGS / "filter.cfg", "--q", "0.4"]
+    for step in steps:
+        metrics = ["--metrics", folder / "metrics"]
+        ending = run_spacy([str(word) for word in [*step, *metrics]], 300)
+        assert ending.code == 0, ending
+    LedgerStore(folder / "judge.sqlite").close()
+    return {"assets": small_dataset, "corpus": small_corpus, "model": small_student, "at": folder}
+
+
+def command_lines(assets, corpus, model, at, out):
+    """A command line without a mistake for each verb."""
+    dev, labelled = corpus / "dev.spacy", corpus / "labelled.spacy"
+    judge = [RECORDED, "--assets", assets, "--paths.labelled", labelled]
+    steps = ["--student.training.max_steps", 1]
+    lines = {
+        "init": [out / "project"],
+        "encoder": [out / "encoder", "--name", "none"],
+        "prepare": [assets, out / "corpus"],
+        "check": [corpus],
+        "train": [CPU, out / "t", "--paths.gold", labelled, "--paths.dev", dev],
+        "calibrate": [model, dev, out / "calibration.json"],
+        "annotate": [model, at / "calibration.json", corpus, out / "annotated"],
+        "rules": [labelled, RECORDED, out / "rules.txt", "--paths.replies", assets / "rules.txt"],
+        "plan": [at / "annotated", *judge, "--no-prompt"],
+        "judge": [at / "annotated", out / "judged", *judge],
+        "ledger backup": [at / "judge.sqlite", out / "copy.sqlite"],
+        "audit": [at / "judged", dev, out / "audit.jsonl", CONFIGS / "filter.cfg"],
+        "filter": [at / "judged", dev, out / "silver.spacy", CONFIGS / "filter.cfg"],
+        "label": [at / "judged", out / "labels.spacy"],
+        "crossfit": [
+            labelled,
+            CPU,
+            RECORDED,
+            "--output",
+            out / "x",
+            "--training",
+            out / "t",
+            *steps,
+        ],
+        "loop": [corpus, CPU, RECORDED, "--training", out / "t", "--metrics", out / "m", *steps],
+        "evaluate": [corpus / "test.spacy", f"seed={model}", "--metrics", out / "m"],
+        "summary": [at / "metrics"],
+        "unjudged": [at / "annotated", corpus, CPU, out / "u", "--metrics", out / "m"],
+        "package": [model, out / "packages"],
+    }
+    lines["filter"] += ["--metrics", out / "m", "--q", "0.4"]
+    lines["loop"] += ["--filter", CONFIGS / "filter.cfg"]
+    lines["crossfit"] += ["--calibration", out / "calibration.json"]
+    return {verb: [*verb.split(), *map(str, words)] for verb, words in lines.items()}
+
+
+def odd_files(folder):
+    """Paths of every kind that is not the one that is wanted."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "empty folder").mkdir(parents=True)
+    (folder / "empty").touch()
+    (folder / "binary").write_bytes(bytes(range(256)))
+    (folder / "text.txt").write_text("a\nb\n", encoding="utf8")
+    (folder / "link").symlink_to(folder / "nowhere")
+    (folder / "loop").symlink_to(folder / "loop")
+    names = ("missing", "empty folder", "empty", "binary", "text.txt", "link", "loop")
+    odd = ("empty/x", "n\udcff", "a\nb\x1b[31m", "x" * 300, "../x/../../y")
+    return {name[:20]: folder / name for name in (*names, *odd)} | {
+        "no file system": Path("/proc/x")
+    }
+
+
+def mistakes_of(verb, words, folder):
+    """All mistakes of a verb, one after the other: the files of one are gone when the next one comes."""
+    parameters, files = verbs()[verb], odd_files(folder / "files")
+    yield from wrong_options(verb, parameters, words, files)
+    yield from wrong_arguments(verb, parameters, words, files, INPUTS)
+    prefixes = {"crossfit": "student.", "loop": "student.", "train": "", "plan": "", "filter": ""}
+    if verb in prefixes:
+        (config,) = [word for word in words if word.endswith(".cfg")][:1]
+        settings = settings_of(read_config(config, interpolate=False))
+        yield from wrong_settings(verb, words, settings, prefixes[verb])
+    if verb in DAMAGED:
+        yield from damaged_files(verb, words, folder, BYTES)
+
+
+def faults(mistake, ending, out):
+    """What is wrong with the way in which a command ended."""
+    if ending.raised is not None:
+        yield f"raised {ending.raised!r}"
+    elif ending.code and len(error_lines(ending)) != 1:
+        yield f"{len(error_lines(ending))} lines: {ending.output[-300:]!r}"
+    if ending.code not in (0, 1, 2):
+        yield f"exit code {ending.code}"
+    if mistake.must_fail and not ending.code:
+        yield "accepted"
+    if "Traceback" in ending.output or "\x1b" in ending.output:
+        yield f"a traceback or colours: {ending.output[-300:]!r}"
+    left = [path.name for path in out.rglob("*") if path.is_file()] if out.exists() else []
+    if any(name.startswith(".") or name.endswith((".tmp", ".partial")) for name in left):
+        yield f"half-written: {left}"
+
+
+def test_every_verb_has_a_command_line_and_there_are_enough_mistakes(tmp_path):
+    lines = command_lines(*[Path("/none")] * 4, tmp_path / "out")
+    assert set(lines) == set(verbs())
+    names = [
+        mistake.name
+        for verb, words in lines.items()
+        for mistake in mistakes_of(verb, words, tmp_path)
+        if mistake.must_fail or verb not in EXPENSIVE
+    ]
+    assert len(names) == len(set(names)) >= 300
+    for verb, parameters in verbs().items():
+        for _, option, _ in parameters:
+            assert not option or any(name.startswith(f"{verb} {option}:") for name in names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", verbs())
+def test_a_mistake_is_one_line(verb, world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = command_lines(**world, out=tmp_path / "out")[verb]
+    wrong = []
+    for mistake in mistakes_of(verb, words, tmp_path):
+        if mistake.must_fail or verb not in EXPENSIVE:
+            shutil.rmtree(tmp_path / "out", ignore_errors=True)
+            odd_files(tmp_path / "files")
+            ending = run_spacy(mistake.args)
+            found = list(faults(mistake, ending, tmp_path / "out"))
+            wrong += [f"{mistake.name}: {'; '.join(found)}"] * bool(found)
+    assert not wrong, "\n".join(map(ascii, wrong))
