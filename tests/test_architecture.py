@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "spacy_llmjudge"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # what everybody may import
-EVERYBODY = {"errors", "candidates", "storage", "registries", "numeric"}
+EVERYBODY = {"errors", "candidates", "storage", "locks", "registries", "numeric"}
 WORK = {
     "targets",
     "encoders",
@@ -30,13 +30,14 @@ ALLOWED = {
     "errors": set(),
     "candidates": {"errors"},
     "storage": {"errors"},
+    "locks": {"errors"},
     "numeric": {"errors"},
     "registries": set(),
     "stages": set(),
     "shards": {"stages"},
     "targets": set(),
     "encoders": set(),
-    "corpora": {"targets"},
+    "corpora": {"targets", "stages"},
     "training": {"targets", "encoders", "confidence", "stages"},
     "confidence": set(),
     "transport": set(),

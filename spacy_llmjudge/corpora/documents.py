@@ -6,6 +6,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..errors import Errors, LLMJudgeError
+from ..storage import MAX_CHARACTERS, require_length
 from ..targets.base import Target
 from ..targets.cats import Cats
 from .lines import printable
@@ -31,10 +32,11 @@ def make_doc(
         needs the whole (`partly_known`).
     RETURNS (Doc): The document.
     """
-    if len(record.text) > nlp.max_length:
-        found = {"length": len(record.text), "limit": nlp.max_length}
+    if len(record.text) > MAX_CHARACTERS:
+        found = {"length": len(record.text), "limit": MAX_CHARACTERS}
         raise LLMJudgeError(Errors.J609.format(where=record.where, **found))
     doc = _tokenise(record, nlp)
+    require_length(doc, record.where)
     counts["repaired_tags"] += record.repaired
     if record.answer != "accept":
         counts["not_accepted"] += 1

@@ -7,6 +7,7 @@ Round r annotates with the student of round r - 1. Everything of a round is in `
 from contextlib import nullcontext
 from typing import Any, Dict, List, Optional
 
+from ..locks import alone
 from ..storage import require_file, write_json
 from ..targets.base import find_target
 from ..training.student import adopt_student, check_components, go_on_from
@@ -29,6 +30,11 @@ def run_loop(
         same is in `loop.json` in the folder of metrics.
     """
     settings.rules.check()
+    with alone(settings.metrics / "loop.json"):
+        return _run_rounds(settings, watch, bar)
+
+
+def _run_rounds(settings: LoopSettings, watch: Watch, bar: Optional[Bar]) -> Dict[str, Any]:
     seed_model = require_file(settings.model(0), "Run the step `train` first.")
     if settings.goes_on:
         # now, not when the first round was paid for; the students of later rounds fit the config anyway
