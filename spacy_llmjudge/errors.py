@@ -48,6 +48,7 @@ class Errors(metaclass=_WithCodes):
     J112 = "n_folds is {n_folds}. Expected 2 or more: out-of-fold parameters need another fold to be fitted on."
     J113 = "{path} is being written by another run ({owner}). Wait until it has ended, or end it, then run the same command again."
     J114 = "{where} has a document of {length} characters and {tokens} tokens, over the limit of {characters} characters or {most} tokens; it begins with '{text}'. Split it into paragraphs, then run `prepare` again."
+    J115 = "The {what} of '{label}' has {n} characters, over the limit of {most}. It stands in every prompt: shorten it."
 
     # Judge
     J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."

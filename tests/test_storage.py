@@ -227,3 +227,26 @@ def test_a_file_that_was_hashed_before_is_hashed_by_its_times(tmp_path):
         assert storage.sha256_file(path) not in (known, old)
     finally:
         storage._SETTLED = settled
+
+
+def long_docs():
+    vocab = spacy.blank("en").vocab
+    yield Doc(vocab, words=["slug" * 250_000, "ate"])
+    yield Doc(
+        vocab, words=["a"] * (storage.MAX_TOKENS + 1), spaces=[False] * (storage.MAX_TOKENS + 1)
+    )
+
+
+@pytest.mark.parametrize("doc", long_docs(), ids=["characters", "tokens"])
+def test_a_document_that_no_pipeline_can_read_is_one_line(doc, tmp_path):
+    storage.write_docs(tmp_path / "pool.spacy", [*make_docs(2), doc])
+    with pytest.raises(LLMJudgeError, match=r"\[J114\] .*pool.spacy has a document") as caught:
+        list(storage.read_docs(tmp_path / "pool.spacy", Vocab()))
+    assert f"{len(doc)} tokens" in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_the_longest_document_is_read(tmp_path):
+    n = storage.MAX_TOKENS
+    doc = Doc(Vocab(), words=["abcd"] * n, spaces=[False] * n)
+    storage.write_docs(tmp_path / "pool.spacy", [doc, Doc(Vocab(), words=[])])
+    assert [len(doc) for doc in storage.read_docs(tmp_path / "pool.spacy", Vocab())] == [n, 0]

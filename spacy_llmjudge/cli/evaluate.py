@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-from wasabi import msg
-
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt
 from .package import show_wheel
+from .printer import msg
 from .progress import progress_bar
 from .timing import show_seconds, timed
 from .user_errors import user_errors

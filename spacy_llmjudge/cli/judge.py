@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import typer
-from wasabi import msg
 
 from .arguments import Arg, Opt, config_command, overrides_of, splits_of
 from .judge_config import paths_in
+from .printer import msg
 from .progress import Meter, live
 from .timing import timed
 from .user_errors import show_command, user_errors

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 import typer
-from wasabi import msg
 
 from ..candidates import CANDIDATE_CUT
 from ..shards import SHARD_SIZE
 from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of
 from .calibrate import NAMES, calibrator_of
 from .judge_config import paths_in
+from .printer import msg
 from .progress import progress_bar
 from .threads import restart_with_sleeping_threads
 from .user_errors import user_errors

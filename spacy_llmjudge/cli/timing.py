@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, Optional
 
-from wasabi import msg
+from .printer import msg
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import MAX_CHARACTERS, require_length
+from ..storage import require_length
 from ..targets.base import Target
 from ..targets.cats import Cats
 from .lines import printable
@@ -32,8 +32,8 @@ def make_doc(
         needs the whole (`partly_known`).
     RETURNS (Doc): The document.
     """
-    if len(record.text) > MAX_CHARACTERS:
-        found = {"length": len(record.text), "limit": MAX_CHARACTERS}
+    if len(record.text) > nlp.max_length:
+        found = {"length": len(record.text), "limit": nlp.max_length}
         raise LLMJudgeError(Errors.J609.format(where=record.where, **found))
     doc = _tokenise(record, nlp)
     require_length(doc, record.where)

@@ -10,7 +10,7 @@ from ..confidence.pipeline import add_confidence
 from ..shards import SHARD_SIZE, process_shards
 from ..stages import once
 from ..storage import read_docs, read_json, sha256_path
-from ..targets.base import Target, find_target, labels_in
+from ..targets.base import Target, find_record, find_target, labels_in
 from ..training.origin import hash_learned, hash_model
 from ..training.student import component_name, load_student
 from .origin import find_origin_caveats
@@ -47,18 +47,18 @@ def annotate(
     """
     from ..confidence.calibrate import Calibration
 
-    target = find_target(source)
     inputs = {
         "model": hash_model(model),
         "learned": hash_learned(model),
         "calibration": calibration,
         "source": source,
-        "target": target.to_dict(),
+        "target": find_record(source),
         "labels": labels,
         "settings": [out_of_fold, pipe_name, candidate_cut, shard_size],
     }
 
     def work() -> Dict[str, Any]:
+        target = find_target(source)
         nlp = load_student(model, gpu_id)
         name = component_name(nlp, target, pipe_name)
         component = add_confidence(nlp, name, candidate_cut)

@@ -7,7 +7,7 @@ from ..confidence.pipeline import add_confidence
 from ..errors import Errors, LLMJudgeError
 from ..stages import once
 from ..storage import read_docs, write_json
-from ..targets.base import Target, find_target
+from ..targets.base import find_record, find_target
 from ..training.origin import hash_model
 from ..training.student import component_name, load_student
 
@@ -35,16 +35,15 @@ def calibrate(
         target.
     RETURNS (Dict[str, Any]): The calibration.
     """
-    target = find_target(gold)
     inputs = {
         "model": hash_model(model),
         "gold": gold,
-        "target": target.to_dict(),
+        "target": find_record(gold),
         "settings": [calibrator, n_folds, pipe_name],
     }
 
     def work() -> Dict[str, Any]:
-        fitted = _fit(model, gold, target, calibrator, n_folds, pipe_name, gpu_id)
+        fitted = _fit(model, gold, calibrator, n_folds, pipe_name, gpu_id)
         write_json(output, fitted)
         return fitted
 
@@ -54,7 +53,6 @@ def calibrate(
 def _fit(
     model: str,
     gold: Path,
-    target: Target,
     calibrator: Optional[str],
     n_folds: int,
     pipe_name: Optional[str],
@@ -64,6 +62,7 @@ def _fit(
 
     fitter = None if calibrator is None else make_calibrator(calibrator)
     nlp = load_student(model, gpu_id)
+    target = find_target(gold)
     pipe_name = component_name(nlp, target, pipe_name)
     docs = list(read_docs(gold, nlp.vocab))
     if not any(target.keys(doc) for doc in docs):

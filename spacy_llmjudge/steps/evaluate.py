@@ -19,7 +19,7 @@ from ..evaluation.significance import bootstrap_f1, compare, count_documents
 from ..evaluation.summary import make_summary
 from ..stages import once
 from ..storage import read_docs, write_json
-from ..targets.base import Target, find_target
+from ..targets.base import find_record, find_target
 from ..training.origin import hash_model, read_origin, same_data
 from ..training.student import component_name, load_student
 
@@ -48,12 +48,11 @@ def evaluate(
     RETURNS (Dict[str, Any]): The summary.
     """
     models = _comparable(models)
-    target = find_target(test)
     beside = [output / name for name in ("selection.json", "judge.json")]
     inputs = {
         "models": {name: hash_model(model) for name, model in models.items()},
         "test": test,
-        "target": target.to_dict(),
+        "target": find_record(test),
         "silver": silver,
         "pool_gold": pool_gold,
         "n_resamples": n_resamples,
@@ -62,9 +61,7 @@ def evaluate(
     path = output / "summary.json"
 
     def work() -> Dict[str, Any]:
-        summary = _evaluate(
-            models, test, target, output, silver, pool_gold, n_resamples, gpu_id, progress
-        )
+        summary = _evaluate(models, test, output, silver, pool_gold, n_resamples, gpu_id, progress)
         write_json(path, summary)
         return summary
 
@@ -91,7 +88,6 @@ def _comparable(models: Dict[str, str]) -> Dict[str, str]:
 def _evaluate(
     models: Dict[str, str],
     test: Path,
-    target: Target,
     output: Path,
     silver: Optional[Path],
     pool_gold: Optional[Path],
@@ -99,6 +95,7 @@ def _evaluate(
     gpu_id: int,
     progress: Progress,
 ) -> Dict[str, Any]:
+    target = find_target(test)
     gold = list(read_docs(test, Vocab()))
     if not gold:
         raise LLMJudgeError(Errors.J805.format(path=test))

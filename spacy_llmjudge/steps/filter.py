@@ -16,7 +16,7 @@ from ..selection.files import SelectionInputs, read_selection
 from ..selection.select import select
 from ..stages import hash_named, once
 from ..storage import write_docs, write_json
-from ..targets.base import find_target
+from ..targets.base import find_record
 
 CROSSFIT_NOTE = (
     "This is cross-fitted, and its numbers promise nothing: each labelled document was scored by a student "
@@ -58,7 +58,7 @@ def filter_candidates(
         "judged": judged,
         "evidence": evidence,
         "gold": evidence_gold,
-        "target": find_target(evidence_gold).to_dict(),
+        "target": find_record(evidence_gold),
         "config": config,
         "named": _named_in(config, overrides),
         "settings": [dict(overrides or {}), q],
