@@ -46,6 +46,9 @@ class Errors(metaclass=_WithCodes):
     )
     J111 = "The calibration cannot be read: {error} is missing or has the wrong type. Fit it again."
     J112 = "n_folds is {n_folds}. Expected 2 to {most}: out-of-fold parameters need another fold to be fitted on, and each fold takes its time."
+    J113 = "{path} is being written by another run ({owner}). Wait until it has ended, or end it, then run the same command again."
+    J114 = "{where} has a document of {length} characters and {tokens} tokens, over the limit of {characters} characters or {most} tokens; it begins with '{text}'. Split it into paragraphs, then run `prepare` again."
+    J115 = "The {what} of '{label}' has {n} characters, over the limit of {most}. It stands in every prompt: shorten it."
 
     # Judge
     J201 = "The judge has no labels to ask about. Give the task `labels` (such as list(nlp.get_pipe('ner').labels)), or `demonstrations` with at least one entity."
@@ -222,6 +225,7 @@ class Errors(metaclass=_WithCodes):
     J660 = "GPU {gpu_id} cannot be used: {error}. Install a CUDA build of torch and CuPy (spacy[cuda12x]), or leave --gpu-id at -1 for the CPU."
     J661 = "The training cannot start, with paths.encoder = {encoder}: {error} Correct {config}, or what it names, then run the same command again."
     J662 = "{path} trains {found}, but the corpus has {units}. Give a config with a component {expected}, or keep the folder components/ beside yours."
+    J663 = "{path} exists, and was not made by this step (it has no {marks}), so it is not replaced. Give another folder, or move that one away."
     J676 = "{name!r} cannot be the name of a package. Expected letters, digits and underscores, with a letter first and no underscore last, such as my_ner."
     J677 = "{version!r} is no version of a package. Expected numbers with dots between them, such as 0.1.0."
     J678 = "{path}, line {line}: not UTF-8 ({error}). Save the file as UTF-8; UTF-16 with a byte order mark can be read as it is."
@@ -319,6 +323,8 @@ class Warnings(metaclass=_WithCodes):
     JW617 = "{path}: rows with other values of '{column}' were left out: {values}. Known values are {known}, and usual names of these sets."
     JW618 = "{path} looks like the {split} set, but its suffix cannot be read. Convert it to one of {suffixes}."
     JW619 = "{path}: each of {n} texts has exactly one label, but as a list, so that any number of labels may be true. If there is always exactly one, say --exclusive."
+    JW663 = "{path} ({name}) was trained on other data or with another seed than the judged student, so it is not compared with it. Run the workflow `compare` again."
+    JW664 = "{n} of {of} held-out documents repeat the text of another one, or differ from one in numbers only, more often than texts of the pool do. They are not counted: they are no more evidence than that one. Draw dev at random from the texts of the pool."
 
     # Labels of documents
     JW900 = "The evidence on the label {label} does not carry the denoiser, so that the LLM's verdicts on it are taken as they are: {error}"

@@ -10,7 +10,8 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
 from spacy.tokens import Doc
 
 from .errors import Errors, LLMJudgeError
-from .stages import Stages
+from .locks import alone
+from .stages import Stages, count_made
 from .storage import MANIFEST, PathLike, sha256_file, sha256_json, write_docs, write_json
 
 SHARD_SIZE = 256
@@ -44,7 +45,29 @@ def process_shards(
     """
     if shard_size < 1:
         raise LLMJudgeError(Errors.J007.format(found=shard_size))
-    folder = Path(folder)
+    with alone(Path(folder)):
+        return _process(
+            docs,
+            Path(folder),
+            process,
+            fingerprint,
+            shard_size,
+            is_complete,
+            describe or (lambda processed: {}),
+            on_shard,
+        )
+
+
+def _process(
+    docs: Sequence[Doc],
+    folder: Path,
+    process: Callable[[List[Doc]], Iterable[Doc]],
+    fingerprint: Dict[str, Any],
+    shard_size: int,
+    is_complete: Optional[Callable[[List[Doc]], bool]],
+    describe: Callable[[List[Doc]], Dict[str, Any]],
+    on_shard: Optional[Callable[[int], None]],
+) -> Dict[str, Any]:
     inputs = {"mark": sha256_json({**fingerprint, "shard_size": shard_size, "docs": len(docs)})}
     stages = Stages(folder)
     shards = []
@@ -58,9 +81,11 @@ def process_shards(
             (folder / MANIFEST).unlink(missing_ok=True)
             processed = list(process(batch))
             write_docs(file_, processed)
-            about = {} if describe is None else describe(processed)
+            about = describe(processed)
             if is_complete is None or is_complete(processed):
                 stages.keep(name, inputs, [file_], about)
+            else:
+                count_made()
         shards.append(
             {"name": file_.name, "sha256": sha256_file(file_), "docs": len(batch), **about}
         )

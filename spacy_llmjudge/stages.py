@@ -2,21 +2,32 @@
 
 There is one way to resume, for every step. A record (a JSON file in a folder) holds for each stage the
 hashes of what went in and of what came out, and what there is to say about it. A stage that is in it with
-the same inputs, and whose outputs are as it left them, is not run again.
+the same inputs and the same versions of the packages that do the work, and whose outputs are as it left
+them, is not run again.
 """
 
+import json
 import time
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
+from .locks import alone
 from .storage import read_json, sha256_path, write_json
 
 RECORD = "stages.json"
 SECONDS = "seconds.json"
 COMMANDS = "commands.json"
 Result = Dict[str, Any]
+# the packages whose next version may do the same work in another way
+_SQLITE = b"SQLite format 3\0"
+PACKAGES = ("spacy_llmjudge", "spacy", "thinc", "spacy-transformers", "transformers", "torch")
 # the name of a stage, and its result; None before it begins
 Watch = Optional[Callable[[str, Optional[Result]], None]]
+
+_GIVEN: Dict[str, str] = {}
+_COUNTS: Dict[str, int] = {"made": 0, "kept": 0}
 
 
 class Stages:
@@ -52,16 +63,21 @@ class Stages:
         name (str): Its name.
         inputs (Mapping[str, Any]): All that it depends on: the path of a file or folder counts by what is
             in it, anything else as it is.
-        outputs (Sequence[Path]): What it makes.
+        outputs (Sequence[Path]): What it makes, or may make.
         RETURNS (Optional[Result]): None where it has to be run.
         """
         known = self._known.get(name)
-        if known is None or known["inputs"] != _by_content(inputs):
+        if (
+            known is None
+            or known["inputs"] != _by_content(inputs)
+            or known.get("with") != versions()
+        ):
             return None
         for path in outputs:
-            if not path.exists() or known["outputs"].get(self._name(path)) != sha256_path(path):
+            if known["outputs"].get(self._name(path)) != _content(path):
                 return None
         self._done[name] = known
+        _COUNTS["kept"] += 1
         found: Result = known["result"]
         return found
 
@@ -69,8 +85,14 @@ class Stages:
         self, name: str, inputs: Mapping[str, Any], outputs: Sequence[Path], result: Result
     ) -> None:
         """Write down that a stage was run; see `find`."""
-        made = {self._name(path): sha256_path(path) for path in outputs}
-        self._done[name] = {"inputs": _by_content(inputs), "outputs": made, "result": result}
+        count_made()
+        made = {self._name(path): _content(path) for path in outputs}
+        self._done[name] = {
+            "inputs": _by_content(inputs),
+            "with": versions(),
+            "outputs": made,
+            "result": result,
+        }
         self.write({})
 
     def run(
@@ -131,6 +153,63 @@ class Stages:
         return str(path.relative_to(self.folder) if inside else path)
 
 
+def once(
+    name: str,
+    inputs: Mapping[str, Any],
+    outputs: Sequence[Path],
+    work: Callable[[], Result],
+    *,
+    beside: Optional[Path] = None,
+) -> Result:
+    """Run a step that stands alone, unless it was run with the same inputs.
+
+    name, inputs, outputs, work: See `Stages.run`.
+    beside (Optional[Path]): The record is a hidden file beside this, and no other run may write to it meanwhile;
+        None takes the first output.
+    RETURNS (Result): What it had to say.
+    """
+    first = beside or outputs[0]
+    with alone(first):
+        stages = Stages(first.parent, record=f".{first.name}.made")
+        inputs = _by_content(inputs)
+        found = stages.find(name, inputs, outputs)
+        if found is None:
+            found = work()
+            stages.keep(name, inputs, outputs, found)
+        return found
+
+
+def count_made() -> None:
+    """Count work that was done, though it may not be finished."""
+    _COUNTS["made"] += 1
+
+
+def count_stages() -> Tuple[int, int]:
+    """RETURNS (Tuple[int, int]): How many stages this process has run, and how many it found to be done."""
+    return _COUNTS["made"], _COUNTS["kept"]
+
+
+def versions() -> Dict[str, str]:
+    """RETURNS (Dict[str, str]): The versions of what does the work: packages, and code that a user gave."""
+    return {**_installed(), **_GIVEN}
+
+
+def note_version(name: str, found: str) -> None:
+    """Let all that is done from now on depend on something that no step knows of."""
+    _GIVEN[name] = found
+
+
+@lru_cache(maxsize=1)
+def _installed() -> Dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
 def read_seconds(metrics: Path) -> Dict[str, float]:
     """RETURNS (Dict[str, float]): How long each step took, as far as a folder of metrics knows."""
     path = metrics / SECONDS
@@ -155,8 +234,43 @@ def add_command(metrics: Path, step: str, command: str) -> None:
     write_json(metrics / COMMANDS, {**read_commands(metrics), step: command})
 
 
+def hash_named(settings: Mapping[str, Any]) -> Dict[str, Optional[str]]:
+    """Hash what a config names: its files, and its folders that are written as paths.
+
+    settings (Mapping[str, Any]): The config, interpolated. A ledger grows with every reply: it is what a judge
+        remembers, not what it depends on.
+    RETURNS (Dict[str, Optional[str]]): By path.
+    """
+    found: Dict[str, Optional[str]] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found.update(hash_named(value))
+        elif key != "ledger":
+            for one in value if isinstance(value, (list, tuple)) else [value]:
+                if isinstance(one, (str, Path)) and _is_named(Path(one)):
+                    found[str(one)] = _content(Path(one))
+    return found
+
+
+def _is_named(path: Path) -> bool:
+    try:
+        if path.is_file():
+            with path.open("rb") as file_:
+                return file_.read(len(_SQLITE)) != _SQLITE
+        return path.is_dir() and len(path.parts) > 1
+    except (OSError, ValueError):
+        return False
+
+
+def _content(path: Path) -> Optional[str]:
+    return sha256_path(path) if path.exists() else None
+
+
 def _by_content(inputs: Mapping[str, Any]) -> Dict[str, Any]:
-    return {
-        name: (sha256_path(value) if value.exists() else None) if isinstance(value, Path) else value
+    hashed = {
+        name: _content(value) if isinstance(value, Path) else value
         for name, value in inputs.items()
     }
+    # as it will be read again: a tuple is a list
+    found: Dict[str, Any] = json.loads(json.dumps(hashed))
+    return found

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterable, Iterator, List, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
@@ -18,6 +19,12 @@ from .registries import answering
 
 MANIFEST = "manifest.json"
 PathLike = Union[str, Path]
+# what a pipeline can read at once: spaCy's own limit, and as many tokens as so much text has in most languages
+MAX_CHARACTERS = 1_000_000
+MAX_TOKENS = 250_000
+# nanoseconds after which a change of a file is sure to show in its times
+_SETTLED = 2_000_000_000
+_HASHES: Dict[Tuple[int, ...], str] = {}
 
 
 def write_bytes(path: PathLike, data: bytes) -> None:
@@ -27,19 +34,22 @@ def write_bytes(path: PathLike, data: bytes) -> None:
     data (bytes): The content.
     """
     path = Path(path)
-    temporary = None
+    temporary: Optional[Path] = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        # not with tempfile, whose files are for their owner alone, whatever the umask allows
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(handle, "wb") as file_:
             file_.write(data)
             file_.flush()
             os.fsync(file_.fileno())
-        os.chmod(temporary, 0o644)
+        if path.exists():
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         raise LLMJudgeError(Errors.J003.format(path=path, error=error)) from error
 
 
@@ -61,6 +71,35 @@ def staged(folder: PathLike, names: Sequence[str]) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def replace_folder(source: Path, target: Path, marks: Sequence[str]) -> None:
+    """Put a finished folder in the place of the one that an earlier run made.
+
+    source (Path): The new folder, on the same file system.
+    target (Path): Where it belongs.
+    marks (Sequence[str]): Names of files and folders, of which a folder that we made has at least one.
+    RAISES (LLMJudgeError): J663 where something else is there.
+    """
+    require_ours(target, marks)
+    stale = target.with_name(f".{target.name}.stale")
+    shutil.rmtree(stale, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        os.replace(target, stale)
+    os.replace(source, target)
+    shutil.rmtree(stale, ignore_errors=True)
+
+
+def require_ours(folder: Path, marks: Sequence[str]) -> None:
+    """RAISES (LLMJudgeError): J663 where a folder holds something, and not what marks those that we made."""
+    if folder.is_dir():
+        found = {one.name for one in folder.iterdir()}
+        if not found or found & set(marks):
+            return
+    elif not os.path.lexists(folder):
+        return
+    raise LLMJudgeError(Errors.J663.format(path=folder, marks=" or ".join(marks)))
 
 
 def _publish(stage: Path, folder: Path, names: Sequence[str]) -> None:
@@ -151,7 +190,8 @@ def read_docs(path: PathLike, vocab: Vocab) -> Iterator[Doc]:
         a copy of one that something else left there is no data.
     vocab (Vocab): The vocabulary that the documents will share.
     YIELDS (Doc): The documents.
-    RAISES (LLMJudgeError): J002 where a file is no DocBin, J006 where one of the manifest is missing.
+    RAISES (LLMJudgeError): J002 where a file is no DocBin, J006 where one of the manifest is missing, J114 where
+        a document is too long.
     """
     path = require_file(path)
     files = list_shards(path) if path.is_dir() else [path]
@@ -165,7 +205,18 @@ def read_docs(path: PathLike, vocab: Vocab) -> Iterator[Doc]:
             raise LLMJudgeError(
                 Errors.J002.format(path=file_, error=type(error).__name__)
             ) from error
-        yield from docs
+        for doc in docs:
+            require_length(doc, file_)
+            yield doc
+
+
+def require_length(doc: Doc, where: PathLike) -> None:
+    """RAISES (LLMJudgeError): J114 where a document is longer than a pipeline can read at once."""
+    length = doc[-1].idx + len(doc[-1]) if len(doc) else 0
+    if length > MAX_CHARACTERS or len(doc) > MAX_TOKENS:
+        found = {"length": length, "tokens": len(doc), "text": doc[:8].text[:60]}
+        limits = {"characters": MAX_CHARACTERS, "most": MAX_TOKENS}
+        raise LLMJudgeError(Errors.J114.format(where=where, **found, **limits))
 
 
 def list_shards(folder: Path) -> List[Path]:
@@ -197,11 +248,19 @@ def sha256_bytes(data: bytes) -> str:
 
 
 def sha256_file(path: PathLike) -> str:
+    """Hash a file. One that has not changed since this process hashed it is not read again."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file_:
-        for block in iter(lambda: file_.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
+        found = os.fstat(file_.fileno())
+        last = max(found.st_mtime_ns, found.st_ctime_ns)
+        key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if key not in _HASHES:
+            for block in iter(lambda: file_.read(1 << 20), b""):
+                digest.update(block)
+            if time.time_ns() - last < _SETTLED:
+                return digest.hexdigest()
+            _HASHES[key] = digest.hexdigest()
+    return _HASHES[key]
 
 
 def sha256_path(path: PathLike) -> str:

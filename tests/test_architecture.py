@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "spacy_llmjudge"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # what everybody may import
-EVERYBODY = {"errors", "candidates", "storage", "registries", "numeric", "configs"}
+EVERYBODY = {"errors", "candidates", "storage", "locks", "registries", "numeric", "configs"}
 WORK = {
     "targets",
     "encoders",
@@ -31,6 +31,7 @@ ALLOWED = {
     "errors": set(),
     "candidates": {"errors"},
     "storage": {"errors"},
+    "locks": {"errors"},
     "numeric": {"errors"},
     "configs": {"errors", "storage"},
     "registries": set(),
@@ -38,7 +39,7 @@ ALLOWED = {
     "shards": {"stages"},
     "targets": set(),
     "encoders": set(),
-    "corpora": {"targets"},
+    "corpora": {"targets", "stages"},
     "training": {"targets", "encoders", "confidence", "stages"},
     "confidence": set(),
     "transport": set(),

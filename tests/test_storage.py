@@ -1,4 +1,5 @@
 import os
+import time
 
 import catalogue
 import pytest
@@ -168,3 +169,93 @@ def test_a_folder_hash_sees_names_and_contents(tmp_path):
     second = storage.sha256_path(tmp_path)
     (tmp_path / "b").write_text("y")
     assert len({first, second, storage.sha256_path(tmp_path)}) == 3
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o002, 0o077])
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def test_files_are_for_those_whom_the_umask_allows(tmp_path, umask):
+    storage.write_json(tmp_path / "a.json", {})
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o666 & ~umask
+    (tmp_path / "a.json").chmod(0o640)
+    storage.write_json(tmp_path / "a.json", {"b": 1})
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("found", ["mine.txt", ".hidden"])
+def test_a_folder_of_somebody_else_is_not_replaced(tmp_path, found):
+    fresh, target = tmp_path / "fresh", tmp_path / "work"
+    fresh.mkdir()
+    target.mkdir()
+    (target / found).write_text("years of work")
+    with pytest.raises(LLMJudgeError, match=r"\[J663\].*it has no model-best"):
+        storage.replace_folder(fresh, target, ["model-best"])
+    assert (target / found).read_text() == "years of work" and fresh.is_dir()
+
+
+def test_our_own_and_empty_folders_are_replaced(tmp_path):
+    target = tmp_path / "work"
+    target.mkdir()
+    for content in ("one", "two"):
+        fresh = tmp_path / "fresh"
+        (fresh / "model-best").mkdir(parents=True)
+        (fresh / "model-best" / content).touch()
+        storage.replace_folder(fresh, target, ["model-best"])
+        assert [path.name for path in (target / "model-best").iterdir()] == [content]
+    assert [path.name for path in tmp_path.iterdir()] == ["work"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_not_replaced(tmp_path):
+    (tmp_path / "work").write_text("a file")
+    (tmp_path / "fresh").mkdir()
+    with pytest.raises(LLMJudgeError, match=r"\[J663\]"):
+        storage.replace_folder(tmp_path / "fresh", tmp_path / "work", ["model-best"])
+
+
+def test_a_file_that_was_hashed_before_is_hashed_by_its_times(tmp_path):
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"one")
+    old = storage.sha256_file(path)
+    # a moment later, of the same size, and with the time that it had
+    times = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert storage.sha256_file(path) != old
+    settled = storage._SETTLED
+    try:
+        storage._SETTLED = 0
+        known = storage.sha256_file(path)
+        assert known == storage.sha256_file(path) in storage._HASHES.values()
+        time.sleep(0.02)  # the clock of a file system has ticks
+        path.write_bytes(b"six")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert storage.sha256_file(path) not in (known, old)
+    finally:
+        storage._SETTLED = settled
+
+
+def long_docs():
+    vocab = Vocab()
+    yield Doc(vocab, words=["slug" * 250_000, "ate"])
+    yield Doc(
+        vocab, words=["a"] * (storage.MAX_TOKENS + 1), spaces=[False] * (storage.MAX_TOKENS + 1)
+    )
+
+
+@pytest.mark.parametrize("doc", long_docs(), ids=["characters", "tokens"])
+def test_a_document_that_no_pipeline_can_read_is_one_line(doc, tmp_path):
+    storage.write_docs(tmp_path / "pool.spacy", [*make_docs(2), doc])
+    with pytest.raises(LLMJudgeError, match=r"\[J114\] .*pool.spacy has a document") as caught:
+        list(storage.read_docs(tmp_path / "pool.spacy", Vocab()))
+    assert f"{len(doc)} tokens" in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_the_longest_document_is_read(tmp_path):
+    n = storage.MAX_TOKENS
+    doc = Doc(Vocab(), words=["abcd"] * n, spaces=[False] * n)
+    storage.write_docs(tmp_path / "pool.spacy", [doc, Doc(Vocab(), words=[])])
+    assert [len(doc) for doc in storage.read_docs(tmp_path / "pool.spacy", Vocab())] == [n, 0]

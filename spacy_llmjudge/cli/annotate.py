@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Optional
 
-from wasabi import msg
-
 from ..candidates import CANDIDATE_CUT
 from ..shards import SHARD_SIZE
 from .arguments import Arg, Opt, splits_of
+from .printer import msg
 from .progress import progress_bar
 from .timing import timed
 from .user_errors import user_errors

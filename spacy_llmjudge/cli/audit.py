@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Optional
 
 import typer
-from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import MAX_SEED, Arg, Opt, config_command, overrides_of
+from .printer import msg
 from .progress import spinner
 from .user_errors import user_errors
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-from wasabi import msg
-
 from .arguments import Arg, Opt
+from .printer import msg
 from .progress import spinner
 from .timing import timed
 from .user_errors import user_errors

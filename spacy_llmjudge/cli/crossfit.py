@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Optional
 
 import typer
-from wasabi import msg
 
 from ..candidates import CANDIDATE_CUT
 from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of, paths_in
 from .calibrate import NAMES, calibrator_of, describe_figures
+from .printer import msg
 from .progress import progress_bar
 from .threads import restart_with_sleeping_threads
 from .timing import timed

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-from wasabi import msg
-
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt
 from .output import divider
 from .package import scores_folder, show_wheel
+from .printer import msg
 from .progress import progress_bar
 from .timing import show_seconds, timed
 from .user_errors import user_errors

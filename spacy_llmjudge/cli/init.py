@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from wasabi import msg
-
 from .arguments import Arg, Opt
+from .printer import msg
 from .user_errors import user_errors
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import typer
-from wasabi import msg
 
 from .arguments import Arg, Opt, config_command, overrides_of, paths_in, splits_of
+from .printer import msg
 from .progress import Meter, live
 from .timing import timed
 from .user_errors import show_command, user_errors

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import typer
-from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt
+from .printer import msg
 from .user_errors import user_errors
 
 ledger_app = typer.Typer(

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Optional
 
 import typer
-from wasabi import msg
 
 from ..candidates import CANDIDATE_CUT
 from ..shards import SHARD_SIZE
 from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of, paths_in
 from .calibrate import NAMES, calibrator_of
 from .output import divider
+from .printer import msg
 from .progress import Meter, live, progress_bar
 from .threads import restart_with_sleeping_threads
 from .timing import note_command

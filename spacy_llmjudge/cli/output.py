@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Iterator, TextIO
 
-from wasabi import msg
 from wasabi.util import ENV_ANSI_DISABLED, supports_ansi
+
+from .printer import msg, plain
 
 
 def shows_colours(stream: TextIO) -> bool:
@@ -37,5 +38,5 @@ def readable_output() -> Iterator[None]:
 
 def divider(title: str) -> None:
     """Print the title of a part of the output; wasabi's own is bold wherever it is printed."""
-    line = f" {title} ".center(msg.line_max - 4, "=")
+    line = f" {plain(title)} ".center(msg.line_max - 4, "=")
     print(f"\n\x1b[1m{line}\x1b[0m\n" if msg.show_color else f"\n{line}\n")

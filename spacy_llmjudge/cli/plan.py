@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Optional
 
 import typer
-from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt, config_command, overrides_of, paths_in
 from .output import divider
+from .printer import msg
 from .user_errors import user_errors
 
 

@@ -4,10 +4,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
-from wasabi import msg
-
 from ..candidates import Q
 from .arguments import MAX_SEED, Arg, Opt
+from .printer import msg
 from .progress import spinner
 from .timing import timed
 from .user_errors import user_errors

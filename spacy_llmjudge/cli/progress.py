@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Optional
 
 from spacy.tokens import Doc
-from wasabi import msg
 
 from ..errors import LLMJudgeError
 from ..transport.sender import Metered
 from ..transport.tally import Counts
+from .printer import msg
 
 _EVERY = 0.5
 # Ends that need nobody's attention: there was nothing to ask.

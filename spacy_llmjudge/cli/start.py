@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Optional
 
 import typer
-from wasabi import msg
 
 from .arguments import Arg, Opt
 from .prepare import show_counts
+from .printer import msg
 from .progress import spinner
 from .user_errors import user_errors
 

@@ -8,21 +8,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Dict, Iterator, Optional
 
-from wasabi import msg
-
 from ..errors import Errors, LLMJudgeError
+from .printer import msg
 
 
 @contextmanager
 def timed(step: str, metrics: Optional[Path]) -> Iterator[None]:
-    """Add the seconds that a step took to `seconds.json` in the folder of metrics."""
-    from ..stages import add_seconds
+    """Add the seconds that a step took to `seconds.json` in the folder of metrics. Where an earlier run had done
+    all of it, the time that it took then stays."""
+    from ..stages import add_seconds, count_stages
 
     if metrics is not None:
         _require_room(metrics)
+    made, kept = count_stages()
     start = time.perf_counter()
     yield
-    if metrics is not None:
+    now_made, now_kept = count_stages()
+    if now_made == made and now_kept > kept:
+        msg.info(f"Nothing changed since `{step}` was run with the same inputs")
+    elif metrics is not None:
         add_seconds(metrics, step, time.perf_counter() - start)
         note_command(metrics, step)
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Optional
 
 import typer
-from wasabi import msg
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt, config_command, overrides_of
+from .printer import msg
 from .threads import restart_with_sleeping_threads
 from .timing import timed
 from .user_errors import user_errors

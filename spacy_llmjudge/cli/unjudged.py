@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import List
 
 import typer
-from wasabi import msg
 
 from .arguments import Arg, Opt, config_command, overrides_of
+from .printer import msg
 from .threads import restart_with_sleeping_threads
 from .timing import timed
 from .user_errors import user_errors

@@ -9,10 +9,11 @@ import warnings
 from contextlib import suppress
 from typing import Any, Callable, List, NoReturn, TypeVar, cast
 
-from wasabi import color, msg
+from wasabi import color
 
 from ..errors import Errors, LLMJudgeError
 from .output import readable_output, shows_colours
+from .printer import msg, plain
 from .signals import heed_signals
 
 FuncT = TypeVar("FuncT", bound=Callable[..., Any])
@@ -87,4 +88,4 @@ def _show_warning(message: Any, *args: Any, **kwargs: Any) -> None:
 
 def _one_line(text: str) -> str:
     """A message without what a terminal would take for a command, such as in the name of a file."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+    return str(plain(" ".join(text.split())))

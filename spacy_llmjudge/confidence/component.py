@@ -34,6 +34,7 @@ from ..candidates import (
 )
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..registries import registry  # noqa: F401  (the calibrator block needs its registry)
+from ..storage import require_length
 from .pipeline import find_component, require_fresh_encoding, upstream_names
 
 if TYPE_CHECKING:
@@ -298,6 +299,8 @@ class CalibratedConfidence(Pipe):
 
     def _process(self, docs: Sequence[Doc]) -> None:
         """Score all, then write all: a batch that fails has changed no document."""
+        for doc in docs:
+            require_length(doc, f"The component '{self.name}'")
         adapter = self._get_adapter(docs)
         scores = adapter.score(docs)
         parts = [adapter.split(doc, s) for doc, s in zip(docs, scores)]

@@ -4,7 +4,6 @@ Every finding is a pair of a level and a message: "good", "info", "warn" (the ru
 "fail" (the run cannot do what it is for).
 """
 
-import re
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
@@ -13,6 +12,7 @@ from ..storage import PathLike, read_docs, require_file
 from ..targets.base import Target, find_target
 from ..targets.cats import Cats
 from .describe import Counts, describe
+from .duplicates import fold_numbers
 from .language import make_blank
 from .split_names import GOLD, SPLITS
 
@@ -250,7 +250,7 @@ def _check_evidence(evidence: Evidence, splits: Splits, target: Target) -> List[
 def _check_near_texts(dev: Counts) -> List[Message]:
     """Texts that a template made are hardly more evidence than one of them."""
     texts = set(dev.texts)
-    n_near = len(texts) - len({re.sub(r"\d+", "0", text) for text in texts})
+    n_near = len(texts) - len({fold_numbers(text) for text in texts})
     if n_near < MANY_NEAR * len(texts) or not n_near:
         return []
     text = f"{n_near} texts of dev differ from another one in numbers only: they are hardly more evidence than one. Draw dev at random from the texts of the pool."

@@ -6,6 +6,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..errors import Errors, LLMJudgeError
+from ..storage import require_length
 from ..targets.base import Target
 from ..targets.cats import Cats
 from .lines import printable
@@ -35,6 +36,7 @@ def make_doc(
         found = {"length": len(record.text), "limit": nlp.max_length}
         raise LLMJudgeError(Errors.J609.format(where=record.where, **found))
     doc = _tokenise(record, nlp)
+    require_length(doc, record.where)
     counts["repaired_tags"] += record.repaired
     if record.answer != "accept":
         counts["not_accepted"] += 1

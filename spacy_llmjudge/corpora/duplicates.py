@@ -4,9 +4,10 @@
 `leave_out`, with the texts of all three, takes them out of the pool.
 """
 
+import re
 import unicodedata
 from collections import Counter
-from typing import Any, Container, Dict, Iterable, Iterator, List, Mapping, Optional, Set
+from typing import Any, Container, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set
 
 
 class _Table(Dict[int, Optional[int]]):
@@ -38,6 +39,39 @@ def normalise(text: str) -> str:
     return folded.translate(_TABLE) or "".join(folded.split())
 
 
+def fold_numbers(text: str) -> str:
+    """RETURNS (str): A normalised text in which all numbers are the same: that of a template, where it comes from
+    one."""
+    return re.sub(r"\d+", "0", text)
+
+
+def choose_distinct(texts: Sequence[str], pool: Iterable[str]) -> List[int]:
+    """Choose which held-out texts count as evidence about a pool: each text once, and texts that differ in numbers
+    only as often as a random sample of the pool would hold them.
+
+    texts (Sequence[str]): The held-out texts.
+    pool (Iterable[str]): Those of the pool, where each stands once.
+    RETURNS (List[int]): Positions in `texts`.
+
+    >>> choose_distinct(["Order 1 came", "order 1 came!", "Order 2 came", "Hello"], ["Good morning"])
+    [0, 3]
+    """
+    natural = Counter(fold_numbers(normalise(text)) for text in pool)
+    share = len(texts) / max(sum(natural.values()), 1)
+    seen: Set[str] = set()
+    alike: Counter = Counter()
+    chosen = []
+    for i, text in enumerate(map(normalise, texts)):
+        template = fold_numbers(text)
+        expected = natural[template] * share
+        # three standard deviations more than expected is no accident
+        if text not in seen and alike[template] < max(1.0, expected + 3 * expected**0.5):
+            chosen.append(i)
+            alike[template] += 1
+        seen.add(text)
+    return chosen
+
+
 def texts_of(items: Iterable[Any]) -> Set[str]:
     """RETURNS (Set[str]): The normalised texts of documents, or of other items with a `text`."""
     return {normalise(item.text) for item in items}
@@ -59,9 +93,21 @@ def leave_out(items: Iterable[Any], known: Container[str], dropped: Counter) -> 
             yield item
 
 
+def _first_of_each(items: Iterable[Any], dropped: Counter) -> Iterator[Any]:
+    """A text that is repeated in dev is no more evidence than one."""
+    seen: Set[str] = set()
+    for item in items:
+        text = normalise(item.text)
+        if text in seen:
+            dropped["repeated"] += 1
+        else:
+            seen.add(text)
+            yield item
+
+
 def remove_duplicates(docs: Dict[str, List[Any]], dropped: Mapping[str, Counter]) -> List[str]:
-    """Remove texts of the labelled set from dev and test, and texts of the test set from dev: in the end
-    the student learns from dev as well.
+    """Remove texts of the labelled set from dev and test, texts of the test set from dev (in the end the student
+    learns from dev as well), and what dev repeats.
 
     docs (Dict[str, List[Any]]): Documents by set: "labelled", and "dev" and "test" where they are
         there. These two change.
@@ -73,6 +119,8 @@ def remove_duplicates(docs: Dict[str, List[Any]], dropped: Mapping[str, Counter]
     for split in ("test", "dev"):
         if split in docs:
             docs[split] = list(leave_out(docs[split], known, dropped[split]))
+            if split == "dev":
+                docs[split] = list(_first_of_each(docs[split], dropped[split]))
             known |= texts_of(docs[split])
             if not docs[split]:
                 empty.append(split)

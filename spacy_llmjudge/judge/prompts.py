@@ -5,7 +5,7 @@ import re
 import warnings
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence, Tuple, Union
 
 from ..configs import read_text
 from ..errors import Errors, LLMJudgeError, Warnings
@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 _RULE = re.compile(r"\s*([^\s:][^:]*?)\s*:\s*(\S.*?)\s*$")
 
+_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+# what a terminal, or a reader of the prompt, would take for a command; the last ones turn the direction of a line
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# characters
+MAX_LABEL = 200
+MAX_DEFINITION = 4000
+
 Rule = Tuple[str, str]
+
+
+class Verbatim(str):
+    """A text that stands in the data block of a prompt as it is."""
 
 
 def read_template(name_or_path: Union[str, Path]) -> str:
@@ -34,10 +45,29 @@ def compile_template(source: str) -> "Template":
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, finalize=_on_one_line
     )
     environment.filters["as_json"] = _as_json
     return environment.from_string(source)
+
+
+def _on_one_line(value: Any) -> Any:
+    """A label, definition or rule with line breaks would stand in the prompt as a section of its own."""
+    if not isinstance(value, str) or isinstance(value, Verbatim):
+        return value
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], _BREAKS.sub(" ", value))
+
+
+def require_short(labels: Mapping[str, str]) -> None:
+    """RAISES (LLMJudgeError): J115 where a label or its definition would fill a prompt."""
+    for label, definition in labels.items():
+        for what, text, most in (
+            ("label", label, MAX_LABEL),
+            ("definition", definition, MAX_DEFINITION),
+        ):
+            if len(text) > most:
+                found = {"what": what, "label": label[:40], "n": len(text), "most": most}
+                raise LLMJudgeError(Errors.J115.format(**found))
 
 
 def _as_json(data: Any) -> str:

@@ -6,6 +6,8 @@ from typing import Any, Dict, List, Mapping, Sequence
 CROSSFIT = "crossfit"
 CHOSEN = "chosen"
 LEARNED = "learned"
+SEEN = "seen"
+ELSEWHERE = "elsewhere"
 
 NOT_RANDOM = "the held-out documents are not a random sample of the pool's text"
 # in their order in a sentence
@@ -15,6 +17,10 @@ CAVEATS: Dict[str, str] = {
     "harder than the held-out ones, and the rest is easier",
     LEARNED: "the student has learned from documents of this pool, and is surer of what it learned there than of the "
     "held-out documents, even where that is wrong",
+    SEEN: "the student, or the examples of the judge, have held-out documents among them, which says nothing about texts "
+    "that are new to them",
+    ELSEWHERE: "the student was trained by an earlier run, whose documents are not here, so that nobody can tell whether "
+    "it has seen these",
 }
 REMEDY = "an audit of the pool gives one"
 
@@ -26,7 +32,13 @@ def find_caveats(pool: Mapping[str, Any], evidence: Mapping[str, Any]) -> List[s
     evidence (Mapping[str, Any]): That of the held-out documents.
     RETURNS (List[str]): Keys of CAVEATS, in their order.
     """
-    said = {CROSSFIT: evidence.get(CROSSFIT), CHOSEN: pool.get(CHOSEN), LEARNED: pool.get(LEARNED)}
+    said = {
+        CROSSFIT: evidence.get(CROSSFIT),
+        CHOSEN: pool.get(CHOSEN),
+        LEARNED: pool.get(LEARNED),
+        SEEN: evidence.get(SEEN),
+        ELSEWHERE: pool.get(ELSEWHERE) or evidence.get(ELSEWHERE),
+    }
     return [key for key in CAVEATS if said[key]]
 
 

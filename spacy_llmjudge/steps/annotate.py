@@ -7,11 +7,13 @@ from spacy.tokens import Doc
 
 from ..candidates import CANDIDATE_CUT, copy_tokens, get_candidates, set_candidates
 from ..confidence.pipeline import add_confidence
-from ..selection.caveats import LEARNED
 from ..shards import SHARD_SIZE, process_shards
+from ..stages import once
 from ..storage import read_docs, read_json, sha256_path
-from ..targets.base import Target, find_target, labels_in
-from ..training.student import component_name, has_learned_from, load_student
+from ..targets.base import Target, find_record, find_target, labels_in
+from ..training.origin import hash_learned, hash_model
+from ..training.student import component_name, load_student
+from .origin import find_origin_caveats
 
 Progress = Optional[Callable[[int], None]]
 
@@ -45,38 +47,49 @@ def annotate(
     """
     from ..confidence.calibrate import Calibration
 
-    target = find_target(source)
-    nlp = load_student(model, gpu_id)
-    pipe_name = component_name(nlp, target, pipe_name)
-    component = add_confidence(nlp, pipe_name, candidate_cut)
-    component.calibration = Calibration.from_dict(read_json(calibration))
-    component.out_of_fold = out_of_fold
-    known = labels_in(labels) if labels else None
-    docs = [copy_tokens(doc) for doc in read_docs(source, nlp.vocab)]
-    fingerprint: Dict[str, Any] = {
-        "model": sha256_path(Path(model)) if Path(model).exists() else model,
-        "calibration": sha256_path(calibration),
-        "source": sha256_path(source),
-        "settings": [out_of_fold, sorted(known or []), pipe_name, candidate_cut],
+    inputs = {
+        "model": hash_model(model),
+        "learned": hash_learned(model),
+        "calibration": calibration,
+        "source": source,
+        "target": find_record(source),
+        "labels": labels,
+        "settings": [out_of_fold, pipe_name, candidate_cut, shard_size],
     }
-    if has_learned_from(nlp, docs):
-        fingerprint[LEARNED] = True
 
-    def process(batch: List[Doc]) -> List[Doc]:
-        annotated = list(nlp.pipe(batch))
-        if known is not None:
-            for doc in annotated:
-                _keep_labels(doc, known, target)
-        return annotated
+    def work() -> Dict[str, Any]:
+        target = find_target(source)
+        nlp = load_student(model, gpu_id)
+        name = component_name(nlp, target, pipe_name)
+        component = add_confidence(nlp, name, candidate_cut)
+        component.calibration = Calibration.from_dict(read_json(calibration))
+        component.out_of_fold = out_of_fold
+        known = labels_in(labels) if labels else None
+        docs = [copy_tokens(doc) for doc in read_docs(source, nlp.vocab)]
 
-    return process_shards(
-        docs,
-        output,
-        process,
-        fingerprint=fingerprint,
-        shard_size=shard_size,
-        on_shard=progress,
-    )
+        def process(batch: List[Doc]) -> List[Doc]:
+            annotated = list(nlp.pipe(batch))
+            if known is not None:
+                for doc in annotated:
+                    _keep_labels(doc, known, target)
+            return annotated
+
+        return process_shards(
+            docs,
+            output,
+            process,
+            fingerprint={
+                "model": inputs["model"],
+                "calibration": sha256_path(calibration),
+                "source": sha256_path(source),
+                "settings": [out_of_fold, sorted(known or []), name, candidate_cut],
+                **find_origin_caveats(nlp, docs),
+            },
+            shard_size=shard_size,
+            on_shard=progress,
+        )
+
+    return once("annotate", inputs, [output], work)
 
 
 def _keep_labels(doc: Doc, labels: Set[str], target: Target) -> None:

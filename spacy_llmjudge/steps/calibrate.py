@@ -5,8 +5,10 @@ from typing import Any, Dict, Optional
 
 from ..confidence.pipeline import add_confidence
 from ..errors import Errors, LLMJudgeError
+from ..stages import once
 from ..storage import read_docs, write_json
-from ..targets.base import find_target
+from ..targets.base import find_record, find_target
+from ..training.origin import hash_model
 from ..training.student import component_name, load_student
 
 
@@ -33,6 +35,29 @@ def calibrate(
         target.
     RETURNS (Dict[str, Any]): The calibration.
     """
+    inputs = {
+        "model": hash_model(model),
+        "gold": gold,
+        "target": find_record(gold),
+        "settings": [calibrator, n_folds, pipe_name],
+    }
+
+    def work() -> Dict[str, Any]:
+        fitted = _fit(model, gold, calibrator, n_folds, pipe_name, gpu_id)
+        write_json(output, fitted)
+        return fitted
+
+    return once("calibrate", inputs, [output], work)
+
+
+def _fit(
+    model: str,
+    gold: Path,
+    calibrator: Optional[str],
+    n_folds: int,
+    pipe_name: Optional[str],
+    gpu_id: int,
+) -> Dict[str, Any]:
     from ..training.readers import make_example
 
     fitter = None if calibrator is None else make_calibrator(calibrator)
@@ -44,9 +69,7 @@ def calibrate(
         raise LLMJudgeError(Errors.J801.format(path=gold))
     component = add_confidence(nlp, pipe_name)
     examples = [make_example(nlp, doc) for doc in docs if len(doc)]
-    calibration = component.fit(examples, calibrator=fitter, n_folds=n_folds)
-    write_json(output, calibration.to_dict())
-    return calibration.to_dict()
+    return component.fit(examples, calibrator=fitter, n_folds=n_folds).to_dict()
 
 
 def make_calibrator(name: str) -> Any:

@@ -18,6 +18,7 @@ from ..candidates import CANDIDATE_CUT
 from ..confidence.calibrate import fit_crossfit
 from ..confidence.pipeline import add_confidence
 from ..errors import Errors, LLMJudgeError
+from ..locks import alone
 from ..numeric import check_folds, fold_of
 from ..shards import process_shards
 from ..storage import (
@@ -93,7 +94,11 @@ def crossfit(settings: CrossfitSettings, *, bar: Optional[Bar] = None) -> Dict[s
         `n_spans`, `reliability` (of the students, out of fold), `judged` (by fold: `states` and `usage`)
         and `judge`. The same is in `crossfit.json` in the folder.
     """
-    bar = bar or (lambda text: nullcontext())
+    with alone(settings.output):
+        return _crossfit(settings, bar or (lambda text: nullcontext()))
+
+
+def _crossfit(settings: CrossfitSettings, bar: Bar) -> Dict[str, Any]:
     folds = split_folds(settings)
     # a fold may hold all examples of a label
     labels = sorted(labels_in(settings.labelled))

@@ -1,11 +1,12 @@
 """The step `evaluate`: score models on the test set, and the silver against hidden gold."""
 
+import warnings
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
 from spacy.vocab import Vocab
 
-from ..errors import Errors, LLMJudgeError
+from ..errors import Errors, LLMJudgeError, Warnings
 from ..evaluation.scores import (
     count_matches,
     evaluate_model,
@@ -16,8 +17,10 @@ from ..evaluation.scores import (
 )
 from ..evaluation.significance import bootstrap_f1, compare, count_documents
 from ..evaluation.summary import make_summary
+from ..stages import once
 from ..storage import read_docs, write_docs, write_json
-from ..targets.base import Target, find_target
+from ..targets.base import Target, find_record, find_target
+from ..training.origin import hash_model, read_origin, same_data
 from ..training.student import component_name, load_student
 
 # in the folder of metrics: what the judged student, or the last one, says about the test set
@@ -48,6 +51,58 @@ def evaluate(
     notes (Optional[Path]): The folder of what other steps left, where it is another.
     RETURNS (Dict[str, Any]): The summary.
     """
+    models = _comparable(models)
+    notes = notes or output
+    beside = [notes / name for name in ("selection.json", "judge.json")]
+    inputs = {
+        "models": {name: hash_model(model) for name, model in models.items()},
+        "test": test,
+        "target": find_record(test),
+        "silver": silver,
+        "pool_gold": pool_gold,
+        "n_resamples": n_resamples,
+        **{path.name: path for path in beside},
+    }
+    path = output / "summary.json"
+
+    def work() -> Dict[str, Any]:
+        summary = _evaluate(
+            models, test, output, notes, silver, pool_gold, n_resamples, gpu_id, progress
+        )
+        write_json(path, summary)
+        return summary
+
+    # not the summary itself: times of later steps are added to it
+    outputs = [output / name for name in (*(f"{name}.json" for name in models), PREDICTED)]
+    found = once("evaluate", inputs, outputs, work, beside=path)
+    if not path.exists():
+        write_json(path, found)
+    return found
+
+
+def _comparable(models: Dict[str, str]) -> Dict[str, str]:
+    """Leave out baselines of another seed or data set, which an earlier run left in their folders."""
+    judged = read_origin(Path(models["judged"])) if "judged" in models else None
+    kept = {}
+    for name, model in models.items():
+        if name in ("seed", "judged") or same_data(judged, read_origin(Path(model))):
+            kept[name] = model
+        else:
+            warnings.warn(Warnings.JW663.format(name=name, path=model), stacklevel=3)
+    return kept
+
+
+def _evaluate(
+    models: Dict[str, str],
+    test: Path,
+    output: Path,
+    notes: Path,
+    silver: Optional[Path],
+    pool_gold: Optional[Path],
+    n_resamples: int,
+    gpu_id: int,
+    progress: Progress,
+) -> Dict[str, Any]:
     target = find_target(test)
     gold = list(read_docs(test, Vocab()))
     if not gold:
@@ -90,9 +145,7 @@ def evaluate(
     if silver is not None and pool_gold is not None and pool_gold.exists():
         vocab = Vocab()
         quality = silver_quality(read_docs(silver, vocab), read_docs(pool_gold, vocab), target)
-    summary = make_summary(notes or output, results, comparisons, quality, target.name)
-    write_json(output / "summary.json", summary)
-    return summary
+    return make_summary(notes, results, comparisons, quality, target.name)
 
 
 def summarise_without_test(output: Path, target: Target, notes: Path) -> Dict[str, Any]:

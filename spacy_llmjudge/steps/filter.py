@@ -1,15 +1,22 @@
 """The step `filter`: fuse, decide, and write the silver."""
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional, Tuple
+
+from spacy.tokens import Doc
 
 from ..confidence.reliability import reliability
-from ..errors import Errors, LLMJudgeError
+from ..corpora.duplicates import choose_distinct
+from ..errors import Errors, LLMJudgeError, Warnings
 from ..selection.audit import check_audit, read_audit
 from ..selection.caveats import CROSSFIT
-from ..selection.files import read_selection
+from ..selection.files import SelectionInputs, read_selection
 from ..selection.select import select
+from ..stages import hash_named, once
 from ..storage import write_docs, write_json
+from ..targets.base import find_record
 
 CROSSFIT_NOTE = (
     "This is cross-fitted, and its numbers promise nothing: each labelled document was scored by a student "
@@ -54,10 +61,52 @@ def filter_candidates(
         the report.
     RETURNS (Dict[str, Any]): The report.
     """
+    inputs = {
+        "judged": judged,
+        "evidence": evidence,
+        "gold": evidence_gold,
+        "target": find_record(evidence_gold),
+        "config": config,
+        "named": _named_in(config, overrides),
+        "settings": [dict(overrides or {}), q],
+        "audit": audit,
+    }
+
+    def work() -> Dict[str, Any]:
+        pool, docs, report = _filter(judged, evidence, evidence_gold, config, overrides, audit, q)
+        write_docs(silver, docs)
+        if decided is not None:
+            write_docs(decided, pool)
+        write_json(selection, report)
+        return report
+
+    outputs = [silver, selection, *([decided] if decided is not None else [])]
+    return once("filter", inputs, outputs, work)
+
+
+def _named_in(config: Path, overrides: Optional[Dict[str, Any]]) -> Dict[str, Optional[str]]:
+    """RETURNS (Dict[str, Optional[str]]): The files that the config names, such as an encoder, by content."""
+    from spacy.util import load_config
+
+    if not config.exists():
+        return {}
+    return hash_named(load_config(config, overrides=dict(overrides or {}), interpolate=True))
+
+
+def _filter(
+    judged: Path,
+    evidence: Path,
+    evidence_gold: Path,
+    config: Path,
+    overrides: Optional[Dict[str, Any]],
+    audit: Optional[Path],
+    q: Optional[float],
+) -> Tuple[List[Doc], List[Doc], Dict[str, Any]]:
     rows = None if audit is None else read_audit(audit)
     inputs = read_selection(judged, evidence, evidence_gold, config, overrides, q)
     if rows is not None:
         check_audit(rows, inputs.frame)
+    inputs, n_repeated = _count_once(inputs)
     pool, docs, report = select(
         inputs.pool,
         inputs.evidence,
@@ -69,6 +118,8 @@ def filter_candidates(
         caveats=inputs.caveats,
         audit=rows,
     )
+    if n_repeated:
+        report["repeated_evidence"] = n_repeated
     report["evidence"] = "held-out"
     if rows is not None:
         report["evidence"] = "audit"
@@ -77,12 +128,19 @@ def filter_candidates(
         report["statement"] = f"{CROSSFIT_NOTE} {report['statement']}"
     if not report["spans"]:
         raise NothingSelected(Errors.J802.format(statement=report["statement"]))
-    report = _rounded(report)
-    write_docs(silver, docs)
-    if decided is not None:
-        write_docs(decided, pool)
-    write_json(selection, report)
-    return report
+    return pool, docs, _rounded(report)
+
+
+def _count_once(inputs: SelectionInputs) -> Tuple[SelectionInputs, int]:
+    """Leave out evidence that is there more often than in a random sample of the pool, with a warning."""
+    texts = [doc.text for doc in inputs.evidence]
+    chosen = choose_distinct(texts, [doc.text for doc in inputs.pool])
+    n_repeated = len(texts) - len(chosen)
+    if not n_repeated:
+        return inputs, 0
+    warnings.warn(Warnings.JW664.format(n=n_repeated, of=len(texts)), stacklevel=2)
+    evidence, gold = ([docs[i] for i in chosen] for docs in (inputs.evidence, inputs.gold))
+    return replace(inputs, evidence=evidence, gold=gold), n_repeated
 
 
 def _rounded(data: Any) -> Any:

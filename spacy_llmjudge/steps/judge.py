@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
 from ..candidates import count_statuses, get_status
+from ..corpora.duplicates import texts_of
 from ..selection.acquisition import choose_docs
-from ..selection.caveats import CHOSEN, LEARNED
+from ..selection.caveats import CAVEATS, CHOSEN, SEEN
 from ..shards import SHARD_SIZE, process_shards
+from ..stages import hash_named
 from ..storage import (
     MANIFEST,
     read_docs,
@@ -70,8 +73,10 @@ def judge(
     chosen = choose_docs(docs, at_most, asked_before)
     if len(chosen) < len(docs):
         fingerprint[CHOSEN] = sha256_json(chosen)
-    if read_json(source / MANIFEST)["fingerprint"].get(LEARNED):
-        fingerprint[LEARNED] = True
+    if _is_shown(docs, loaded):
+        fingerprint[SEEN] = True
+    said = read_json(source / MANIFEST)["fingerprint"]
+    fingerprint.update({key: True for key in CAVEATS if said.get(key)})
     asked = {id(docs[i]) for i in chosen}
     if on_judge is not None:
         on_judge(judges[0], len(asked))
@@ -101,6 +106,15 @@ def judge(
         "states": add_states(shard["states"] for shard in manifest["shards"]),
         "usage": usage[0] if usage else None,
     }
+
+
+def _is_shown(docs: List[Doc], config: "Config") -> bool:
+    """Whether the judge's examples may be documents that it is asked about."""
+    labelled = config.get("paths", {}).get("labelled")
+    path = Path(labelled) if labelled else None
+    if path is None or path.suffix != ".spacy" or not path.exists():
+        return False
+    return bool(texts_of(docs) & texts_of(read_docs(path, Vocab())))
 
 
 def _ask_with(
@@ -156,7 +170,7 @@ def describe_judge(
     loaded = read_judge_config(config, overrides, target)
     fingerprint = {
         "config": sha256_bytes(loaded.to_bytes()),
-        "inputs": hash_paths(loaded),
+        "inputs": hash_named(loaded),
     }
     if target.name != "ents":
         fingerprint["target"] = target.to_dict()
@@ -168,15 +182,6 @@ def asks_about_candidates(config: "Config") -> bool:
     new questions."""
     tasks = (block.get("task", {}) for block in config.get("components", {}).values())
     return any("Verify" in task.get("@llm_tasks", "") for task in tasks)
-
-
-def hash_paths(config: "Config") -> Dict[str, str]:
-    """RETURNS (Dict[str, str]): The files and folders that a judge's config names under [paths], and
-    the hash of each. The ledger grows with every reply: it is what the judge remembers, not what it
-    depends on."""
-    named = {**config.get("paths", {}), "ledger": None}
-    paths = [str(path) for path in named.values() if path]
-    return {path: sha256_path(path) for path in paths if Path(path).exists()}
 
 
 def is_asked(docs: List[Doc]) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import require_file
+from ..stages import note_version
+from ..storage import require_file, sha256_file
 from ..transport.credentials import describe_error
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def import_code(path: Optional[Path]) -> None:
     spec = importlib.util.spec_from_file_location(_MODULE, path)
     if spec is None or spec.loader is None:
         raise LLMJudgeError(Errors.J332.format(path=path, error="it is no Python file"))
+    note_version("code", sha256_file(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[_MODULE] = module
     try:

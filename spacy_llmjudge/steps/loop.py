@@ -10,6 +10,7 @@ is paid for twice.
 from typing import Any, Dict, List, Optional
 
 from ..errors import Errors, LLMJudgeError
+from ..locks import alone
 from ..storage import require_file, write_json
 from ..targets.base import find_target
 from ..training.student import adopt_student, check_components, go_on_from
@@ -42,6 +43,11 @@ def run_loop(
         student). The same is in `loop.json` in the folder of metrics.
     """
     _check(settings)
+    with alone(settings.metrics / "loop.json"):
+        return _run_rounds(settings, watch, bar, meter)
+
+
+def _run_rounds(settings: LoopSettings, watch: Watch, bar: Bar, meter: Meters) -> Dict[str, Any]:
     dev = settings.dev
     parts = (
         (settings.labelled, None)

@@ -161,11 +161,17 @@ def find_target(path: Path) -> Target:
         one of those around it, says which target it is; where there is none the documents do.
     RETURNS (Target): The target.
     """
-    path = Path(path).absolute()
-    for folder in (path, *path.parents):
-        if (folder / RECORD).is_file():
-            return make_target(read_json(folder / RECORD, "Run the step `prepare` again."))
+    record = find_record(path)
+    if record is not None:
+        return make_target(read_json(record, "Run the step `prepare` again."))
     return target_of(read_docs(path, Vocab()))
+
+
+def find_record(path: Path) -> Optional[Path]:
+    """RETURNS (Optional[Path]): The file that says which target the documents of a file or folder have."""
+    path = Path(path).absolute()
+    records = (folder / RECORD for folder in (path, *path.parents))
+    return next((record for record in records if record.is_file()), None)
 
 
 def labels_in(path: Path, target: Optional[Target] = None) -> Set[str]:

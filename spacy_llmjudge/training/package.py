@@ -3,6 +3,7 @@
 The wheel needs neither this project nor an LLM.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,14 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional, cast
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import read_json, require_file
+from ..stages import once
+from ..storage import read_json, replace_folder, require_file, require_ours
 from .names import check_package_name
+from .strings import strip_strings
 from .student import load_student
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
 OURS = ("calibrated_confidence", "llm_judge")
+# what marks the folder of a package
+MARKS = ("MANIFEST.in",)
+NOTES = (
+    "The package holds no texts and no words of the texts that it was trained on: its string store has the labels and what "
+    "its language and its components need. The weights were fitted to those texts."
+)
 # what only training reads, and what may name files of this machine
 TRAINING_SECTIONS = ("paths", "system", "corpora", "training", "pretraining", "initialize")
 
@@ -49,33 +58,69 @@ def export_package(
     pipe_name (str): The component whose confidence that is; "auto" takes the first that predicts
         entities, spans or labels of documents.
     readme (str): The README, in Markdown; without one spaCy makes it of the meta data.
-    RETURNS (Path): The wheel.
+    RETURNS (Path): The wheel. One that was made of the same before is not made again.
+    """
+    check_package_name(name, version)
+    meta = read_json(require_file(model, "Run the step `retrain` first.") / "meta.json")
+    folder = output / f"{meta['lang']}_{name}-{version}"
+    about = {"description": description, "performance": dict(scores or {})}
+    inputs = {
+        "model": model,
+        "name": [name, version],
+        "about": about,
+        "calibration": calibration,
+        "encoder": encoder,
+        "pipe_name": pipe_name,
+        "readme": readme,
+    }
+
+    def work() -> Dict[str, Any]:
+        nlp = _plain_pipeline(model)
+        notes = "\n\n".join(part for part in (nlp.meta.get("notes"), NOTES) if part)
+        nlp.meta.update(about, notes=notes)
+        if calibration is not None:
+            _add_confidence(nlp, calibration, pipe_name)
+        return {"wheel": _write(nlp, folder, name, version, encoder, readme)}
+
+    found = once("package", inputs, [folder], work)
+    return folder / "dist" / str(found["wheel"])
+
+
+def _add_confidence(nlp: "Language", calibration: Path, pipe_name: str) -> None:
+    from ..confidence.calibrate import Calibration
+    from ..confidence.component import CalibratedConfidence
+    from .student import component_name
+
+    pipe_name = component_name(nlp, None, pipe_name)
+    component = nlp.add_pipe("calibrated_confidence", config={"pipe_name": pipe_name})
+    fitted = Calibration.from_dict(read_json(calibration))
+    cast(CalibratedConfidence, component).calibration = fitted
+
+
+def _write(
+    nlp: "Language", folder: Path, name: str, version: str, encoder: Optional[Path], readme: str
+) -> str:
+    """Write the package where there was none: what an earlier model left in a folder would be in the wheel.
+
+    RETURNS (str): The name of the wheel.
     """
     from spacy.cli.package import package
 
-    check_package_name(name, version)
-    nlp = _plain_pipeline(model)
-    nlp.meta.update(description=description, performance=dict(scores or {}))
-    if calibration is not None:
-        from ..confidence.calibrate import Calibration
-        from ..confidence.component import CalibratedConfidence
-        from .student import component_name
-
-        pipe_name = component_name(nlp, None, pipe_name)
-        component = nlp.add_pipe("calibrated_confidence", config={"pipe_name": pipe_name})
-        fitted = Calibration.from_dict(read_json(calibration))
-        cast(CalibratedConfidence, component).calibration = fitted
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            nlp.to_disk(folder / "model")
-            _clean_config(folder / "model" / "config.cfg", encoder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        require_ours(folder, MARKS)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".package-") as temporary:
+            model, fresh = Path(temporary) / "model", Path(temporary) / "package"
+            nlp.to_disk(model)
+            strip_strings(nlp, model)
+            _clean_config(model / "config.cfg", encoder)
             if readme:
-                (folder / "model" / "README.md").write_text(readme, encoding="utf8")
+                card = f"{readme.rstrip()}\n\n{NOTES}\n"
+                (model / "README.md").write_text(card, encoding="utf8")
+            fresh.mkdir()
             package(
-                folder / "model",
-                output,
+                model,
+                fresh,
                 name=name,
                 version=version,
                 create_sdist=False,
@@ -83,9 +128,13 @@ def export_package(
                 force=True,
                 silent=True,
             )
+            (made,) = fresh.iterdir()
+            wheel = _build_wheel(made, name)
+            shutil.rmtree(made / "build", ignore_errors=True)
+            replace_folder(made, folder, MARKS)
     except OSError as error:
-        raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
-    return _build_wheel(output / f"{nlp.lang}_{name}-{version}", name)
+        raise LLMJudgeError(Errors.J003.format(path=folder, error=error)) from error
+    return wheel.name
 
 
 def _plain_pipeline(model: Path) -> "Language":

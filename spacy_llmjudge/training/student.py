@@ -4,20 +4,23 @@ import os
 import re
 import shutil
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, TypedDict, cast
 
 from spacy.pipeline import TrainablePipe
-from spacy.tokens import Doc
 
 from ..configs import read_config
-from ..encoders.fetch import RECORD, verify_encoder
+from ..encoders.fetch import RECORD, cached_revision, verify_encoder
 from ..errors import Errors, LLMJudgeError
-from ..stages import Stages
+from ..locks import alone
+from ..stages import RECORD as STAGES
+from ..stages import Stages, once
 from ..storage import (
-    read_docs,
     read_json,
+    replace_folder,
     require_file,
+    require_ours,
     sha256_bytes,
     sha256_json,
     sha256_path,
@@ -28,6 +31,7 @@ from ..targets.ents import Ents
 from ..targets.spans import Spans
 from .config import fit_config
 from .limits import check_training
+from .origin import hash_model, write_origin
 from .run import train
 
 if TYPE_CHECKING:
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 _FACTORIES = (*Ents.factories, *Spans.factories, *Cats.factories)
+MODEL = "model-best"
+# what marks a folder that a training made
+_MARKS = (MODEL, STAGES)
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -129,39 +136,52 @@ def train_student(
     gpu_id (int): The GPU, or -1 for the CPU.
     RETURNS (TrainedStudent): What came of it.
     """
-    require_device(gpu_id)
     config, output = require_file(config, "Run `init` to get the configs."), Path(output)
+    with alone(output):
+        return _train(config, output, start, overrides, gpu_id)
+
+
+def _train(
+    config: Path,
+    output: Path,
+    start: Optional[Path],
+    overrides: Optional[Dict[str, Any]],
+    gpu_id: int,
+) -> TrainedStudent:
+    require_device(gpu_id)
     overrides = dict(overrides or {})
     loaded = read_config(config, overrides)
     check_training(loaded)
     paths = loaded.get("paths", {})
     fitted = _fit(config, overrides, paths.get("gold"), start)
     fingerprint = _fingerprint(config, overrides, start, fitted)
-    known = Stages(output).find("train", {"fingerprint": fingerprint}, [output / "model-best"])
+    known = Stages(output).find("train", {"fingerprint": fingerprint}, [output / MODEL])
     if known is not None:
         return cast(TrainedStudent, {**known, "trained": False})
-    partial = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    require_ours(output, _MARKS)
+    unfinished = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
     begin = time.perf_counter()
-    written = partial.with_suffix(".cfg")
+    written = unfinished.with_suffix(".cfg")
     try:
         if fitted is not None:
             written.parent.mkdir(parents=True, exist_ok=True)
             fitted.to_disk(written)
             config, overrides = written, {}
-        train(config, partial, gpu_id, overrides)
+        train(config, unfinished, gpu_id, overrides)
         # the number of steps is fixed: the last model is the one that was asked for
-        shutil.rmtree(partial / "model-best")
-        os.replace(partial / "model-last", partial / "model-best")
-        performance = read_json(partial / "model-best" / "meta.json")["performance"]
+        shutil.rmtree(unfinished / MODEL)
+        os.replace(unfinished / "model-last", unfinished / MODEL)
+        write_origin(unfinished / MODEL, loaded, start)
+        performance = read_json(unfinished / MODEL / "meta.json")["performance"]
         result = {
             "fingerprint": fingerprint,
             "seconds": round(time.perf_counter() - begin, 2),
             "score": _score_of(performance),
         }
-        made = [partial / "model-best"]
-        Stages(partial).keep("train", {"fingerprint": fingerprint}, made, result)
-        _replace_folder(partial, output)
+        made = [unfinished / MODEL]
+        Stages(unfinished).keep("train", {"fingerprint": fingerprint}, made, result)
+        replace_folder(unfinished, output, _MARKS)
     except OSError as error:
         if error.errno is None:
             # from a library that found no model or file under a name
@@ -171,7 +191,7 @@ def train_student(
             ) from error
         raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
         written.unlink(missing_ok=True)
     return cast(TrainedStudent, {**result, "trained": True})
 
@@ -192,32 +212,29 @@ def adopt_student(
     pipe_name (Optional[str]): The component that predicts it; None takes the one that fits.
     RETURNS (AdoptedStudent): The labels of that component.
     """
+    output = Path(output)
+    inputs = {"model": hash_model(model), "target": target.to_dict(), "pipe_name": pipe_name}
+    with alone(output):
+        require_ours(output, _MARKS)
+        work = partial(_adopt, model, output, target, pipe_name)
+        found = once("adopt", inputs, [output / MODEL], work, beside=output)
+        return cast(AdoptedStudent, found)
+
+
+def _adopt(model: str, output: Path, target: Target, pipe_name: Optional[str]) -> Dict[str, Any]:
     nlp = load_student(model)
     pipe_name = component_name(nlp, target, pipe_name)
-    output = Path(output)
-    partial = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    unfinished = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        nlp.to_disk(partial / "model-best")
-        _replace_folder(partial, output)
+        unfinished.mkdir(parents=True)
+        nlp.to_disk(unfinished / MODEL)
+        replace_folder(unfinished, output, _MARKS)
     except OSError as error:
         raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return {"labels": _known_labels(nlp, pipe_name)}
-
-
-def has_learned_from(nlp: "Language", docs: Sequence[Doc]) -> bool:
-    """RETURNS (bool): Whether a student was trained on silver of any of these documents: its config names the
-    silver. Where that file is gone nobody knows, and they count as its own."""
-    silver = nlp.config.get("paths", {}).get("silver")
-    if not silver:
-        return False
-    if not Path(silver).exists():
-        return True
-    texts = {doc.text for doc in read_docs(silver, nlp.vocab)}
-    return any(doc.text in texts for doc in docs)
 
 
 def go_on_from(start: Path, config: Path, overrides: Dict[str, Any]) -> "Config":
@@ -281,14 +298,16 @@ def _fingerprint(
     """Hash what a training depends on: the config, its overrides, and the files that they name."""
     loaded = read_config(config, overrides)
     paths = {name: str(path) for name, path in loaded.get("paths", {}).items() if path}
-    contents = {}
+    contents: Dict[str, Optional[str]] = {}
     for name, path in paths.items():
         folder = Path(path)
         if (folder / RECORD).exists():
-            contents[name] = verify_encoder(folder)["sha256"]
-        elif folder.exists():
+            verify_encoder(folder)
+        if folder.exists():
             contents[name] = sha256_path(folder)
-        elif name != "encoder" or not HUB_NAME.fullmatch(path):
+        elif name == "encoder" and HUB_NAME.fullmatch(path):
+            contents[name] = cached_revision(path)
+        else:
             require_file(folder, f"It is paths.{name} of {config}.")
     parts = [sha256_bytes(config.read_bytes()), overrides, contents]
     if start is not None:
@@ -296,15 +315,3 @@ def _fingerprint(
     elif fitted is not None:
         parts.append(sha256_bytes(fitted.to_bytes()))
     return sha256_json(parts)
-
-
-def _replace_folder(source: Path, target: Path) -> None:
-    if target.exists():
-        stale = target.with_name(f".{target.name}.stale")
-        shutil.rmtree(stale, ignore_errors=True)
-        os.replace(target, stale)
-        os.replace(source, target)
-        shutil.rmtree(stale)
-    else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, target)

@@ -21,7 +21,7 @@ POOL = [{"text": f"raw {c}"} for c in "abcd"]
 def test_topics_become_a_corpus_with_one_argument(tmp_path):
     done = run("prepare", GARDEN / "topics.jsonl", tmp_path / "topics")
     assert done.exit_code == 0, done.output
-    names = sorted(path.name for path in (tmp_path / "topics").iterdir())
+    names = sorted(path.name for path in (tmp_path / "topics").glob("[!.]*"))
     assert names == [
         "dev.spacy",
         "labelled.spacy",

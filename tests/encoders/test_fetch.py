@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -81,3 +82,33 @@ def test_a_student_without_an_encoder_needs_none(tmp_path):
     record = fetch_encoder("none", tmp_path / "out")
     assert record["weights"] is None
     assert not fetch_encoder("none", tmp_path / "out")["fetched"]
+
+
+@pytest.mark.parametrize("changed", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_folder_that_was_changed_is_copied_again(tmp_path, changed):
+    source = make_folder(tmp_path / "source")
+    fetch_encoder(str(source), tmp_path / "out")
+    (source / "README.md").write_text("edited")
+    assert not fetch_encoder(str(source), tmp_path / "out")["fetched"]
+    (source / changed).write_bytes(b"{ }")
+    assert fetch_encoder(str(source), tmp_path / "out")["fetched"]
+    assert (tmp_path / "out" / changed).read_bytes() == b"{ }"
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    source = make_folder(tmp_path / "source")
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "train.jsonl").write_text("years of work")
+    with pytest.raises(LLMJudgeError, match=r"\[J663\].*it has no encoder.json"):
+        fetch_encoder(str(source), tmp_path / "assets")
+    assert [path.name for path in (tmp_path / "assets").iterdir()] == ["train.jsonl"]
+
+
+def test_an_encoder_is_for_those_whom_the_umask_allows(tmp_path):
+    source = make_folder(tmp_path / "source")
+    before = os.umask(0o027)
+    try:
+        fetch_encoder(str(source), tmp_path / "out")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o750

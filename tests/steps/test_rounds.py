@@ -12,6 +12,7 @@ from spacy_llmjudge.candidates import get_candidates, get_outside, get_status
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.selection.acquisition import doubt
 from spacy_llmjudge.selection.files import read_selection
+from spacy_llmjudge.shards import process_shards
 from spacy_llmjudge.steps import baselines
 from spacy_llmjudge.steps.annotate import annotate
 from spacy_llmjudge.steps.calibrate import calibrate
@@ -395,3 +396,25 @@ def test_cuts_that_leave_nothing_are_one_line(annotated, small_corpus, tmp_path)
             tmp_path,
             cuts=(0.95, 0.99),
         )
+
+
+def test_held_out_documents_that_were_copied_count_once(judged, small_corpus, tmp_path):
+    report = select(judged, small_corpus, tmp_path)
+    assert "repeated_evidence" not in report
+    copied = tmp_path / "copied"
+    shutil.copytree(judged, copied)
+    docs = docs_of(judged / "dev")
+    gold = docs_of(small_corpus / "dev.spacy")
+    process_shards([*docs, *docs, *docs], copied / "dev", list, fingerprint={})
+    write_docs(tmp_path / "gold.spacy", [*gold, *gold, *gold])
+    with pytest.warns(UserWarning, match=r"\[JW664\] 100 of 150 held-out documents"):
+        found = filter_candidates(
+            copied / "pool",
+            copied / "dev",
+            tmp_path / "gold.spacy",
+            FILTER,
+            tmp_path / "silver.spacy",
+            tmp_path / "selection.json",
+        )
+    assert found.pop("repeated_evidence") == 100
+    assert found == report

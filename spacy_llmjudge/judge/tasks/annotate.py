@@ -12,7 +12,7 @@ from ..data_block import DEFAULT_SALT, block_text, make_nonce, place_in_block
 from ..demonstrations import Demonstration, choose_demonstrations, near_misses
 from ..long_documents import Window, make_windows
 from ..mapping import REPEATS, WindowText, map_mentions
-from ..prompts import compile_template
+from ..prompts import Verbatim, compile_template
 from ..replies import ReplyError, parse_annotation
 from ..verdicts import Listing, Outcome, open_candidates, set_listings
 from .base import TaskSettings, is_cut_off, read_outcome, split_labels
@@ -118,7 +118,7 @@ class AnnotateTask(SpanTask):
     def _make_prompt(self, doc: Doc, window: Window) -> Prompt:
         text = block_text(doc, window)
         prompt = compile_template(self.prompt_template).render(
-            text=text, nonce=make_nonce(self.salt, text), **self.shown
+            text=Verbatim(text), nonce=make_nonce(self.salt, text), **self.shown
         )
         candidates = [
             (*place_in_block(doc, window, c), c.label)

@@ -25,7 +25,7 @@ from ...errors import Errors, LLMJudgeError
 from ...storage import read_json, write_bytes
 from ...targets.base import Target
 from ...transport.messages import Prompt
-from ..prompts import Rule, read_rules, read_template, rules_by_label
+from ..prompts import Rule, read_rules, read_template, require_short, rules_by_label
 from ..verdicts import Outcome
 
 STATE_VERSION = 1
@@ -161,6 +161,7 @@ class JudgeTask(Generic[Row]):
             raise LLMJudgeError(Errors.J201)
         if self._shown is None:
             labels = self.labels
+            require_short({label: self._label_definitions.get(label, "") for label in labels})
             self._shown = {
                 "labels": {label: self._label_definitions.get(label, "") for label in labels},
                 "rules": rules_by_label(self._rules, labels) if self._rules else {},

@@ -11,7 +11,7 @@ from ..classification import parse_classification, set_classification
 from ..data_block import DEFAULT_SALT, block_text, make_nonce
 from ..labelled_texts import LabelledText, read_labelled_texts, show_labelled_texts
 from ..long_documents import make_windows
-from ..prompts import compile_template
+from ..prompts import Verbatim, compile_template
 from ..replies import ReplyError
 from ..verdicts import Outcome, open_candidates
 from .base import JudgeTask, TaskSettings, is_cut_off, read_outcome, split_labels
@@ -113,7 +113,7 @@ class ClassifyTask(JudgeTask[LabelledText]):
         found = open_candidates(doc, self.labels, self.spans_key, self.target)
         asked = list(dict.fromkeys(candidate.label for candidate in found))
         prompt = compile_template(self.prompt_template).render(
-            text=text,
+            text=Verbatim(text),
             nonce=make_nonce(self.salt, text),
             shown_words=windows[0].end if is_long else None,
             all_words=len(doc),

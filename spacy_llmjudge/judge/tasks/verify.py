@@ -21,7 +21,7 @@ from ..label_names import find_label
 from ..long_documents import Window, make_windows
 from ..mapping import WindowText, touch
 from ..opinions import Judgement, Opinion, combine, count_doubts
-from ..prompts import compile_template
+from ..prompts import Verbatim, compile_template
 from ..replies import Mention, ReplyError
 from ..verdicts import Outcome, all_candidates, open_candidates, summarise
 from .base import TaskSettings, is_cut_off, read_outcome, split_labels
@@ -240,7 +240,10 @@ class VerifyTask(SpanTask):
         # The words of a candidate are as hostile as the text: they stand in its block, and only there.
         also = "".join(part for context in contexts for part in context.values())
         prompt = compile_template(self.prompt_template).render(
-            text=text, nonce=make_nonce(self.salt, text, also), questions=rows, **self.shown
+            text=Verbatim(text),
+            nonce=make_nonce(self.salt, text, also),
+            questions=rows,
+            **self.shown,
         )
         return Prompt(
             prompt,
