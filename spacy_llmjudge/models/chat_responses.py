@@ -21,6 +21,7 @@ class Asked(NamedTuple):
     url (str): The address.
     credentials (Credentials): What it was asked with.
     max_bytes (int): The longest body that is read.
+    holder (str): The field that every reply has.
     """
 
     host: str
@@ -28,6 +29,7 @@ class Asked(NamedTuple):
     url: str
     credentials: Credentials
     max_bytes: int
+    holder: str
 
 
 def read_response(
@@ -55,10 +57,11 @@ def read_response(
     found = _error_in(body)
     if found is not None:
         error = read_error(found)
+        accepted = accepted or (isinstance(body, dict) and asked.holder in body)
         return _end(error.status, error, response, raw, asked, accepted), error
     if not problem:
         problem = "not_an_object" if not isinstance(body, dict) else ""
-    if isinstance(body, dict) and "choices" not in body:
+    if isinstance(body, dict) and asked.holder not in body:
         problem = "no_choices"
     if not problem:
         return Attempt("replied", raw, status=200, body=body, usage=read_usage(body)), None
@@ -89,7 +92,7 @@ def _error_in(body: Any) -> Any:
     """The error that a body with status 200 reports, of the request or of its first choice."""
     if not isinstance(body, dict):
         return None
-    if body.get("error"):
+    if body.get("error") or body.get("status") in ("failed", "cancelled"):
         return body
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -144,6 +147,8 @@ def _refused(status: int, course: Course, error: ServerError, asked: Asked) -> L
     hint = hints.get(status, "It does not accept a setting, or the prompt.")
     if course.reason == "credit":
         hint = "The account's credit is used up."
+    elif "v1/responses" in error.text:
+        hint = 'Set api = "responses" in the config.'
     elif "api key" in error.text or "api_key" in error.text:
         hint = hints[401]
     text = Errors.J315.format(

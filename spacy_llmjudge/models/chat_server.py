@@ -8,7 +8,6 @@ from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
 from ..errors import LLMJudgeError, Warnings
 from ..transport.breaker import Breaker
-from ..transport.chat import make_chat_body, read_chat
 from ..transport.credentials import Credentials, redact
 from ..transport.http import Connections
 from ..transport.limits import Limits
@@ -18,6 +17,7 @@ from ..transport.refused_fields import Remedy, apply_remedies, find_remedy
 from ..transport.retry import Attempt, RetryPolicy, persist, without_reply
 from ..transport.strict_json import load_strict
 from ..transport.tally import Counts, Tally
+from ..transport.wire_formats import WireFormat
 from ..transport.workers import MARGIN, reply_in_order
 from .chat_responses import Asked, read_response
 
@@ -48,6 +48,7 @@ class ChatServer:
         self,
         *,
         url: str,
+        wire: WireFormat,
         fixed: Dict[str, Any],
         name: str,
         credentials: Credentials,
@@ -55,7 +56,6 @@ class ChatServer:
         seed: Optional[int],
         max_tokens: int,
         top_logprobs: int,
-        logprobs_style: str,
         use_schema: bool,
         concurrency: int,
         policy: RetryPolicy,
@@ -71,13 +71,13 @@ class ChatServer:
         self.timeout: float = transport["timeout"]
         self.max_reply_bytes: int = transport["max_bytes"]
         self._url = url
+        self._wire = wire
         self._fixed = fixed
         self._credentials = credentials
         self._system = system
         self._seed = seed
         self._max_tokens = max_tokens
         self._top_logprobs = top_logprobs
-        self._logprobs_style = logprobs_style
         self._use_schema = use_schema
         self._transport = transport
         self._forget()
@@ -166,17 +166,12 @@ class ChatServer:
         RETURNS (bytes): JSON, with the task's schema in its own order: servers that hold a reply to a
             schema make the LLM write the properties in the order in which they stand there.
         """
-        body = make_chat_body(self._fixed, prompt, self._system, self._seed)
+        body = self._wire.make_body(self._fixed, prompt, self._system, self._seed)
         if isinstance(prompt, Prompt):
             if self._use_schema and prompt.schema:
-                schema = {"name": "reply", "strict": True, "schema": prompt.schema}
-                body["response_format"] = {"type": "json_schema", "json_schema": schema}
+                self._wire.ask_schema(body, prompt.schema)
             if self._top_logprobs and (prompt.options or prompt.verdicts):
-                if self._logprobs_style == "chat":
-                    body["logprobs"] = True
-                    body["top_logprobs"] = self._top_logprobs
-                else:
-                    body["logprobs"] = self._top_logprobs
+                self._wire.ask_logprobs(body, self._top_logprobs)
         return _dump(body)
 
     def identify(self, request: bytes) -> bytes:
@@ -210,7 +205,14 @@ class ChatServer:
         body = apply_remedies(wanted, self._remedies)
         response = connections.post(request if body == wanted else _dump(body), headers)
         raw = redact(response.body.decode("utf8", "replace"), self._credentials.secrets())
-        asked = Asked(self.host, self.name, self._url, self._credentials, self.max_reply_bytes)
+        asked = Asked(
+            self.host,
+            self.name,
+            self._url,
+            self._credentials,
+            self.max_reply_bytes,
+            self._wire.holder,
+        )
         outcome, problem = read_response(response, raw, asked, self._accepted)
         if outcome.state == "replied":
             self._accepted = True
@@ -248,10 +250,10 @@ class ChatServer:
 
     def _miss_logprobs(self, asked: Dict[str, Any], body: Any) -> str:
         """RETURNS (str): A warning, where log-probabilities that were asked for never come."""
-        if "logprobs" not in asked or self._n_bare is None:
+        if not {"logprobs", "include"}.intersection(asked) or self._n_bare is None:
             return ""
         with self._lock:
-            if read_chat(body).logprobs is not None:
+            if self._wire.read(body).logprobs is not None:
                 self._n_bare = None
             elif self._n_bare is not None:
                 self._n_bare += 1
@@ -266,7 +268,7 @@ class ChatServer:
         body (Any): What it was decoded to, where it was.
         RETURNS (Reply): Abstained with a reason where it holds none that can be used.
         """
-        return read_chat(load_strict(raw) if body is None else body)
+        return self._wire.read(load_strict(raw) if body is None else body)
 
 
 def _dump(body: Dict[str, Any], sort_keys: bool = False) -> bytes:

@@ -4,24 +4,27 @@ Nothing is asked before the first prompt: no network in the constructor, in `spa
 `to_disk`. The key is read from the environment when a request leaves.
 """
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, NoReturn, Optional
 
 from ..errors import Errors, LLMJudgeError
 from ..transport.addresses import add_query, check_address
 from ..transport.credentials import Credentials
 from ..transport.key_literals import refuse_key_literals
 from ..transport.retry import RetryPolicy
+from ..transport.wire_formats import WIRE_FORMATS
 from .chat_server import ChatServer
 
 # What the budget and the parser rely on.
 _OWN_FIELDS = {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "seed"}
 _OWN_FIELDS |= {"n", "best_of", "stream", "response_format", "logprobs", "top_logprobs"}
+_OWN_FIELDS |= {"input", "instructions", "max_output_tokens", "include", "background"}
 
 
 def make_openai_model(
     base_url: str,
     model: str,
     api_key_env: Optional[str] = None,
+    api: str = "chat",
     system: Optional[str] = None,
     max_tokens: int = 1024,
     max_tokens_field: str = "max_tokens",
@@ -45,10 +48,12 @@ def make_openai_model(
 ) -> ChatServer:
     """Make the model `llmjudge.OpenAI.v1`.
 
-    base_url (str): The address of the server, up to and without `/chat/completions`.
+    base_url (str): The address of the server, up to and without `/chat/completions` or `/responses`.
     model (str): The name of the model, as the server knows it.
     api_key_env (Optional[str]): The NAME of the environment variable that holds the key; None for
         servers without keys.
+    api (str): Where prompts are sent: "chat" (`/chat/completions`), or "responses" (`/responses`) for
+        models that answer there alone. That has no seed, and its own name for the longest reply.
     system (Optional[str]): A system message in front of every prompt.
     max_tokens (int): The longest reply. Reasoning models spend it on thinking, too.
     max_tokens_field (str): What the server calls that limit: "max_tokens", or "max_completion_tokens"
@@ -93,16 +98,22 @@ def make_openai_model(
     ):
         if value < least:
             _refuse(name, value, f"a number of at least {least}")
-    if logprobs_style not in ("chat", "completions"):
-        _refuse("logprobs_style", logprobs_style, '"chat" or "completions"')
+    if api not in ("chat", "responses"):
+        _refuse("api", api, '"chat" or "responses"')
+    wire = WIRE_FORMATS.get((api, logprobs_style))
+    if wire is None:
+        _refuse("logprobs_style", logprobs_style, '"chat", or "completions" with api = "chat"')
     known = sorted(_OWN_FIELDS.intersection(extra or {}))
     if known:
         _refuse("extra", known, "fields of the request that have no argument of their own")
+    if api == "responses":
+        max_tokens_field = "max_output_tokens"
     fixed: Dict[str, Any] = {"model": model, max_tokens_field: max_tokens, **(extra or {})}
     if temperature is not None:
         fixed["temperature"] = temperature
     return ChatServer(
-        url=add_query(base_url.rstrip("/") + "/chat/completions", query or {}),
+        url=add_query(base_url.rstrip("/") + wire.path, query or {}),
+        wire=wire,
         fixed=fixed,
         name=model,
         credentials=credentials,
@@ -110,7 +121,6 @@ def make_openai_model(
         seed=seed,
         max_tokens=max_tokens,
         top_logprobs=top_logprobs,
-        logprobs_style=logprobs_style,
         use_schema=use_schema,
         concurrency=concurrency,
         policy=RetryPolicy(max_tries, backoff, max_wait),
@@ -124,5 +134,5 @@ def make_openai_model(
     )
 
 
-def _refuse(name: str, value: Any, expected: str) -> None:
+def _refuse(name: str, value: Any, expected: str) -> NoReturn:
     raise LLMJudgeError(Errors.J319.format(name=name, value=value, expected=expected))

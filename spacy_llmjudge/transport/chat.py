@@ -27,6 +27,23 @@ def make_chat_body(
     return body
 
 
+def ask_chat_schema(body: Dict[str, Any], schema: Mapping[str, Any]) -> None:
+    """Add a JSON schema to a request."""
+    named = {"name": "reply", "strict": True, "schema": schema}
+    body["response_format"] = {"type": "json_schema", "json_schema": named}
+
+
+def ask_chat_logprobs(body: Dict[str, Any], n: int) -> None:
+    """Ask for log-probabilities: n alternatives a token."""
+    body["logprobs"] = True
+    body["top_logprobs"] = n
+
+
+def ask_completions_logprobs(body: Dict[str, Any], n: int) -> None:
+    """The same in the style of completions."""
+    body["logprobs"] = n
+
+
 def read_chat(body: Any) -> Reply:
     """Read the first choice of a chat reply.
 
@@ -67,10 +84,18 @@ def _text_of(content: Any) -> str:
 
 
 def _read_logprobs(logprobs: Any) -> Optional[List[Dict[str, float]]]:
-    """The alternatives of every token; None where any of them is not a log-probability."""
     if isinstance(logprobs, dict) and isinstance(logprobs.get("token_logprobs"), list):
         return _read_completions_logprobs(logprobs)
-    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return read_tokens(logprobs.get("content")) if isinstance(logprobs, dict) else None
+
+
+def read_tokens(tokens: Any) -> Optional[List[Dict[str, float]]]:
+    """Read the log-probabilities of a list of tokens.
+
+    tokens (Any): Objects with `token`, `logprob` and `top_logprobs`.
+    RETURNS (Optional[List[Dict[str, float]]]): The alternatives of every token; None where there is
+        none, or any of them is not a log-probability.
+    """
     if not isinstance(tokens, list) or not tokens:
         return None
     positions: List[Dict[str, float]] = []

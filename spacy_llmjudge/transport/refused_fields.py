@@ -6,13 +6,13 @@ from typing import Any, Dict, NamedTuple, Optional
 from .server_errors import ServerError
 
 # What can be left out: a reply without them is still a reply to the same question.
-OPTIONAL = ("top_logprobs", "logprobs", "response_format", "seed", "temperature")
+OPTIONAL = ("top_logprobs", "logprobs", "include", "response_format", "text", "seed", "temperature")
 LIMITS = ("max_tokens", "max_completion_tokens")
 _STATUS = (400, 403, 404, 405, 422, 501)
 _REFUSED = re.compile(
     r"not support|n't support|unsupported|unknown|unrecogni[sz]ed|not permitted|not allowed|forbidden|unexpected"
     r"|extra inputs|extraneous|cannot find|deprecated|unavailable|not available|not accept|n't accept|invalid"
-    r"|not enabled|must be|should be|greater than|less than|at most|no longer|only the default|remove"
+    r"|not enabled|must be|should be|greater than|less than|at most|requires|no longer|only the default|remove"
 )
 # Names that are words of English have to be named as a field: in quotes or brackets, after a word for it,
 # or before a verb. An error may repeat a prompt.
@@ -25,12 +25,16 @@ _NAMED = (
 _PATTERNS = {
     "top_logprobs": r"\btoplogprobs\b",
     "logprobs": r"\blogprobs\b",
+    "include": r"\blogprobs\b",
     "response_format": r"\bresponse ?format\b|\bjson ?schema\b",
+    "text": r"\btext\.format\b|\bjson ?schema\b",
     "seed": _NAMED.replace("{name}", "seed"),
     "temperature": _NAMED.replace("{name}", "temperature"),
     "max_tokens": r"\bmaxtokens\b",
     "max_completion_tokens": r"\bmaxcompletiontokens\b",
 }
+# Fields that ask for log-probabilities, of which `top_logprobs` says how many.
+_ASKING = ("logprobs", "include")
 _MOST = re.compile(
     r"(?:less than or equal to|at most|up to|<=|max(?:imum)?(?: allowed)?(?: value)?(?: is| of)?:?|between \d+ and)"
     r"\s*(\d+)"
@@ -83,7 +87,7 @@ def find_remedy(status: int, error: ServerError, body: Dict[str, Any]) -> Option
 
 
 def _is_about(field: str, named: str, text: str) -> bool:
-    if named.replace("_", "").lower().split(".")[-1] == field.replace("_", ""):
+    if field.replace("_", "") in re.split(r"[.\[]", named.replace("_", "").lower()):
         return True
     return bool(_REFUSED.search(text) and re.search(_PATTERNS[field], text))
 
@@ -104,9 +108,10 @@ def apply_remedies(body: Dict[str, Any], remedies: Dict[str, Remedy]) -> Dict[st
             written[remedy.other_name] = value
         elif remedy.value is not None:
             written[field] = remedy.value
-    if "logprobs" not in written:
-        # One makes no sense without the other.
+    # One makes no sense without the other.
+    if not any(field in written for field in _ASKING):
         written.pop("top_logprobs", None)
     elif "top_logprobs" in body and "top_logprobs" not in written:
-        written.pop("logprobs")
+        for field in _ASKING:
+            written.pop(field, None)
     return written

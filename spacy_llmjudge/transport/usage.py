@@ -85,7 +85,11 @@ def _count_cached(usage: Dict[str, Any]) -> int:
 
 
 def has_text(body: Dict[str, Any]) -> bool:
-    """RETURNS (bool): Whether the first choice of a chat reply has any content."""
+    """RETURNS (bool): Whether a reply has any content: its first choice, or an item of its output."""
+    items = body.get("output")
+    if isinstance(items, list):
+        messages = [i for i in items if isinstance(i, dict) and i.get("type") == "message"]
+        return any(message.get("content") for message in messages)
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None

@@ -35,7 +35,8 @@ class Served:
 
     @property
     def prompt(self) -> str:
-        return self.data["messages"][-1]["content"]
+        data = self.data
+        return data["input"] if "input" in data else data["messages"][-1]["content"]
 
     @property
     def digest(self) -> str:
@@ -74,6 +75,19 @@ def chat(content: Optional[str] = EMPTY_ANNOTATION, **changes: Any) -> Dict[str,
         choice["logprobs"] = {"content": changes.pop("logprobs")}
     usage = changes.pop("usage", {"prompt_tokens": 10, "completion_tokens": 5})
     return {"object": "chat.completion", "choices": [choice], "usage": usage, **changes}
+
+
+def respond(content: Optional[str] = EMPTY_ANNOTATION, **changes: Any) -> Dict[str, Any]:
+    """The body of a reply of the Responses API, with thinking in front of its message."""
+    part = {"type": "output_text", "text": content, "annotations": []}
+    if "logprobs" in changes:
+        part["logprobs"] = changes.pop("logprobs")
+    message = {"type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    thinking = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Let me see."}]}
+    body = {"object": "response", "status": "completed", "error": None, "incomplete_details": None}
+    body["output"] = [thinking] if content is None else [thinking, message]
+    usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+    return {**body, "usage": usage, **changes}
 
 
 def _bind(port: int) -> socket.socket:

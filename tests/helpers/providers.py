@@ -6,7 +6,7 @@ A provider that ignores a field accepts it; one that refuses it says so in its o
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from loopback import EMPTY_ANNOTATION, Answer, Served, chat
+from loopback import EMPTY_ANNOTATION, Answer, Served, chat, respond
 
 BASE = ("model", "messages", "temperature")
 OPENAI = (*BASE, "max_tokens", "max_completion_tokens", "seed", "response_format", "logprobs")
@@ -16,6 +16,17 @@ OPENAI += ("top_logprobs", "reasoning_effort")
 def by_param(name: str) -> Answer:
     error = {"message": f"Unsupported parameter: '{name}' is not supported with this model."}
     return Answer({"error": {**error, "type": "invalid_request_error", "param": name}}, 400)
+
+
+def by_reasoning(name: str) -> Answer:
+    """Models that think, in the Responses API: fields of others, and fields that it does not know."""
+    text, code = f"Unknown parameter: '{name}'.", "unknown_parameter"
+    if name in ("temperature", "top_logprobs"):
+        text, code = f"Unsupported parameter: '{name}' is not supported with this model.", "x"
+    if name == "include":
+        text, code = "logprobs are not supported with reasoning models.", "unsupported_parameter"
+    error = {"message": text, "type": "invalid_request_error", "param": name, "code": code}
+    return Answer({"error": error}, 400)
 
 
 def by_list(name: str) -> Answer:
@@ -54,8 +65,8 @@ class Provider:
     refuse (Callable[[str], Answer]): What it says of another one.
     header (str): The header with the key; empty for a server without keys.
     logprobs (Optional[str]): The style of its log-probabilities.
-    formats (Tuple[str, ...]): The types of `response_format` that it knows.
-    usage (Dict[str, Any]): How it counts tokens, beside `prompt_tokens` 100 and `completion_tokens` 20.
+    formats (Tuple[str, ...]): The types of `response_format`, or of `text.format`, that it knows.
+    usage (Dict[str, Any]): How it counts tokens, beside 100 in and 20 out.
     busy (Answer): How it says that it was asked too often.
     """
 
@@ -78,16 +89,32 @@ class Provider:
         for name in asked:
             if name not in self.fields:
                 return self.refuse(name)
-        wanted = asked.get("response_format", {}).get("type", "text")
+        form = asked.get("response_format") or asked.get("text", {}).get("format") or {}
+        wanted = form.get("type", "text")
         if wanted not in self.formats:
             return Answer(
                 {"error": {"message": "This response_format type is unavailable now"}}, 400
             )
+        if self.path.endswith("/responses"):
+            return self.respond(asked, content)
         usage = {"prompt_tokens": 100, "completion_tokens": 20, **self.usage}
         body = chat(content, usage=usage)
         if asked.get("logprobs") and self.logprobs:
             body["choices"][0]["logprobs"] = LOGPROBS[self.logprobs]
         return Answer(body)
+
+    def respond(self, asked: Dict[str, Any], content: str) -> Answer:
+        """What it says in the Responses API."""
+        if asked.get("max_output_tokens", 16) < 16:
+            text = "Invalid 'max_output_tokens': integer below minimum value. Expected >= 16."
+            return Answer({"error": {"message": text, "param": "max_output_tokens"}}, 400)
+        if "format" in asked.get("text", {}) and not asked["text"]["format"].get("name"):
+            text = "Missing required parameter: 'text.format.name'."
+            return Answer({"error": {"message": text, "param": "text.format.name"}}, 400)
+        wants = "message.output_text.logprobs" in asked.get("include", [])
+        usage = {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120, **self.usage}
+        tokens = {"logprobs": LOGPROBS["chat"]["content"]} if wants and self.logprobs else {}
+        return Answer(respond(content, usage=usage, **tokens))
 
 
 LOGPROBS = {
@@ -119,6 +146,16 @@ PROVIDERS = {
         ("model", "messages", "max_completion_tokens", "response_format", "reasoning_effort"),
         usage={"completion_tokens_details": {"reasoning_tokens": 15}, "total_tokens": 120},
         busy=Answer(OPENAI_BUSY, 429, {"retry-after-ms": "50"}),
+    ),
+    "openai_responses": Provider(
+        "/v1/responses",
+        ("model", "input", "instructions", "max_output_tokens", "text", "reasoning", "store"),
+        by_reasoning,
+        usage={
+            "input_tokens_details": {"cached_tokens": 64},
+            "output_tokens_details": {"reasoning_tokens": 15},
+        },
+        busy=Answer(OPENAI_BUSY, 429),
     ),
     "azure": Provider(
         "/openai/v1/chat/completions",

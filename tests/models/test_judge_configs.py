@@ -130,13 +130,15 @@ def test_any_provider_can_be_used_with_all_settings_of_another(name, monkeypatch
     """What it does not know is left out, and each field costs one request."""
     provider = PROVIDERS[name]
     monkeypatch.setenv("LLMJUDGE_TEST_KEY", KEY)
-    path = provider.path.removesuffix("/chat/completions")
+    path = provider.path.removesuffix("/chat/completions").removesuffix("/responses")
     settings = {"top_logprobs": 5, "use_schema": True, "backoff": 0.01}
     if provider.header == "authorization":
         settings["api_key_env"] = "LLMJUDGE_TEST_KEY"
     elif provider.header:
         settings["headers"] = {provider.header: "LLMJUDGE_TEST_KEY"}
-    if "max_tokens" not in provider.fields:
+    if provider.path.endswith("/responses"):
+        settings["api"] = "responses"
+    elif "max_tokens" not in provider.fields:
         settings["max_tokens_field"] = "max_completion_tokens"
 
     with Loopback(lambda request: provider.answer(request, KEY)) as server:
