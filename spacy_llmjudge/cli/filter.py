@@ -1,7 +1,7 @@
 """`filter`: fuse, decide, write silver. `label`: the judge's labels as they are, a baseline."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Any, Dict, Optional
 
 import typer
 
@@ -58,6 +58,11 @@ def filter_cli(
     decisions = report["decisions"]
     msg.good(f"{silver}: {report['documents']['silver']} documents, {report['spans']} spans")
     msg.info(", ".join(f"{n} {decision}" for decision, n in decisions.items()))
+    show_promise(report)
+
+
+def show_promise(report: Dict[str, Any]) -> None:
+    """Print what is promised about a selection, which labels break it, and what it is worth."""
     msg.text(report["statement"])
     if report["warning"]:
         msg.warn(report["warning"])

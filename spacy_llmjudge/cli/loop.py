@@ -10,6 +10,7 @@ from ..candidates import CANDIDATE_CUT
 from ..shards import SHARD_SIZE
 from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of, paths_in
 from .calibrate import NAMES, calibrator_of
+from .filter import show_promise
 from .output import divider
 from .printer import msg
 from .progress import Meter, live, progress_bar
@@ -192,7 +193,7 @@ def _show(number: int, stage: str, result: Optional[Dict[str, Any]]) -> None:
         msg.good(
             f"{where}: {result['documents']['silver']} silver documents, {result['spans']} spans"
         )
-        msg.text(result["statement"])
+        show_promise(result)
     elif stage == "score":
         msg.good(f"{where}: F1 {100 * result['f']:.1f} on the stopping part of dev")
 

@@ -194,7 +194,8 @@ class Round:
                 q=self.settings.q,
                 decided=decided,
             )
-            return {key: report[key] for key in ("decisions", "documents", "spans", "statement")}
+            kept = ("decisions", "documents", "spans", "statement", "warning", "worth")
+            return {key: report[key] for key in kept}
 
         inputs = {
             "pool": pool,
