@@ -2,7 +2,6 @@ import os
 
 import catalogue
 import pytest
-import spacy
 import srsly
 from catalogue import Registry
 from spacy.tokens import Doc, DocBin, SpanGroup
@@ -14,7 +13,7 @@ from spacy_llmjudge.errors import LLMJudgeError
 
 
 def make_docs(n):
-    vocab = spacy.blank("en").vocab
+    vocab = Vocab()
     return [Doc(vocab, words=["document", str(i)]) for i in range(n)]
 
 
@@ -25,6 +24,16 @@ def texts(path):
 def test_documents_come_back_as_they_were(tmp_path):
     assert storage.write_docs(tmp_path / "a" / "x.spacy", make_docs(3)) == 3
     assert texts(tmp_path / "a" / "x.spacy") == ["document 0 ", "document 1 ", "document 2 "]
+
+
+def test_json_lines_have_their_numbers_and_say_what_is_wrong(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    text = '\ufeff{"text": "a\u2028b"}\r\n\n\ufeff[1]\n{"text"\n'
+    path.write_bytes(text.encode("utf8") + b'"\xff"')
+    rows = dict(storage.read_json_lines(path))
+    assert list(rows) == [1, 3, 4, 5]
+    assert (rows[1], rows[3]) == ({"text": "a\u2028b"}, [1])
+    assert isinstance(rows[4], ValueError) and isinstance(rows[5], UnicodeDecodeError)
 
 
 def with_candidates(n):
