@@ -32,6 +32,7 @@ from spacy_llmjudge.steps.judge import judge
 from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_docs, write_json
 from spacy_llmjudge.targets.policy import SilverPolicy
 
+INTRO = Path(__file__).with_name("selection_intro.md")
 CALLS = 1500
 DIALS = (0.05, 0.1, 0.2)
 SEEDS = (0, 1, 2)
@@ -207,7 +208,7 @@ def calibration(pool: CandidateTable, decisions: Any) -> Dict[str, Any]:
 
 def render(results: List[Dict[str, Any]]) -> str:
     lines = [
-        "# Does selection keep its word?",
+        INTRO.read_text(encoding="utf8").rstrip(),
         "",
         "MIT Restaurant, 10-shot, students of three seeds, the recorded LLM. Evidence: 200 dev sentences. Selected: candidates of the",
         "1,500 pool sentences that the LLM answered for; the pool's hidden gold says which are wrong. The floor is .5 (configs/filter.cfg",
@@ -217,7 +218,7 @@ def render(results: List[Dict[str, Any]]) -> str:
         "python scripts/benchmark_selection.py --data DIR --work DIR",
         "```",
         "",
-        "## Share of wrong spans among the accepted (`llmjudge.Conformal.v1`)",
+        "### Share of wrong spans among the accepted (`llmjudge.Conformal.v1`)",
         "",
         "| q | " + " | ".join(f"seed {r['seed']}" for r in results) + " | mean | accepted (mean) |",
         "|---|" + "---|" * (len(results) + 2),
@@ -249,7 +250,7 @@ def render(results: List[Dict[str, Any]]) -> str:
         lines.append(f"| {label} | " + " | ".join(row) + " |")
     lines += [
         "",
-        "## Calibration on the pool (candidates that were predicted or proposed), mean over the seeds",
+        "### Calibration on the pool (candidates that were predicted or proposed), mean over the seeds",
         "",
         "ECE with ten bins of equal mass, against the pool's hidden gold. The student gives no number for what only the judge saw;",
         "the last column has log-loss where both have one. The last row is no method: the same fusion, cross-fitted on the pool's",

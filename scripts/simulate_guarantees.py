@@ -197,20 +197,26 @@ def main() -> None:
         "conformal, unfused": Unfused(0.1),
         "weighted, unfused": Unfused(0.1, weighted=True),
     }
-    alone: Tuple[str, Target] = ("none", Ents())
+    spans = {"certified": make_certified(0.2, 0.1)}
+    alone: Tuple[str, Target, str] = ("none", Ents(), "own")
     worlds = [(n, share, share, False, alone) for n in (50, 100, 300) for share in (0.1, 0.5)]
     # label shift: the pool has six times as much of the hard label
     worlds.append((300, 0.1, 0.6, True, alone))
-    overlapping: List[Tuple[str, Target]] = [
-        ("nested", Ents()),
-        ("nested", Spans()),
-        ("labels", Spans(single_label=True)),
+    overlapping: List[Tuple[str, Target, str]] = [
+        ("nested", Ents(), "own"),
+        ("nested", Spans(), "own"),
+        ("labels", Spans(single_label=True), "own"),
     ]
     worlds += [(n, 0.3, 0.3, False, how) for n in (100, 300) for how in overlapping]
+    # errors that depend on the document
+    for errors in ("crowded", "together", "copied"):
+        worlds.append((300, 0.1, 0.1, False, ("none", Ents(), errors)))
     rows = []
-    for n, held_out_share, pool_share, blind, (overlaps, target) in worlds:
+    for n, held_out_share, pool_share, blind, (overlaps, target, errors) in worlds:
         started = time.perf_counter()
         used = shifted if held_out_share != pool_share else selectors
+        if errors != "own":
+            used = spans
         found = simulate(
             used,
             n,
@@ -220,6 +226,7 @@ def main() -> None:
             pool_share=pool_share,
             blind=blind,
             overlaps=overlaps,
+            errors=errors,
             target=target,
             seed=args.seed,
         )
@@ -231,6 +238,7 @@ def main() -> None:
                 "hard_in_pool": pool_share,
                 "target": target.name,
                 "overlaps": overlaps,
+                "errors": errors,
                 "draws": args.draws,
                 **used[name].settings,
                 **{k: round(v, 5) for k, v in figures.items()},
@@ -238,8 +246,8 @@ def main() -> None:
             row["holds"] = bool(holds(row))
             rows.append(row)
             print(
-                f"{name:18} n {n:3} hard {held_out_share}/{pool_share} {target.name} overlaps {overlaps} mean {row['mean']:.4f} "
-                f"+- {row['error']:.4f} over q {row['over']:.3f} empty {row['empty']:.3f} "
+                f"{name:18} n {n:3} hard {held_out_share}/{pool_share} {target.name} overlaps {overlaps} "
+                f"errors {errors} mean {row['mean']:.4f} +- {row['error']:.4f} over q {row['over']:.3f} empty {row['empty']:.3f} "
                 f"accepted {row['accepted']:.3f} {'holds' if row['holds'] else 'FAILS'}",
                 flush=True,
             )

@@ -305,12 +305,10 @@ def documents_needed(
         picked = int(n * accepted.sum() / (seen * plan.bound))
         return math.ceil(picked * share - 1e-9) <= most_errors(np.array(picked), q, plan.level)
 
-    low, n = seen, seen + 1
-    while not suffices(n):
-        low, n = n, n + 1 + n // 4
-        if n > MOST_DOCUMENTS:
-            return None
+    low, n = seen, MOST_DOCUMENTS
+    if low >= n or not suffices(n):
+        return None
     while n - low > 1 + n // 50:
-        middle = (low + n) // 2
+        middle = max(math.isqrt(max(low, 1) * n), low + 1)
         low, n = (low, middle) if suffices(middle) else (middle, n)
     return n

@@ -317,6 +317,15 @@ def test_promises_hold_in_2000_draws(n_held_out, share):
     assert holds({**rows["probable"], "q": 0.1, "delta": 0.1, "draws": 2000})
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("errors", ["crowded", "together", "copied"])
+def test_a_certificate_is_about_spans_however_they_come(errors):
+    """Where errors depend on how many spans a document has, where they share their luck, and with copies."""
+    row = simulate({"it": make_certified(0.2, 0.1)}, 300, 2000, 400, errors=errors, seed=3)["it"]
+    assert holds({**row, "delta": 0.1, "draws": 400})
+    assert row["empty"] < 0.6
+
+
 OVERLAPPING = [
     ("nested", Ents()),
     ("nested", Spans()),
