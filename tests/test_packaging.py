@@ -54,6 +54,18 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_used(setup):
         assert FOUND_BY_NAME[name] in code
 
 
+def test_every_requirement_has_one_tested_version_in_the_constraints(setup):
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    pattern = r"[a-z0-9-]+==[\w.]+( ; python_version >= \"3\.\d+\")?"
+    assert all(re.fullmatch(pattern, pin) for pin in pins)
+    names = [pin.partition("==")[0] for pin in pins]
+    extras = setup["options.extras_require"]
+    wanted = [setup["options"]["install_requires"], extras["demo"], extras["dev"]]
+    assert len(names) == len(set(names))
+    assert set().union(*map(names_of, wanted)) <= set(names)
+
+
 def test_the_wheel_carries_every_config_and_template(setup):
     patterns = " ".join(setup["options.data_files"].values()).split()
     listed = {path for pattern in patterns for path in ROOT.glob(pattern)}

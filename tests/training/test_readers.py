@@ -8,7 +8,7 @@ from spacy.training import Example
 from spacy_llmjudge.candidates import INCORRECT_KEY, set_status
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import write_docs
-from spacy_llmjudge.training.readers import make_mixed_corpus
+from spacy_llmjudge.training.readers import make_example, make_mixed_corpus
 
 
 @pytest.fixture
@@ -208,3 +208,14 @@ def test_an_entity_that_cannot_be_taught_is_one_line(nlp, tmp_path):
             tmp_path,
             2,
         )
+
+
+def test_labels_that_the_pipeline_does_not_know(nlp, tmp_path):
+    nlp.add_pipe("ner").add_label("PEST")
+    nlp.initialize()
+    (doc,) = make_docs(nlp, "gold", 1, label="NEW")
+    # they can be measured, as what is missed, but not be taught
+    assert make_example(nlp, doc).reference.ents[0].label_ == "NEW"
+    write_docs(tmp_path / "gold.spacy", [doc])
+    with pytest.raises(LLMJudgeError, match=r"\[J656\]"):
+        next(iter(make_mixed_corpus(tmp_path / "gold.spacy")(nlp)))
