@@ -46,10 +46,12 @@ def judge_cli(
     Settings of the config can be given by their dotted names, as in `spacy train`. A run that was
     stopped resumes with the shards that are missing, and pays for no reply twice.
     """
+    from ..stages import count_stages
     from ..steps.judge import judge
     from ..steps.judge_report import make_judge_report
     from ..storage import write_json
 
+    n_made = count_stages()[0]
     overrides = {**paths_in(assets), **overrides_of(ctx)}
     found: Dict[str, Dict[str, Any]] = {}
     with timed("judge", metrics):
@@ -77,7 +79,10 @@ def judge_cli(
             tokens = f"{report['tokens_in']} in, {report['tokens_out']} out"
         msg.info(f"Tokens: {tokens}; cost of the ledger so far: {cost}")
     if metrics is not None:
-        write_json(metrics / "judge.json", report)
+        path = metrics / "judge.json"
+        # a run that asked nothing knows no tokens
+        if count_stages()[0] > n_made or not path.exists():
+            write_json(path, report)
     # The last one knows what the ledger holds by now.
     states = sum((Counter(one["states"]) for one in found.values()), Counter())
     _go_on(states, list(found.values())[-1]["usage"])

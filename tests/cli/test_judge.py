@@ -367,3 +367,16 @@ def test_a_budget_is_raised_by_what_is_left():
 @pytest.mark.parametrize("given", [["--a.b", "1", "x"], ["--a.b=1", "x"], ["x"]])
 def test_an_option_is_set_once(given):
     assert set_option(given, "--a.b", "2") == ["x", "--a.b", "2"]
+
+
+def test_a_run_that_asks_nothing_keeps_what_is_known_of_the_one_before(folder):
+    with Loopback(bill) as server:
+        code, out, err = run(command(folder, server))
+        assert code == 0, err
+        report = (folder / "metrics" / "judge.json").read_bytes()
+        assert json.loads(report)["tokens_in"] > 0
+        seconds = (folder / "metrics" / "seconds.json").read_bytes()
+        code, out, err = run(command(folder, server))
+    assert code == 0 and "Nothing changed since `judge`" in " ".join((out + err).split())
+    assert (folder / "metrics" / "judge.json").read_bytes() == report
+    assert (folder / "metrics" / "seconds.json").read_bytes() == seconds
