@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 from ..configs import read_config
 from ..errors import Errors, LLMJudgeError
 from ..targets.base import Target, find_target
+from ..targets.cats import Cats
 from ..targets.ents import Ents
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ def fit_config(config: Path, target: Target, overrides: Dict[str, Any]) -> Optio
             Errors.J684.format(name="nlp.pipeline", found=pipeline, expected=expected)
         )
     name = find_component(loaded, target)
+    is_wide = _fit_width(loaded)
     if name is None:
         name = _swap_component(loaded, config, target)
-    elif not target.component_settings(name):
+    elif not target.component_settings(name) and not is_wide:
         return None
     _apply(loaded, target.component_settings(name))
     _apply(loaded, {key: value for key, value in overrides.items() if _is_about_component(key)})
@@ -59,8 +61,35 @@ def find_component(config: "Config", target: Target) -> Optional[str]:
     return None
 
 
+def _fit_width(config: "Config") -> bool:
+    """Make a layer between the encoder and a head as wide as the encoder, where that lies in a folder.
+
+    RETURNS (bool): Whether anything was changed.
+    """
+    from transformers import AutoConfig
+
+    heads = (block.get("model", {}).get("tok2vec", {}) for block in config["components"].values())
+    layers = [
+        head["encode"]
+        for head in heads
+        if "encode" in head and "TransformerListener" in head["embed"].get("@architectures", "")
+    ]
+    encoder = Path(config.get("paths", {}).get("encoder") or "")
+    if not layers or not (encoder / "config.json").exists():
+        return False
+    try:
+        width = AutoConfig.from_pretrained(encoder, local_files_only=True).hidden_size
+    except (AttributeError, OSError, ValueError):
+        # the training says what is wrong with it
+        return False
+    narrow = [layer for layer in layers if layer.get("width") != width]
+    for layer in narrow:
+        layer["width"] = width
+    return bool(narrow)
+
+
 def _swap_component(config: "Config", path: Path, target: Target) -> str:
-    blocks = config["components"]
+    blocks, is_cats = config["components"], isinstance(target, Cats)
     heads = [
         name
         for name in config["nlp"]["pipeline"]
@@ -75,7 +104,9 @@ def _swap_component(config: "Config", path: Path, target: Target) -> str:
         )
     new = read_config(source, interpolate=False)
     ((name, block),) = new["components"].items()
-    block["model"]["tok2vec"] = blocks.pop(heads[0])["model"]["tok2vec"]
+    tok2vec = blocks.pop(heads[0])["model"]["tok2vec"]
+    # a layer over the neighbours of a token says nothing about a whole document
+    block["model"]["tok2vec"] = tok2vec.get("embed", tok2vec) if is_cats else tok2vec
     blocks[name] = block
     pipeline = [name if one == heads[0] else one for one in config["nlp"]["pipeline"]]
     config["nlp"]["pipeline"] = pipeline
