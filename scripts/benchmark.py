@@ -236,13 +236,13 @@ def llm_labels(cell: Cell, calls: int) -> Made:
 
 
 def llm_labels_long(cell: Cell, calls: int) -> Made:
-    """Trained as long as ours: the student goes on with the same labels."""
+    """Trained as long as ours: the student is trained further on the same labels."""
     start, silver = llm_labels(cell, calls)
     return cell.train(f"llm_labels_long-{calls}", silver, start), silver
 
 
 def teach(cell: Cell, calls: int) -> Tuple[Path, Path]:
-    """Round 1 of ours: the judge reads what the seed student has the most doubt about, and a student of its
+    """Round 1 of ours: the judge reads what the seed student is least certain about, and a student of its
     labels annotates the pool. The seed student's own labels of the rest would drown them.
 
     RETURNS (Tuple[Path, Path]): That student, and the judged pool and dev that it annotated.
@@ -259,7 +259,7 @@ def teach(cell: Cell, calls: int) -> Tuple[Path, Path]:
 
 
 def ours(cell: Cell, calls: int) -> Made:
-    """Round 2: judge and student fused, conformal, on the whole pool; the student goes on with that."""
+    """Round 2: judge and student fused, conformal, on the whole pool; the student is trained further on that."""
     return selected("ours", conformal(Q, HARD), cell, calls)
 
 

@@ -95,7 +95,7 @@ def asked_texts(corpus: Path, replies: Path, n: int) -> List[str]:
 
 
 def doubted_texts(annotated: Path, replies: Path, n: int) -> List[str]:
-    """RETURNS (List[str]): The texts of the n pool documents that a student has the most doubt about,
+    """RETURNS (List[str]): The texts of the n pool documents that a student is least certain about,
     among those that have a reply."""
     docs = answered_docs(annotated / "pool", replies)
     return [docs[i].text.strip() for i in choose_docs(docs, n)]

@@ -2,7 +2,7 @@
 
     python scripts/benchmark_denoise.py --data DIR
 
-Each row is measured in a process of its own and kept in `--work`; a run that was stopped goes on
+Each row is measured in a process of its own and kept in `--work`; a run that was stopped resumes
 where it was. Writes docs/denoise.json (`rows`) and docs/denoise.md. `--only` takes parts of names.
 """
 

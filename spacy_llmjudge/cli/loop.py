@@ -7,9 +7,8 @@ import typer
 
 from ..candidates import CANDIDATE_CUT
 from ..shards import SHARD_SIZE
-from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of
+from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of, paths_in
 from .calibrate import NAMES, calibrator_of
-from .judge_config import paths_in
 from .printer import msg
 from .progress import progress_bar
 from .threads import restart_with_sleeping_threads
@@ -46,7 +45,7 @@ def loop_cli(
     at_most: int = Opt(
         0,
         "--at-most",
-        help="Pool documents that a round asks about beside those of earlier rounds, the most doubtful first; the first round learns from them alone; 0: all",
+        help="Pool documents that a round asks about in addition to those of earlier rounds, the least certain first; the first round learns from them alone; 0: all",
         min=0,
     ),
     goes_on: int = Opt(
@@ -55,18 +54,18 @@ def loop_cli(
         help="From this round on, train the student of the round before further, instead of the pretrained encoder; 0: never",
         min=0,
     ),
-    max_rounds: int = Opt(3, "--rounds", help="At most so many rounds"),
+    max_rounds: int = Opt(3, "--rounds", help="At most this many rounds"),
     stable: float = Opt(
         0.98,
         "--stable",
-        help="Stop when this share of the accepted spans is that of the round before",
+        help="Stop when this share of the accepted spans is the same as in the round before",
     ),
     patience: int = Opt(
         1,
         "--patience",
-        help="Stop when so many rounds in a row did not raise F1 on the stopping part of dev",
+        help="Stop when this many rounds in a row did not raise F1 on the stopping part of dev",
     ),
-    min_gain: float = Opt(0.0, "--min-gain", help="What does not count as a rise of F1, 0 to 1"),
+    min_gain: float = Opt(0.0, "--min-gain", help="A gain in F1 up to this does not count, 0 to 1"),
     q: Optional[float] = Opt(
         None, "--q", help="Share of wrong spans that the silver may have; else that of the config"
     ),
@@ -92,9 +91,9 @@ def loop_cli(
 ) -> None:
     """Annotate with the last student, judge, filter, train the next one, and again.
 
-    It ends when the selection is stable, when F1 on a part of dev that is no evidence does not rise any
-    more, when the judge's budget is spent, or after --rounds. A loop that was stopped or killed resumes
-    where it was: start it again. Settings of the configs are given by their dotted names with the
+    It ends when the selection is stable, when F1 on a part of dev that is kept out of the
+    evidence stops rising, when the judge's budget is spent, or after --rounds. A loop that was stopped or killed resumes
+    when it is started again. Settings of the configs are given by their dotted names with the
     config in front: --student.training.max_steps 400 --judge.paths.ledger PATH --filter.selector.floor 0.5.
     """
     restart_with_sleeping_threads()

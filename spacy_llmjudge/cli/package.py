@@ -37,7 +37,7 @@ def package_cli(
     ),
     # fmt: on
 ) -> None:
-    """Make a wheel that loads with spacy.load where nobody has heard of this project or of an LLM."""
+    """Make a wheel that loads with spacy.load, without this project and without an LLM."""
     from ..storage import read_json
 
     scores = {}

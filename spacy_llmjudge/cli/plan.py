@@ -7,8 +7,7 @@ from typing import Any, Dict, Iterator, Optional
 import typer
 
 from ..errors import Errors, LLMJudgeError
-from .arguments import Arg, Opt, config_command, overrides_of
-from .judge_config import load_judge, paths_in
+from .arguments import Arg, Opt, config_command, overrides_of, paths_in
 from .printer import msg
 from .user_errors import user_errors
 
@@ -58,11 +57,13 @@ def plan_cli(
     msg.table(_rows(plan))
     if plan["cost"] is not None:
         msg.info(
-            f"The cost is as right as the prices of {plan['prices_as_of']} in {plan['prices']}: check"
+            f"The cost is only as accurate as the prices of {plan['prices_as_of']} in {plan['prices']}: check"
             f" {plan['model']} with your provider, correct the file, and write the day into as_of."
         )
     if plan["max_cost"] is not None and (plan["cost"] or 0) > plan["max_cost"]:
-        msg.warn(f"This is over the budget of {plan['max_cost']} USD: it would stop on the way.")
+        msg.warn(
+            f"This is over the budget of {plan['max_cost']} USD: the run would stop before its end."
+        )
     if output is not None:
         write_json(output, plan)
 
@@ -87,11 +88,15 @@ def make_plan(
     """
     from ..judge.cost_estimate import plan_judging
     from ..ledger.prices import read_prices
+    from ..steps.judge_config import load_judges, read_judge_config
     from ..storage import require_file
+    from ..targets.base import find_target
 
     require_file(annotated, "Run the step `annotate` first.")
-    nlp, judge, block = load_judge(config, overrides)
     splits = [annotated / name for name in ("pool", "dev") if (annotated / name).exists()]
+    target = find_target(next(iter(splits), annotated))
+    loaded = read_judge_config(config, overrides, target)
+    nlp, (judge, *_) = load_judges(loaded, config, target)
     docs = chain.from_iterable(
         _read(split, nlp.vocab, 0 if split.name == "dev" else at_most)
         for split in splits or [annotated]
@@ -99,7 +104,7 @@ def make_plan(
     plan = plan_judging(docs, judge, concurrency=concurrency, seconds_per_request=seconds)
     if not plan["prompts"]:
         raise LLMJudgeError(Errors.J254.format(path=annotated, n=plan["documents"]))
-    outer = block["model"]
+    outer = nlp.config.interpolate()["components"][judge.name]["model"]
     inner = outer["model"] if isinstance(outer.get("model"), dict) else outer
     prices = outer.get("prices")
     return {

@@ -20,7 +20,7 @@ def prepare_cli(
         help="Folder with labelled (or train), dev, test and pool in any format that can be read, or one file with a column that names the set",
     ),
     output: Path = Arg(..., help="Folder for the corpus"),
-    lang: str = Opt("en", "--lang", "-l", help="Language code: whose tokenizer cuts plain text"),
+    lang: str = Opt("en", "--lang", "-l", help="Language code; its tokenizer splits plain text"),
     target: str = Opt(
         "auto",
         "--target",
@@ -38,7 +38,7 @@ def prepare_cli(
     labels: Optional[str] = Opt(
         None,
         "--labels",
-        help="The labels that there may be, separated by commas (a label with a comma in double quotes); without it, all that the rows have",
+        help="The allowed labels, separated by commas (a label with a comma in double quotes); without it, all that the rows have",
     ),
     label_column: Optional[str] = Opt(
         None,
@@ -90,7 +90,7 @@ def prepare_cli(
 ) -> None:
     """Turn the files of a dataset into a corpus of DocBins, checked, with no text of one set in another.
 
-    Labels of the pool are stripped; what gold there is for it is kept apart in pool_gold.spacy,
+    Labels of the pool are stripped; any gold for it is kept separately in pool_gold.spacy,
     for measuring the silver afterwards and for nothing else.
     """
     from ..corpora.files import unread_files
@@ -148,7 +148,7 @@ def check_cli(
     # fmt: off
     corpus: Path = Arg(..., help="Folder that `prepare` wrote"),
     lang: str = Opt("en", "--lang", "-l", help="Language code"),
-    q: float = Opt(Q, "--q", help="The share of wrong silver that the selection is to promise"),
+    q: float = Opt(Q, "--q", help="The share of wrong silver that the selection should promise"),
     window: int = Opt(512, "--window", help="How many tokens the encoder reads at once"),
     # fmt: on
 ) -> None:

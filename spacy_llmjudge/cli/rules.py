@@ -6,7 +6,6 @@ import typer
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt, config_command, overrides_of
-from .judge_config import load_judge
 from .printer import msg
 from .user_errors import user_errors
 
@@ -28,18 +27,20 @@ def rules_cli(
     """Mine task rules from the labelled set: one request a label.
 
     A rule is kept where at least two labelled mentions support it; they stand above it as a comment.
-    Read the file before you use it (paths.rules of the judge's config): what it says, a judge will do.
+    Read the file before you use it (paths.rules of the judge's config): a judge follows it to the letter.
     """
     from ..judge.tasks.rules import make_rules_task, mine_rules
+    from ..steps.judge_config import load_judges, read_judge_config
     from ..storage import read_docs, require_file
 
     require_file(labelled, "It should hold the labelled documents; `prepare` writes them.")
     if output.exists() and not force:
         raise LLMJudgeError(Errors.J255.format(path=output))
-    nlp, judge, block = load_judge(config, overrides_of(ctx))
+    nlp, (judge, *_) = load_judges(read_judge_config(config, overrides_of(ctx)), config)
+    settings = nlp.config.interpolate()["components"][judge.name]["task"]
     task = make_rules_task(
-        labels=block["task"].get("labels"),
-        label_definitions=block["task"].get("label_definitions"),
+        labels=settings.get("labels"),
+        label_definitions=settings.get("label_definitions"),
         max_rules=max_rules,
     )
     docs = list(read_docs(labelled, nlp.vocab))

@@ -125,7 +125,7 @@ def fit_calibration(
         share a fold. Without any, the parameters stay at the identity.
     calibrator (Optional[Any]): A calibrator to fit; Platt by default. It keeps the ranking of the
         posteriors, while isotonic maps make ties. A choice by the evidence would have to be made
-        in each fold anew, or the folds would no longer be blind.
+        again in each fold, or the folds would no longer be blind.
     n_folds (int): How many folds.
     RETURNS (Calibration): All that was fitted.
     """

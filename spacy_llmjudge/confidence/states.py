@@ -45,7 +45,7 @@ class StateScores:
     buffer (np.ndarray): Shape (n, width, pieces), what the next token adds to an open state.
     start (np.ndarray): Shape (distances, n, width, pieces), what an entity that starts at a token
         adds to a state that is 1, 2, ... tokens further; the last distance stands for all beyond.
-    may_extend (np.ndarray): Shape (n,), whether an entity may go on past the token.
+    may_extend (np.ndarray): Shape (n,), whether an entity may continue past the token.
     moves (Moves): Shared by all documents.
     """
 

@@ -6,22 +6,17 @@ becomes one without.
 """
 
 import warnings
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Iterator, Optional, Tuple
 
 from spacy.language import Language
-from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError, Warnings
-from ..storage import PathLike, require_file
 from ..targets.base import Target
-from ..targets.ents import Ents
 from .class_names import find_class_names
 from .columns import read_columns
 from .docbin import read_docbin
-from .documents import make_doc
 from .layout import has_columns
 from .lines import printable, read_lines
 from .record import Record
@@ -67,33 +62,6 @@ class Part:
     path: Path
     column: Optional[str] = None
     split: Optional[str] = None
-
-
-def read_examples(
-    path: PathLike,
-    nlp: Language,
-    *,
-    target: Optional[Target] = None,
-    settings: Optional[ReadSettings] = None,
-    counts: Optional[Counter] = None,
-) -> Iterator[Doc]:
-    """Read the documents of a file.
-
-    path (PathLike): The file.
-    nlp (Language): Its tokenizer cuts rows that have a text only.
-    target (Optional[Target]): What is annotated; entities where nothing is given.
-    settings (Optional[ReadSettings]): How files are read.
-    counts (Optional[Counter]): Gets what was dropped and repaired, as in `make_doc`.
-    YIELDS (Doc): One for every row that one person annotated, so that row n is document n.
-    """
-    wanted: Target = Ents() if target is None else target
-    settings = ReadSettings() if settings is None else settings
-    counts = Counter() if counts is None else counts
-    part = Part(require_file(path, "Check the name of the file."))
-    before = counts["repaired_tags"]
-    for record in read_records(part, nlp, settings, wanted):
-        yield make_doc(record, nlp, wanted, settings, counts)
-    warn_of_repairs(part.path, counts["repaired_tags"] - before)
 
 
 def read_records(
@@ -147,7 +115,7 @@ def settle_unit(
 ) -> Iterator[Record]:
     """Let the offsets of a file count characters, whatever they count there.
 
-    read (Callable[[], Iterator[Record]]): Gives the records anew each time.
+    read (Callable[[], Iterator[Record]]): Gives the records from the start each time.
     nlp (Language): Its tokenizer cuts texts.
     settings (ReadSettings): Says what offsets count, or leaves it to the file.
     path (Path): The file, for the warning where the file says it.

@@ -1,5 +1,6 @@
 """The pipeline without components whose tokenizer a corpus has."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..errors import Errors, LLMJudgeError
@@ -9,8 +10,9 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 
+@lru_cache(maxsize=4)
 def make_blank(lang: str) -> "Language":
-    """Make an empty pipeline.
+    """Make an empty pipeline, once for each language: the exceptions of a tokenizer take a tenth of a second.
 
     lang (str): The code of a language of spaCy, such as "en"; "xx" is none in particular.
     RETURNS (Language): The pipeline.

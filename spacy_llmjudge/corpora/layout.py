@@ -183,7 +183,7 @@ def _is_row_number(cell: str) -> bool:
 
 
 def _counts_rows(column: Sequence[str]) -> bool:
-    """Whether numbers go up by one, and begin anew now and then."""
+    """Whether numbers go up by one, and start again now and then."""
     steps = list(zip(column, column[1:]))
     return len(column) > 2 and all(
         int(second) == int(first) + 1 or second in ("0", "1") for first, second in steps

@@ -22,8 +22,6 @@ Choice = Optional[Tuple[str, ...]]
 GOLD_REGULARISATION = 10.0
 # what a binary denoiser cannot do without: labels of both kinds, gold of both, a judge that is of use
 _CANNOT_CARRY = ("J502", "J505", "J506", "J507", "J511", "J512")
-# the same, or the package of the method is not installed: another method may do
-OTHERS_MAY_DO = (*_CANNOT_CARRY, "J510")
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class LLMJudge(LLMWrapper):
     reaches the pipeline's error handler alone.
 
     on_judged (Optional[Callable[[Doc], None]]): Called with each document as soon as its replies were
-        read, for who wants to watch.
+        read.
     """
 
     def __init__(

@@ -3,18 +3,30 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, Union
 
 from spacy.tokens import Doc
 
 from ..ledger.model import LedgerModel
 from ..ledger.plan import plan_requests
 from ..ledger.prices import NANO
+from ..transport.messages import Prompt
 from .component import LLMJudge
+from .spacy_llm_textcat import TextCatJudge
 from .tasks.base import JudgeTask
 
 # A place where no ledger is: a model without one is planned as if its ledger were still to be made.
 NO_LEDGER = Path(tempfile.gettempdir()) / "spacy_llmjudge" / "no" / "ledger.sqlite"
+
+
+class PromptMaker(Protocol):
+    """A task, as far as a plan needs one."""
+
+    def load(self) -> None: ...
+
+    def make_prompts(self, doc: Doc) -> Sequence[str]: ...
+
+    def expect_reply(self, prompt: Any) -> int: ...
 
 
 @dataclass
@@ -27,7 +39,7 @@ class _Seen:
 
 def plan_judging(
     docs: Iterable[Doc],
-    judge: LLMJudge,
+    judge: Union[LLMJudge, TextCatJudge],
     *,
     concurrency: Optional[int] = None,
     seconds_per_request: float = 2.0,
@@ -35,7 +47,7 @@ def plan_judging(
     """Make all prompts about some documents, send none, and add up what they will take.
 
     docs (Iterable[Doc]): Documents with candidates; a stream is read once and not kept.
-    judge (LLMJudge): The component. Replies that its ledger has are not counted again; a ledger that
+    judge (Union[LLMJudge, TextCatJudge]): Who judges. Replies that its ledger has are not counted again; a ledger that
         is not there is not made.
     concurrency (Optional[int]): Requests at the same time; None takes what the model says.
     seconds_per_request (float): How long one takes.
@@ -45,7 +57,7 @@ def plan_judging(
     task, model = judge.task, judge.model
     if not isinstance(model, LedgerModel):
         model = LedgerModel(model, NO_LEDGER)
-    if model.path.exists():
+    if model.path.exists() and isinstance(task, JudgeTask):
         # The mark of the data block, and with it every request, depends on it.
         task.salt = model.salt
     seen = _Seen()
@@ -72,14 +84,14 @@ def plan_judging(
     }
 
 
-def _watch(docs: Iterable[Doc], task: JudgeTask, seen: _Seen) -> Iterator[List[str]]:
+def _watch(docs: Iterable[Doc], task: PromptMaker, seen: _Seen) -> Iterator[List[str]]:
     """Make the prompts about each document, and count what they are about."""
     task.load()
     for doc in docs:
         prompts = task.make_prompts(doc)
         seen.documents += 1
         for prompt in prompts:
-            seen.candidates += len(prompt.candidates)
+            seen.candidates += len(prompt.candidates) if isinstance(prompt, Prompt) else 0
             seen.expected += task.expect_reply(prompt)
             seen.first_prompt = seen.first_prompt or str(prompt)
         yield list(prompts)

@@ -1,10 +1,8 @@
 """The labelled set as a judge sees it: which documents are shown, and what looked like an entity but is none."""
 
-import json
 import random
 from pathlib import Path
 from typing import (
-    Any,
     Callable,
     Iterable,
     Iterator,
@@ -19,7 +17,7 @@ from typing import (
 from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import read_docs, require_file
+from ..storage import read_docs, read_json_lines, require_file
 from ..targets.base import Target
 from ..targets.ents import Ents
 from .folding import are_whole_words, fold, fold_words
@@ -84,7 +82,7 @@ def demonstrate(doc: Doc, target: Target) -> Demonstration:
 
 
 def _read_jsonl(path: Path) -> Iterator[Demonstration]:
-    for number, row in read_rows(path):
+    for number, row in read_json_lines(path):
         try:
             spans = [(int(s["start"]), int(s["end"]), str(s["label"])) for s in row["spans"]]
             text = row["text"]
@@ -94,21 +92,6 @@ def _read_jsonl(path: Path) -> Iterator[Demonstration]:
         if not fine:
             raise LLMJudgeError(Errors.J205.format(path=path, line=number))
         yield make_demonstration(text, spans)
-
-
-def read_rows(path: Path) -> Iterator[Tuple[int, Any]]:
-    """Read a file of JSON lines.
-
-    YIELDS (Tuple[int, Any]): The number of a line that is not empty, and what it holds; None where that
-        is not JSON in UTF-8.
-    """
-    with path.open("rb") as file_:
-        for number, line in enumerate(file_, 1):
-            if line.strip():
-                try:
-                    yield number, json.loads(line.decode("utf-8-sig"))
-                except ValueError:
-                    yield number, None
 
 
 def make_demonstration(text: str, spans: Iterable[Tuple[int, int, str]]) -> Demonstration:

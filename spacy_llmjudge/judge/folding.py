@@ -156,7 +156,7 @@ def are_whole_words(text: str, start: int, end: int) -> bool:
     text (str): The text.
     start (int): Where the words start.
     end (int): Where they end.
-    RETURNS (bool): Whether no letter, mark or digit goes on at either side.
+    RETURNS (bool): Whether no letter, mark or digit continues it at either side.
     """
     left = text[start - 1] if start else " "
     right = text[end] if end < len(text) else " "

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any, List, Optional, Sequence, Set, Tuple, TypedDict, Union
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import read_docs, require_file
+from ..storage import read_docs, read_json_lines, require_file
 from ..targets.base import find_target
 from ..targets.cats import THRESHOLD, Cats
-from .demonstrations import HINT, choose_rows, read_rows
+from .demonstrations import HINT, choose_rows
 
 # Characters of a text that are shown: a long one says what it is about early, and there are many of them.
 MOST_CHARS = 1000
@@ -56,7 +56,7 @@ def _read_jsonl(path: Path) -> Tuple[Cats, List[LabelledText]]:
     rows: List[LabelledText] = []
     exclusive = True
     labels: Set[str] = set()
-    for number, row in read_rows(path):
+    for number, row in read_json_lines(path):
         known = _read_labels(row)
         if known is None or not isinstance(row.get("text"), str):
             raise LLMJudgeError(Errors.J243.format(path=path, line=number))

@@ -20,6 +20,7 @@ from typing import (
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import minibatch
+from spacy_llm.ty import supports_sharding
 
 from ..candidates import KEY
 from ..errors import Errors, LLMJudgeError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 FACTORY = "llm"
 # documents that go to the model together: a model that breaks loses no more
 BATCH = 64
+TOKENS = 8
 NO_LABEL = "no_label_in_reply"
 
 Said = Tuple[Outcome, Optional[Classification]]
@@ -82,7 +84,7 @@ class TextCatJudge:
 
     def __init__(self, nlp: Language, name: str, target: Cats) -> None:
         self._nlp = nlp
-        self._name = name
+        self.name = name
         self._target = target
         component: Any = nlp.get_pipe(name)
         self._watched = component._model = _Watched(component._model)
@@ -93,6 +95,12 @@ class TextCatJudge:
         """The model that is asked."""
         return self._watched.model
 
+    @property
+    def task(self) -> "TextCatPrompts":
+        """The prompts that it would send, for a plan."""
+        component: Any = self._nlp.get_pipe(self.name)
+        return TextCatPrompts(self._nlp.make_doc, component.task, self.model)
+
     def pipe(self, stream: Iterable[Doc]) -> Iterator[Doc]:
         """Judge documents, batch by batch.
 
@@ -100,7 +108,7 @@ class TextCatJudge:
         YIELDS (Doc): The same ones, in order.
         """
         for batch in minibatch(stream, BATCH):
-            docs = [doc for doc in batch if any(not token.is_space for token in doc)]
+            docs = [doc for doc in batch if _has_words(doc)]
             answered = dict(zip(map(id, docs), self._ask(docs)))
             for doc in batch:
                 no_words: Said = (Outcome("not_sent", "no_words"), None)
@@ -120,7 +128,7 @@ class TextCatJudge:
         except Exception as error:
             # a model of somebody else's may raise anything
             summary = f"{type(error).__name__}: {error}"[:200]
-            raise LLMJudgeError(Errors.J257.format(name=self._name, error=summary)) from error
+            raise LLMJudgeError(Errors.J257.format(name=self.name, error=summary)) from error
         seen = self._watched.seen
         if len(seen) != len(docs):
             seen = [_Seen(Outcome("judged"))] * len(docs)
@@ -141,6 +149,37 @@ class TextCatJudge:
         shares = {label: value if value < 1 else None for label, value in named.items()}
         others = {label: share for label, share in shares.items() if label not in given}
         return seen.outcome, Classification({label: shares[label] for label in given}, others)
+
+
+class TextCatPrompts:
+    """Makes the prompts of a task of spacy-llm, one document at a time, and sends none.
+
+    make_doc (Callable[[str], Doc]): The tokenizer.
+    task (Any): The task.
+    model (Any): The model that would be asked: where it tells its context length, long texts are cut.
+    """
+
+    def __init__(self, make_doc: Callable[[str], Doc], task: Any, model: Any) -> None:
+        self._make_doc = make_doc
+        self._task = task
+        self._context_length = getattr(model, "context_length", None)
+
+    def load(self) -> None:
+        """Nothing is read from files."""
+
+    def make_prompts(self, doc: Doc) -> List[str]:
+        """RETURNS (List[str]): The prompts about a document, in order; none where it has no words."""
+        if not _has_words(doc):
+            return []
+        plain = [self._make_doc(doc.text)]
+        if not supports_sharding(self._task):
+            return [str(prompt) for prompt in self._task.generate_prompts(plain)]
+        made = self._task.generate_prompts(plain, self._context_length)
+        return [str(prompt) for prompts, _ in made for prompt in prompts]
+
+    def expect_reply(self, prompt: str) -> int:
+        """RETURNS (int): About how many tokens a reply to a prompt has: a label and a confidence."""
+        return TOKENS
 
 
 class _Seen(NamedTuple):
@@ -168,6 +207,10 @@ class _Watched:
             says_none = any("none" in text.lower() for _, text in pairs)
             self.seen.append(_Seen(failed[0] if failed else Outcome("judged"), says_none))
             yield [text for _, text in pairs]
+
+
+def _has_words(doc: Doc) -> bool:
+    return any(not token.is_space for token in doc)
 
 
 def _clean(reply: Any) -> Tuple[Outcome, str]:

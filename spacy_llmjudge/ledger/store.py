@@ -22,7 +22,7 @@ from .writer import GroupWriter
 # Space that must be free beside the replies under way, for pages that change with them.
 _ROOM = 1_000_000
 
-# What is found where a reply is no text any more.
+# What is found where a reply is no longer text.
 DAMAGED = "\0"
 
 # Connections that a forked child inherited. Closing one there would touch the parent's locks.

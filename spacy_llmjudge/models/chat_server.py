@@ -150,7 +150,7 @@ class ChatServer:
         return self._tally.counts()
 
     def _wake(self) -> None:
-        """Begin anew in a forked process: sockets and threads stay behind with the parent."""
+        """Start again in a forked process: sockets and threads stay behind with the parent."""
         if self._process != os.getpid():
             self._forget()
             self._process = os.getpid()

@@ -154,7 +154,7 @@ class Transformers(InProcess):
         finally:
             for job in jobs:
                 if not job[1].done():
-                    # Nobody waits for it any more.
+                    # Nobody is waiting for it.
                     with suppress(ValueError):
                         self._queue.remove(job)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import require_file
+from ..storage import read_json_lines, require_file
 from ..transport.in_process import InProcess
 from ..transport.messages import Prompt, Reply
 from .label_columns import LabelColumns, read_label_columns
@@ -145,17 +145,10 @@ def read_replies(path: Path) -> Dict[str, Recording]:
 
 
 def _read_lines(path: Path) -> Iterator[Tuple[int, Any]]:
-    """YIELDS (Tuple[int, Any]): The number of every line that is not empty, and what it holds."""
-    with path.open("rb") as file_:
-        for number, line in enumerate(file_, 1):
-            if not line.strip():
-                continue
-            try:
-                yield number, json.loads(line.decode("utf-8-sig"))
-            except ValueError as error:
-                raise LLMJudgeError(
-                    Errors.J300.format(path=path, line=number, error=error)
-                ) from error
+    for number, row in read_json_lines(path):
+        if isinstance(row, Exception):
+            raise LLMJudgeError(Errors.J300.format(path=path, line=number, error=row)) from row
+        yield number, row
 
 
 def _add(recording: Recording, response: Any, text: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import require_file, sha256_json, write_bytes
+from ..storage import read_json_lines, require_file, sha256_json, write_bytes
 from ..targets.base import Target
 from ..targets.ents import Ents
 from ..targets.policy import SilverPolicy
@@ -131,21 +131,11 @@ def read_audit(path: Path) -> List[Row]:
     """
     path = require_file(path, "It should hold an audit that was answered; `audit` draws one.")
     rows = []
-    try:
-        lines = path.read_text(encoding="utf8").splitlines()
-    except ValueError as error:
-        raise LLMJudgeError(Errors.J422.format(path=path, line=1, found=error)) from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            lacks = [name for name in _FIELDS if name not in row]
-            problem = f"it lacks {', '.join(lacks)}" if lacks else ""
-        except (ValueError, TypeError) as error:
-            problem = str(error)
-        if problem:
-            raise LLMJudgeError(Errors.J422.format(path=path, line=number, found=problem))
+    for number, row in read_json_lines(path):
+        lacks = [name for name in _FIELDS if not isinstance(row, dict) or name not in row]
+        if lacks:
+            found = row if isinstance(row, Exception) else f"it lacks {', '.join(lacks)}"
+            raise LLMJudgeError(Errors.J422.format(path=path, line=number, found=found))
         rows.append(row)
     if not rows:
         raise LLMJudgeError(Errors.J422.format(path=path, line=1, found="the file is empty"))
@@ -153,7 +143,7 @@ def read_audit(path: Path) -> List[Row]:
 
 
 def check_audit(rows: Sequence[Row], frame: str) -> None:
-    """See to it that rows are a whole, unchanged draw of this pool, and answered.
+    """Check that rows are a whole, unchanged draw of this pool, and answered.
 
     rows (Sequence[Row]): Rows of `draw_audit`.
     frame (str): What is selected from now.

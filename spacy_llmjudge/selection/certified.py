@@ -6,7 +6,7 @@ from typing import ClassVar, Optional, Tuple
 import numpy as np
 
 from ..numeric import fold_of
-from .guarantees import certified_cut, certified_sample
+from .certified_cut import certified_cut, certified_sample
 from .selector import FLOOR, Q, Selection, Selector, check_share
 from .statements import count, describe, make_promise, nothing_over, observe, refuse, state
 from .table import CandidateTable

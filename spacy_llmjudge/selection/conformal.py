@@ -5,7 +5,8 @@ from typing import ClassVar, Optional, Tuple
 
 import numpy as np
 
-from .guarantees import conformal_cut, conformal_needed, label_shift_weights, weighted_conformal
+from .conformal_cut import conformal_cut, conformal_needed
+from .label_shift import label_shift_weights, weighted_conformal
 from .selector import FLOOR, Q, Selection, Selector, check_share
 from .statements import count, describe, make_promise, nothing_over, observe, refuse, state
 from .table import CandidateTable

@@ -2,7 +2,7 @@
 
 A selector is an object with three methods, called in this order: `evidence` may look at the documents
 and fill columns of both tables, `score` gives each candidate the probability that it is ranked by (for
-the held-out ones out of fold), and `select` decides, on two tables in which nothing competes any more.
+the held-out ones out of fold), and `select` decides, on two tables in which nothing competes.
 """
 
 from dataclasses import dataclass, field, fields

@@ -6,7 +6,7 @@ from spacy.tokens import Doc
 
 from ..targets.base import Target
 from ..targets.ents import Ents
-from .guarantees import clopper_pearson_upper
+from .certified_cut import clopper_pearson_upper
 
 
 def natural_rate(silver: Sequence[Doc], gold: Sequence[Doc], target: Target = Ents()) -> List[Doc]:

@@ -10,7 +10,6 @@ from spacy.vocab import Vocab
 
 from ..candidates import count_statuses, get_status
 from ..corpora.duplicates import texts_of
-from ..errors import Errors, LLMJudgeError
 from ..selection.acquisition import choose_docs
 from ..selection.caveats import CAVEATS, CHOSEN, SEEN
 from ..shards import SHARD_SIZE, process_shards
@@ -24,14 +23,15 @@ from ..storage import (
     sha256_json,
     sha256_path,
 )
-from ..targets.base import Target, find_target
-from ..targets.cats import Cats
+from ..targets.base import find_target
 from ..transport.sender import Metered
-from .loading import load_pipeline
+from .judge_config import load_judges, read_judge_config
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from thinc.api import Config
+
+    from .judge_config import Judge
 
 Progress = Optional[Callable[[int], None]]
 # a judge of candidates has no question about a document without any, today or tomorrow
@@ -67,8 +67,8 @@ def judge(
         tokens and cost in this run, where it keeps a ledger.
     """
     loaded, fingerprint = judge_inputs(source, config, overrides)
-    nlp = load_pipeline(loaded, config)
-    ask, judges, shard_size = _find_judges(nlp, config, loaded, find_target(source))
+    nlp, judges = load_judges(loaded, config, find_target(source))
+    ask, shard_size = _ask_with(nlp, judges)
     docs = list(read_docs(source, nlp.vocab))
     chosen = choose_docs(docs, at_most, asked_before)
     if len(chosen) < len(docs):
@@ -117,30 +117,22 @@ def _is_shown(docs: List[Doc], config: "Config") -> bool:
     return bool(texts_of(docs) & texts_of(read_docs(path, Vocab())))
 
 
-def _find_judges(
-    nlp: "Language", path: Path, config: "Config", target: Target
-) -> Tuple[Callable[[List[Doc]], Dict[int, Doc]], List[Any], int]:
-    """How to ask about documents, which gives each by the id of what came in, who is asked, and about
+def _ask_with(
+    nlp: "Language", judges: List["Judge"]
+) -> Tuple[Callable[[List[Doc]], Dict[int, Doc]], int]:
+    """How to ask about documents: a function that gives each one by the id of what came in; and about
     how many before what was said is written."""
-    from ..judge.component import LLMJudge
-    from ..judge.spacy_llm_textcat import BATCH, TextCatJudge, find_textcat
+    from ..judge.spacy_llm_textcat import BATCH, TextCatJudge
 
-    name = find_textcat(config) if isinstance(target, Cats) else None
-    if name is not None and isinstance(target, Cats):
-        judge = TextCatJudge(nlp, name, target)
-        return lambda docs: {id(doc): doc for doc in judge.pipe(docs)}, [judge], BATCH
-    judges = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, LLMJudge)]
-    if not judges:
-        found = ", ".join(nlp.component_names) or "no component"
-        raise LLMJudgeError(Errors.J253.format(path=path, found=found))
-    for one in judges:
-        one.use_target(target)
+    first = judges[0]
+    if isinstance(first, TextCatJudge):
+        return lambda docs: {id(doc): doc for doc in first.pipe(docs)}, BATCH
 
     def ask(docs: List[Doc]) -> Dict[int, Doc]:
         named = ((doc, id(doc)) for doc in docs)
         return {name: doc for doc, name in nlp.pipe(named, as_tuples=True)}
 
-    return ask, judges, SHARD_SIZE
+    return ask, SHARD_SIZE
 
 
 def add_states(parts: Iterable[Mapping[str, int]]) -> Dict[str, int]:
@@ -165,19 +157,9 @@ def judge_inputs(
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
     RETURNS (Tuple[Config, Dict[str, Any]]): The config, and hashes of all inputs.
     """
-    from spacy.util import load_config
-
-    from ..judge.spacy_llm_textcat import find_textcat, label_settings
-
     require_file(source / MANIFEST, "Run the step `annotate` first.")
-    config = require_file(config, "The configs of judges are in configs/judges/.")
-    settings = dict(overrides or {})
     target = find_target(source)
-    if isinstance(target, Cats):
-        name = find_textcat(load_config(config, interpolate=False))
-        if name is not None:
-            settings = {**label_settings(name, target), **settings}
-    loaded = load_config(config, overrides=settings, interpolate=True)
+    loaded = read_judge_config(config, overrides, target)
     fingerprint = {
         "source": sha256_path(source / MANIFEST),
         "config": sha256_bytes(loaded.to_bytes()),

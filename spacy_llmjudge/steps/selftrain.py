@@ -47,7 +47,7 @@ class SelfTraining:
 
     @property
     def nlp(self) -> "Language":
-        """The last student, loaded anew each time."""
+        """The last student, loaded again each time."""
         return load_student(str(self.model))
 
     @property

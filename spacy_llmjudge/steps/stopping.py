@@ -88,7 +88,7 @@ def why_stop(outcomes: Sequence[Outcome], rules: StopRules) -> Optional[Dict[str
     if last.score is not None and _rounds_without_gain(scores, rules.min_gain) >= rules.patience:
         best = max(score for score in scores[:-1] if score is not None)
         text = (
-            f"F1 on the stopping part does not rise any more: {last.score:.3f} after this round, "
+            f"F1 on the stopping part has stopped rising: {last.score:.3f} after this round, "
             f"{best:.3f} at best before."
         )
         return {"reason": "score", "text": text}

@@ -108,7 +108,7 @@ def make_mixed_corpus(
 
 
 def _ensure_gold_path(nlp: Language, example: Example) -> bool:
-    """See to it that spaCy's oracle finds its way, for one stuck document ends the training (E024).
+    """Make sure that spaCy's oracle finds its way: one stuck document ends the training (E024).
 
     A span that is known to be wrong bars the way where it is just the one that the oracle tries
     over missing tokens; then the document goes without its negatives.

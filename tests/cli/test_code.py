@@ -4,6 +4,7 @@ import pytest
 import spacy
 import typer
 from cli_helpers import error_line, run
+from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import Candidate, get_status, set_candidates
 from spacy_llmjudge.cli import app
@@ -92,7 +93,7 @@ def test_a_model_of_ones_own_judges(folder):
     assert "[J813]" in error_line(judge(folder))
     result = judge(folder, "--code", folder / "gnome.py")
     assert result.exit_code == 0, result.output
-    (doc,) = read_docs(folder / "judged" / "pool", spacy.blank("en").vocab)
+    (doc,) = read_docs(folder / "judged" / "pool", Vocab())
     assert get_status(doc)["state"] == "judged"
     assert (
         run(

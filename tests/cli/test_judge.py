@@ -14,9 +14,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import spacy
+from english import NLP
 from loopback import Answer, Loopback, chat
 from spacy.cli._util import parse_config_overrides
+from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.cli.judge import raise_budget, set_option
@@ -38,12 +39,11 @@ ANNOTATION = {
 @pytest.fixture
 def folder(tmp_path):
     """A run folder, with a space in its name, whose pool and dev are annotated."""
-    nlp = spacy.blank("en")
     folder = tmp_path / "my run"
     for split, numbers in (("pool", range(48)), ("dev", range(48, 60))):
         docs = []
         for i in numbers:
-            docs.append(nlp.make_doc(f"the roses of garden {i} have black spot"))
+            docs.append(NLP.make_doc(f"the roses of garden {i} have black spot"))
             set_candidates(docs[-1], [Candidate(1, 2, "PLANT", 0.6)])
         process_shards(docs, folder / "annotated" / split, list, fingerprint={}, shard_size=16)
     table = {
@@ -148,7 +148,7 @@ def test_the_progress_shows_documents_reasons_tokens_money_and_time(folder):
 
 
 def states_of(folder):
-    vocab = spacy.blank("en").vocab
+    vocab = Vocab()
     folders = [folder / "judged" / split for split in ("pool", "dev")]
     statuses = [get_status(doc) for path in folders for doc in read_docs(path, vocab)]
     return Counter((status["state"], status["reason"]) for status in statuses)
@@ -215,9 +215,7 @@ def test_the_budget_warns_stops_keeps_and_goes_on(folder):
             "nothing is paid twice"
         )
     docs = [
-        doc
-        for split in ("pool", "dev")
-        for doc in read_docs(folder / "judged" / split, spacy.blank("en").vocab)
+        doc for split in ("pool", "dev") for doc in read_docs(folder / "judged" / split, Vocab())
     ]
     assert {c.verdict for doc in docs for c in get_candidates(doc)} == {"correct"}
 
@@ -335,7 +333,7 @@ def test_the_key_is_nowhere_in_the_run_and_its_package(folder, small_student, mo
     # What was not compressed, and what is read out of what was.
     contents = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for split in ("pool", "dev"):
-        docs = list(read_docs(folder / "judged" / split, spacy.blank("en").vocab))
+        docs = list(read_docs(folder / "judged" / split, Vocab()))
         # every second reply is an error, and by chance a document gets errors only
         assert {"judged"} <= {get_status(doc)["state"] for doc in docs} <= {"judged", "abstained"}
         text = json.dumps([[doc.text, repr(doc.user_data), repr(dict(doc.spans))] for doc in docs])

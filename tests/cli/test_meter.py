@@ -5,8 +5,8 @@ import threading
 import warnings
 
 import pytest
-import spacy
 from cli_helpers import error_line, run
+from english import NLP
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.candidates import Candidate, set_candidates
@@ -21,10 +21,9 @@ MODEL = "components.llm_judge.model"
 @pytest.fixture
 def annotated(tmp_path):
     """Sixty documents in shards of ten, the last ones the least certain."""
-    nlp = spacy.blank("en")
     docs = []
     for i in range(60):
-        doc = nlp.make_doc(f"the roses of garden {i}")
+        doc = NLP.make_doc(f"the roses of garden {i}")
         set_candidates(doc, [Candidate(1, 2, "PLANT", posterior=0.99 - i / 130)])
         docs.append(doc)
     process_shards(docs, tmp_path / "annotated" / "pool", list, fingerprint={}, shard_size=10)

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 import spacy
 from cli_helpers import error_line, run
+from english import NLP
 from spacy.util import load_config, load_model_from_config
 
-from spacy_llmjudge.candidates import Candidate, set_candidates
+from spacy_llmjudge.candidates import Candidate, get_status, set_candidates
+from spacy_llmjudge.steps.judge_config import load_judges, read_judge_config
 from spacy_llmjudge.storage import read_docs, write_docs
+from spacy_llmjudge.targets.base import write_target
+from spacy_llmjudge.targets.cats import Cats
 
 ROOT = Path(__file__).parents[2]
 JUDGES = ROOT / "configs" / "judges"
@@ -30,11 +34,10 @@ def loopback():
 @pytest.fixture
 def annotated(tmp_path):
     """Twelve documents in pool and dev, with 0 to 3 candidates each."""
-    nlp = spacy.blank("en")
     for split, numbers in (("pool", range(8)), ("dev", range(8, 12))):
         docs = []
         for i in numbers:
-            doc = nlp.make_doc(f"the roses of garden {i} have black spot")
+            doc = NLP.make_doc(f"the roses of garden {i} have black spot")
             found = [Candidate(1, 2, "PLANT", 0.9), Candidate(6, 8, "DISEASE", 0.4)]
             found.append(Candidate(7, 8, "SYMPTOM", 0.03))
             set_candidates(doc, found[: i % 4])
@@ -174,13 +177,61 @@ def test_a_model_without_a_price_has_no_cost(annotated, tmp_path, offline):
     assert found["cost"] is None and "not known" in shown and found["concurrency"] == 4
 
 
+def test_a_plan_of_a_text_classifier_of_spacy_llm_is_what_is_sent(
+    annotated, tmp_path, monkeypatch, loopback
+):
+    """The labels come from the corpus, as in the step `judge`."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("OPENAI_API_KEY", "canary")
+    target = Cats(("PEST", "WATER"), True)
+    write_target(tmp_path, target)
+    write_docs(annotated / "dev" / "shard-00001.spacy", [NLP.make_doc(" ")])
+    answer = loopback.Answer(loopback.chat("PEST 80"))
+    with loopback.Loopback(lambda request: answer) as server:
+        settings = {
+            "components.llm.model.model.base_url": server.url,
+            "components.llm.model.model.concurrency": 1,
+            "paths.ledger": str(tmp_path / "judge.sqlite"),
+        }
+        args = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        found, shown = plan(annotated, "textcat", *args, folder=tmp_path)
+        assert server.requests == [] and "PEST" in found["first_prompt"]
+        config = read_judge_config(JUDGES / "textcat.cfg", settings, target)
+        _, (judge,) = load_judges(config, JUDGES / "textcat.cfg", target)
+        docs = [doc for split in ("pool", "dev") for doc in read_docs(annotated / split, NLP.vocab)]
+        assert all(get_status(doc)["state"] == "judged" for doc in list(judge.pipe(docs))[:12])
+        assert (found["documents"], found["requests"], len(server.requests)) == (13, 12, 12)
+        assert server.requests[0].prompt == found["first_prompt"]
+        again, _ = plan(annotated, "textcat", *args, folder=tmp_path)
+    assert (again["requests"], again["stored"]) == (0, 12)
+    assert found["model"] == "gpt-4.1-mini" and "gpt-4.1-mini" in shown
+
+
+def test_a_judge_by_another_name_is_found(annotated, tmp_path, offline):
+    config = (JUDGES / "ollama.cfg").read_text(encoding="utf8")
+    (tmp_path / "renamed.cfg").write_text(
+        config.replace("components.llm_judge", "components.referee").replace(
+            '"llm_judge"]', '"referee"]'
+        ),
+        encoding="utf8",
+    )
+    args = ["--paths.labelled", GARDEN / "labelled.jsonl", "--json", tmp_path / "plan.json"]
+    assert run("plan", annotated, tmp_path / "renamed.cfg", *args).exit_code == 0
+    assert json.loads((tmp_path / "plan.json").read_text())["requests"] == 12
+
+
+def test_a_text_classifier_judges_labels_of_documents_only(annotated, tmp_path, offline):
+    error = error_line(run("plan", annotated, JUDGES / "textcat.cfg"))
+    assert "[J253]" in error and "found: llm" in error
+
+
 def test_user_errors_are_one_line(annotated, tmp_path, offline):
     assert "nope" in error_line(run("plan", "nope", JUDGES / "openai.cfg"))
     assert "nope.cfg" in error_line(run("plan", annotated, "nope.cfg"))
     (tmp_path / "other.cfg").write_text('[nlp]\nlang = "en"\npipeline = []\n')
     assert "[J253]" in error_line(run("plan", annotated, tmp_path / "other.cfg"))
     empty = tmp_path / "empty.spacy"
-    write_docs(empty, [spacy.blank("en").make_doc("no candidate")])
+    write_docs(empty, [NLP.make_doc("no candidate")])
     args = ["--paths.labelled", GARDEN / "labelled.jsonl"]
     assert "[J254]" in error_line(run("plan", empty, JUDGES / "verify_vllm.cfg", *args))
 

@@ -93,6 +93,7 @@ def test_help_with_the_plugin_loads_the_plugin_alone_and_costs_next_to_nothing()
     assert seconds < 0.05 * all_before
 
 
+@pytest.mark.slow
 def test_steps_without_a_student_load_no_transformer_and_no_llm(
     small_dataset, small_corpus, annotated, tmp_path
 ):

@@ -44,16 +44,19 @@ def test_a_verb_that_trains_starts_again_with_threads_that_sleep(watched):
     assert done.returncode == 1 and done.stderr.count("[J001]") == 1 and "nope.cfg" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_environment_overrides_it(watched):
     command = ("-m", "spacy", "llmjudge", "train", "nope.cfg", "out")
     assert watched(*command, OMP_WAIT_POLICY="ACTIVE")[1] == ["ACTIVE"]
 
 
+@pytest.mark.slow
 def test_one_thread_waits_for_nobody(watched):
     command = ("-m", "spacy", "llmjudge", "train", "nope.cfg", "out")
     assert watched(*command, OMP_NUM_THREADS="1")[1] == ["unset"]
 
 
+@pytest.mark.slow
 def test_the_steps_of_a_project_have_it_from_the_start(watched, tmp_path):
     (tmp_path / "project.yml").write_text(
         "commands:\n  - name: step\n    script: ['python -m spacy llmjudge train nope.cfg out']\n"

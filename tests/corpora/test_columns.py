@@ -2,13 +2,11 @@ import warnings
 from collections import Counter
 
 import pytest
-import spacy
+from corpora_helpers import read_examples
 from spacy.training import iob_to_biluo
 
-from spacy_llmjudge.corpora.formats import read_examples
 from spacy_llmjudge.errors import LLMJudgeError
 
-NLP = spacy.blank("en")
 SENTENCES = [
     (["Anna", "Lee", "saw", "Rome"], ["B-PER", "I-PER", "O", "B-LOC"]),
     (["so", "what"], ["O", "O"]),
@@ -18,7 +16,7 @@ SENTENCES = [
 def read(tmp_path, text, name="data.conll", counts=None):
     path = tmp_path / name
     path.write_bytes(text.encode("utf8"))
-    return list(read_examples(path, NLP, counts=counts))
+    return list(read_examples(path, counts=counts))
 
 
 def error_of(tmp_path, text):

@@ -2,16 +2,13 @@ import json
 from collections import Counter
 
 import pytest
-import spacy
+from corpora_helpers import read_examples
+from english import NLP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin, Span
 
-from spacy_llmjudge.corpora.formats import read_examples
-from spacy_llmjudge.corpora.settings import ReadSettings
 from spacy_llmjudge.errors import LLMJudgeError
-
-NLP = spacy.blank("en")
 
 
 def write_jsonl(path, *rows):
@@ -21,7 +18,7 @@ def write_jsonl(path, *rows):
 
 
 def read(path, counts=None, **settings):
-    return list(read_examples(path, NLP, settings=ReadSettings(**settings), counts=counts))
+    return list(read_examples(path, counts=counts, **settings))
 
 
 def read_rows(tmp_path, *rows, **settings):
@@ -144,11 +141,6 @@ def test_offsets_count_characters(tmp_path, text, entity):
     (doc,) = read(path)
     assert doc.text == text
     assert ents_of(doc) == [(entity, "X")]
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(LLMJudgeError, match=r"\[J001\].*nowhere\.jsonl"):
-        read(tmp_path / "nowhere.jsonl")
 
 
 def test_unknown_suffix(tmp_path):
@@ -304,7 +296,7 @@ def test_tokens_that_do_not_spell_the_text(tmp_path):
 
 def test_documents_are_read_one_at_a_time(tmp_path):
     path = write_jsonl(tmp_path / "data.jsonl", {"text": "first"}, "broken")
-    docs = read_examples(path, NLP)
+    docs = read_examples(path)
     assert next(docs).text == "first"
     with pytest.raises(LLMJudgeError, match="line 2"):
         next(docs)
@@ -375,7 +367,7 @@ def test_any_text_is_read_with_any_span_on_its_tokens(tmp_path_factory, text, da
 def test_a_text_file_without_tags_is_a_text_a_line(tmp_path):
     path = tmp_path / "pool.txt"
     path.write_text("\ufeffSlugs ate my hostas.\r\n\nIs neem oil safe?\n", encoding="utf8")
-    docs = list(read_examples(path, spacy.blank("en")))
+    docs = list(read_examples(path))
     assert [doc.text for doc in docs] == ["Slugs ate my hostas.", "", "Is neem oil safe?"]
     assert not any(doc.has_annotation("ENT_IOB") for doc in docs if len(doc))
 
@@ -383,5 +375,5 @@ def test_a_text_file_without_tags_is_a_text_a_line(tmp_path):
 def test_a_text_file_with_tags_is_columns(tmp_path):
     path = tmp_path / "dev.txt"
     path.write_text("Slugs B-PEST\nate O\n\nSlugs B-PEST\n", encoding="utf8")
-    docs = list(read_examples(path, spacy.blank("en")))
+    docs = list(read_examples(path))
     assert [[ent.text for ent in doc.ents] for doc in docs] == [["Slugs"], ["Slugs"]]

@@ -4,17 +4,16 @@ import time
 from pathlib import Path
 
 import pytest
-import spacy
+from corpora_helpers import read_examples
+from english import NLP
 from spacy.tokens import DocBin
 
 from spacy_llmjudge import storage
-from spacy_llmjudge.corpora.formats import read_examples
 from spacy_llmjudge.corpora.prepare import prepare
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.targets.base import find_target
 
 GARDEN = Path(__file__).parents[2] / "assets" / "garden"
-NLP = spacy.blank("en")
 
 
 def row(text, *labels, **more):
@@ -475,7 +474,7 @@ def test_restaurant_corpus_has_the_known_duplicates(out):
     assert report["dropped"]["dev"] == {"duplicates": 8}
     assert report["documents"]["pool"] == report["documents"]["pool_gold"] == 6808
     shots = prepare(folder, out, labelled=folder / "labelled_20shot.jsonl")
-    labelled = list(read_examples(folder / "labelled_20shot.jsonl", NLP))
+    labelled = list(read_examples(folder / "labelled_20shot.jsonl"))
     assert shots["dropped"]["pool"]["duplicates"] > 0.9 * len(labelled)
     assert not set(texts(out, "pool")) & {doc.text for doc in labelled}
 

@@ -2,17 +2,18 @@
 
 import json
 import warnings
+from collections import Counter
 
-import spacy
+from english import NLP
 
-from spacy_llmjudge.corpora.formats import read_examples
+from spacy_llmjudge.corpora.documents import make_doc
+from spacy_llmjudge.corpora.formats import Part, read_records, warn_of_repairs
 from spacy_llmjudge.corpora.settings import ReadSettings
 from spacy_llmjudge.corpora.shapes import read_row
 from spacy_llmjudge.corpora.shapes.common import RowContext
 from spacy_llmjudge.storage import read_docs
 from spacy_llmjudge.targets.base import find_target
-
-NLP = spacy.blank("en")
+from spacy_llmjudge.targets.ents import Ents
 
 
 def write_jsonl(path, rows):
@@ -22,10 +23,19 @@ def write_jsonl(path, rows):
     return path
 
 
+def read_examples(path, nlp=NLP, target=None, counts=None, **settings):
+    """The documents of a file, one at a time."""
+    target = Ents() if target is None else target
+    counts = Counter() if counts is None else counts
+    how, part, before = ReadSettings(**settings), Part(path), counts["repaired_tags"]
+    for record in read_records(part, nlp, how, target):
+        yield make_doc(record, nlp, target, how, counts)
+    warn_of_repairs(path, counts["repaired_tags"] - before)
+
+
 def read_file(path, nlp=NLP, target=None, counts=None, **settings):
     """The documents of a file."""
-    how = ReadSettings(**settings)
-    return list(read_examples(path, nlp, target=target, settings=how, counts=counts))
+    return list(read_examples(path, nlp, target, counts, **settings))
 
 
 def records_of(row, nlp=NLP, class_names=None, **settings):

@@ -24,6 +24,7 @@ __all__ = [
     "make_doc",
     "decided",
     "draw_documents",
+    "draw_scores",
     "wrong_share",
 ]
 
@@ -162,3 +163,10 @@ def wrong_share(silver, gold):
     truth = {doc.text: {(e.start, e.end, e.label_) for e in doc.ents} for doc in gold}
     spans = [(doc.text, (e.start, e.end, e.label_)) for doc in silver for e in doc.ents]
     return sum(key not in truth[text] for text, key in spans) / max(len(spans), 1)
+
+
+def draw_scores(rng, n, m, base=0.75):
+    """Scores that are informative but not calibrated."""
+    truth = rng.random(n + m) < base
+    score = np.round(1 / (1 + np.exp(-(2 * truth - 1 + rng.normal(size=n + m)))), 6)
+    return score[:n], ~truth[:n], score[n:], ~truth[n:]

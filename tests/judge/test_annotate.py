@@ -1,7 +1,7 @@
 import json
 
 import pytest
-import spacy
+from english import NLP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Span
@@ -11,7 +11,6 @@ from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.judge.tasks.annotate import make_annotate_task, make_schema
 from spacy_llmjudge.transport.messages import Prompt, Reply
 
-NLP = spacy.blank("en")
 ROWS = [
     {"text": "Slugs eat hostas", "spans": [{"start": 0, "end": 5, "label": "PEST"}]},
     {"text": "My rose is fine", "spans": [{"start": 3, "end": 7, "label": "PLANT"}]},

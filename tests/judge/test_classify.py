@@ -4,6 +4,7 @@ import json
 
 import pytest
 import spacy
+from english import NLP
 from judge_helpers import split_prompt
 from spacy.tokens import DocBin
 from spacy.training import Example
@@ -15,7 +16,6 @@ from spacy_llmjudge.judge.tasks.classify import make_classify_task, make_schema
 from spacy_llmjudge.targets.cats import Cats
 from spacy_llmjudge.transport.messages import Reply
 
-NLP = spacy.blank("en")
 LABELS = ["FEED", "PEST", "WATER"]
 ROWS = [
     {"text": "Aphids again", "label": "PEST"},

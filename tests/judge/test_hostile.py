@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 import pytest
-import spacy
+from english import NLP
 from judge_helpers import answer, split_prompt
 from spacy.tokens import Span
 
@@ -18,7 +18,6 @@ from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
 from spacy_llmjudge.judge.tasks.rules import make_rules_task
 from spacy_llmjudge.judge.tasks.verify import make_verify_task
 
-NLP = spacy.blank("en")
 CARRIER = ["Slugs ate the red roses", "while I painted the gate", "and nobody noticed"]
 LABELS = ["PEST", "PLANT", "TOOL"]
 LEXICON = {"slugs": "PEST", "red roses": "PLANT"}

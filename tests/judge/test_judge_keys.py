@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import Tuple
 
 import pytest
-import spacy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import Candidate, set_candidates
 from spacy_llmjudge.judge.prompts import read_template
@@ -19,7 +19,7 @@ from spacy_llmjudge.judge.tasks.verify import make_verify_task
 from spacy_llmjudge.ledger.model import LedgerModel
 from spacy_llmjudge.models.openai import make_openai_model
 
-VOCAB = spacy.blank("en").vocab
+VOCAB = Vocab()
 WORDS = st.lists(st.text("abcdeé漢", min_size=1, max_size=6), min_size=3, max_size=8)
 LABELS = ("DISH", "PRICE", "PLACE")
 DEMONSTRATIONS = ("We had soup", "We had stew")

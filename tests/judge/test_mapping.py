@@ -1,7 +1,7 @@
 from collections import Counter
 
 import pytest
-import spacy
+from english import NLP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
@@ -9,8 +9,6 @@ from spacy.tokens import Doc
 from spacy_llmjudge.judge.long_documents import Window, make_windows
 from spacy_llmjudge.judge.mapping import Reading, WindowText, map_mentions
 from spacy_llmjudge.judge.replies import Mention
-
-NLP = spacy.blank("en")
 
 
 def place(text, *mentions, taken=(), **settings):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import spacy
+from english import NLP
 from judge_helpers import answer, read_questions
 from spacy.tokens import DocBin, Span
 from spacy.training import Example
@@ -19,7 +20,6 @@ from spacy_llmjudge.targets.cats import Cats
 from spacy_llmjudge.targets.ents import Ents
 from spacy_llmjudge.targets.spans import Spans
 
-NLP = spacy.blank("en")
 TEXT = "black spots on the rose leaves and the rose"
 # SYMPTOM over all of it, with a PLANT inside, and the PLANT that stands alone
 GOLD = [(0, 6, "SYMPTOM"), (4, 5, "PLANT"), (8, 9, "PLANT")]

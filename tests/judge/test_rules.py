@@ -1,7 +1,7 @@
 import json
 
 import pytest
-import spacy
+from english import NLP
 from spacy.tokens import Span
 
 from spacy_llmjudge.errors import LLMJudgeError
@@ -10,8 +10,6 @@ from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
 from spacy_llmjudge.judge.tasks.rules import MinedRule, format_rules, make_rules_task, mine_rules
 from spacy_llmjudge.judge.tasks.verify import make_verify_task
 from spacy_llmjudge.transport.messages import Reply
-
-NLP = spacy.blank("en")
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from typing import Iterable
 
 import pytest
-import spacy
+from english import NLP
+from spacy.vocab import Vocab
 from spacy_llm.registry import registry
 
 from spacy_llmjudge.candidates import get_candidates, get_status
@@ -98,9 +99,8 @@ def annotated(tmp_path):
 def make_corpus(folder, exclusive):
     folder.mkdir()
     write_target(folder, Cats(tuple(WORDS), exclusive))
-    nlp = spacy.blank("en")
     words = list(WORDS.values())
-    docs = [nlp.make_doc(f"about ride {i} the {words[i % 3]}") for i in range(N_DOCS)]
+    docs = [NLP.make_doc(f"about ride {i} the {words[i % 3]}") for i in range(N_DOCS)]
     process_shards(docs, folder / "annotated", list, fingerprint={}, shard_size=SHARD)
     return folder / "annotated"
 
@@ -114,7 +114,7 @@ def write_config(tmp_path, extra="", model="tests.Conductor.v1"):
 def run(annotated, tmp_path, **settings):
     output = annotated.parent / "judged"
     manifest = judge(annotated, output, write_config(tmp_path, **settings))
-    return manifest["states"], list(read_docs(output, spacy.blank("en").vocab))
+    return manifest["states"], list(read_docs(output, Vocab()))
 
 
 def test_its_labels_become_verdicts(annotated, tmp_path):

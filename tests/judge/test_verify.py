@@ -7,6 +7,7 @@ from typing import Iterable
 
 import pytest
 import spacy
+from english import NLP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge_helpers import answer, read_questions, split_prompt
@@ -19,7 +20,6 @@ from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
 from spacy_llmjudge.judge.tasks.verify import LETTERS, make_verify_task
 from spacy_llmjudge.transport.messages import Prompt, Reply
 
-NLP = spacy.blank("en")
 ROWS = [
     {"text": "Slugs eat hostas", "spans": [{"start": 0, "end": 5, "label": "PEST"}]},
     {"text": "My rose is fine", "spans": [{"start": 3, "end": 7, "label": "PLANT"}]},

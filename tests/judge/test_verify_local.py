@@ -5,6 +5,7 @@ import math
 
 import pytest
 import spacy
+from english import NLP
 from local_helpers import by_hand
 from spacy.tokens import Span
 
@@ -13,7 +14,6 @@ from spacy_llmjudge.judge.tasks.verify import LETTERS, make_verify_task
 from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.models.local import make_transformers_model
 
-NLP = spacy.blank("en")
 TEXTS = ("ab cd ef", "cd ef", "ef gh ab cd")
 # What the model has learned to say, each reply so often: its letters are drawn, its lines are not.
 SAID = ("1: {} | 90\n2: {} | 4", {"AB": 5, "AD": 2, "BB": 2, "CB": 1, "DA": 1})

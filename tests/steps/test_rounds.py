@@ -138,11 +138,17 @@ def test_labels_that_the_labelled_set_lacks_are_left_out(
     assert {ent.label_ for doc in docs for ent in doc.ents} <= {"PEST"}
 
 
+@pytest.mark.parametrize("sentences", [50, pytest.param(5000, marks=pytest.mark.slow)])
 def test_odd_documents_pass_through_annotation_and_judge(
-    small_student, small_dataset, calibration, tmp_path
+    small_student, small_dataset, calibration, tmp_path, sentences
 ):
     nlp = spacy.blank("en")
-    texts = ["", "   \n ", "Bl\u00e4tter \U0001f331 e\u0301 \u202exyz", "slugs ate it . " * 5000]
+    texts = [
+        "",
+        "   \n ",
+        "Bl\u00e4tter \U0001f331 e\u0301 \u202exyz",
+        "slugs ate it . " * sentences,
+    ]
     write_docs(tmp_path / "odd.spacy", [nlp.make_doc(text) for text in texts])
     annotate(str(small_student), calibration, tmp_path / "odd.spacy", tmp_path / "a")
     judged = judge(

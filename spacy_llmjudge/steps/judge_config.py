@@ -1,0 +1,71 @@
+"""The config of a judge: read with the labels of a corpus, and its judges found by their class."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
+
+from ..errors import Errors, LLMJudgeError
+from ..storage import require_file
+from ..targets.base import Target
+from ..targets.cats import Cats
+from .loading import load_pipeline
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from thinc.api import Config
+
+    from ..judge.component import LLMJudge
+    from ..judge.spacy_llm_textcat import TextCatJudge
+
+    Judge = Union[LLMJudge, TextCatJudge]
+
+
+def read_judge_config(
+    path: Path, overrides: Optional[Dict[str, Any]] = None, target: Optional[Target] = None
+) -> "Config":
+    """Read the config of a judge.
+
+    path (Path): The config.
+    overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    target (Optional[Target]): What is labelled; a text classifier of spacy-llm gets its labels.
+    RETURNS (Config): The config, interpolated.
+    """
+    from spacy.util import load_config
+
+    from ..judge.spacy_llm_textcat import find_textcat, label_settings
+
+    path = require_file(path, "The configs of judges are in configs/judges/.")
+    settings = dict(overrides or {})
+    if isinstance(target, Cats):
+        name = find_textcat(load_config(path, interpolate=False))
+        if name is not None:
+            settings = {**label_settings(name, target), **settings}
+    return load_config(path, overrides=settings, interpolate=True)
+
+
+def load_judges(
+    config: "Config", path: Path, target: Optional[Target] = None
+) -> Tuple["Language", List["Judge"]]:
+    """Load the pipeline of a judge's config, and find who judges. Nothing is asked.
+
+    config (Config): What `read_judge_config` read.
+    path (Path): Its file, for messages.
+    target (Optional[Target]): What is to be judged; None leaves it to the config.
+    RETURNS (Tuple[Language, List[Judge]]): The pipeline and its judges: components of the class
+        `LLMJudge`, or else, for labels of documents, a text classifier of spacy-llm.
+    RAISES (LLMJudgeError): J253 where there is none.
+    """
+    from ..judge.component import LLMJudge
+    from ..judge.spacy_llm_textcat import TextCatJudge, find_textcat
+
+    nlp = load_pipeline(config, path)
+    name = find_textcat(config) if isinstance(target, Cats) else None
+    if name is not None and isinstance(target, Cats):
+        return nlp, [TextCatJudge(nlp, name, target)]
+    judges: List[Judge] = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, LLMJudge)]
+    if not judges:
+        found = ", ".join(nlp.component_names) or "none"
+        raise LLMJudgeError(Errors.J253.format(path=path, found=found))
+    for judge in judges:
+        if isinstance(judge, LLMJudge) and target is not None:
+            judge.use_target(target)
+    return nlp, judges
