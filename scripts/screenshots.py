@@ -56,6 +56,9 @@ def main() -> None:
         with open_page(arguments.report, width, scheme) as page:
             if section != PICTURES[0][3]:
                 page.evaluate(f"document.getElementById('{section}').scrollIntoView()")
+            if section == "documents":
+                # those with the reason for every span
+                page.select_option("#part", "silver")
             page.screenshot(path=arguments.output / f"{name}.png")
 
 

@@ -41,7 +41,7 @@ def describe_disagreements(found: Optional[Disagreements]) -> Section:
     counts = [(title, str(found.kinds.get(kind, 0))) for kind, title in KIND_TITLES.items()]
     largest = [
         (
-            f"{one.before} [{one.span}] {one.after}".strip(),
+            one.context,
             shorten(one.candidate.label),
             *show_figures(one.candidate),
             one.candidate.decision or "-",

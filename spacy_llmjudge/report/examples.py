@@ -201,9 +201,7 @@ def explain(
     if p is None:
         return "left out: the selector does not use what the judge alone proposes"
     if candidate.decision == "accepted":
-        over = (
-            "accepted by the selector" if cut is None else f"{p:.3f} is not under the cut {cut:.3f}"
-        )
+        over = "accepted by the selector" if cut is None else f"{p:.3f} reaches the cut {cut:.3f}"
         if is_kept:
             return f"kept: {over}"
         return f"left out: {over}, but {'it overlaps another' if has_silver else 'its document was left out'}"

@@ -22,13 +22,11 @@ AROUND = 60
 class Disagreement(NamedTuple):
     """A candidate on which student and judge differ.
 
-    before, span, after (str): What is around it, and the span itself.
+    context (str): The span between brackets, with what is around it.
     candidate (Candidate): The candidate.
     """
 
-    before: str
-    span: str
-    after: str
+    context: str
     candidate: Candidate
 
 
@@ -127,9 +125,6 @@ def _describe(doc: Doc, candidate: Candidate) -> Disagreement:
     span = doc[candidate.start : candidate.end]
     start, end = span.start_char, span.end_char
     before, after = doc.text[max(0, start - AROUND) : start], doc.text[end : end + AROUND]
-    return Disagreement(
-        shorten(f"\u2026{before}" if start > AROUND else before),
-        shorten(span.text),
-        shorten(f"{after}\u2026" if len(doc.text) > end + AROUND else after),
-        candidate,
-    )
+    left = f"\u2026{before}" if start > AROUND else before
+    right = f"{after}\u2026" if len(doc.text) > end + AROUND else after
+    return Disagreement(shorten(f"{left}[{shorten(span.text)}]{right}", 300), candidate)

@@ -15,6 +15,7 @@ from spacy_llmjudge.steps.report import ReportInputs
 from spacy_llmjudge.storage import write_docs, write_json
 from spacy_llmjudge.targets.base import make_target, write_target
 
+VOCAB = Vocab()
 FILTER = '[selector]\n@llmjudge_selectors = "llmjudge.Conformal.v1"\nq = {q}\n\n[silver]\n'
 
 
@@ -23,8 +24,7 @@ def copy_doc(doc, target, names, word):
     words = [token.text for token in doc]
     if word is not None:
         words[0] = word
-    vocab = Vocab()
-    copied = Doc(vocab, words=words, spaces=[bool(token.whitespace_) for token in doc])
+    copied = Doc(VOCAB, words=words, spaces=[bool(token.whitespace_) for token in doc])
     keys = [(ent.start, ent.end, names[ent.label_]) for ent in doc.ents]
     found = [c.replace(label=names[c.label]) for c in get_candidates(doc)]
     if target.name == "cats":

@@ -25,14 +25,14 @@ UNUSED = decided(7, 9, "TOOL", None, None, source="judge")
 @pytest.mark.parametrize(
     "candidate, cut, is_kept, has_silver, why",
     [
-        (ACCEPTED, 0.5, True, True, "kept: 0.900 is not under the cut 0.500"),
+        (ACCEPTED, 0.5, True, True, "kept: 0.900 reaches the cut 0.500"),
         (ACCEPTED, None, True, True, "kept: accepted by the selector"),
         (
             ACCEPTED,
             0.5,
             False,
             False,
-            "left out: 0.900 is not under the cut 0.500, but its document was left out",
+            "left out: 0.900 reaches the cut 0.500, but its document was left out",
         ),
         (
             REJECTED,

@@ -18,7 +18,7 @@ from spacy_llmjudge.registries import registry
 from spacy_llmjudge.report.page import MOST_EXAMPLES
 from spacy_llmjudge.selection.audit import draw_audit
 from spacy_llmjudge.steps.filter import DECIDED
-from spacy_llmjudge.steps.report import make_report
+from spacy_llmjudge.steps.report import find_rounds, make_report
 from spacy_llmjudge.storage import read_docs, read_json, write_docs, write_json
 from spacy_llmjudge.targets.base import make_target
 
@@ -104,7 +104,7 @@ def test_every_span_says_why_it_was_kept_or_left_out(entities, tmp_path):
     cut = read_json(entities.metrics / "selection.json")["cut"]
     for reason in (
         "kept: ",
-        "is not under the cut",
+        "reaches the cut",
         "is under the cut",
         "rejected: the judge says",
     ):
@@ -168,6 +168,14 @@ def test_nothing_at_all_is_an_error_of_one_line(inputs, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_rounds_of_a_loop_are_found_in_their_order(tmp_path):
+    for name in ("round-2", "round-10", "round-1"):
+        write_json(tmp_path / name / "selection.json", {})
+    assert [path.name for path in find_rounds(tmp_path)] == ["round-1", "round-2", "round-10"]
+    with pytest.raises(LLMJudgeError, match="J841"):
+        find_rounds(tmp_path / "round-1")
+
+
 def test_predictions_on_another_test_set_are_refused(inputs, tmp_path, entities):
     docs = list(read_docs(inputs.corpus / "test.spacy", Vocab()))
     write_docs(inputs.corpus / "test.spacy", docs[:-1])
@@ -220,7 +228,7 @@ def test_a_large_pool_is_a_sample_and_the_page_stays_small(tmp_path):
 def rename(doc, i):
     """A copy under a text of its own, and a long one now and then."""
     names = {"PLANT": "PLANT", "PEST": "PEST"}
-    word = f"d{i}" if i % 7 else f"d{i}" + "x" * 30_000
+    word = f"d{i}" if i % 7 else f"d{i}" + "x" * 3000
     return copy_doc(doc, make_target({"target": "ents"}), names, word)
 
 
