@@ -204,7 +204,8 @@ def check_thinking(probe: Probe, outcome: Outcome) -> None:
     """Whether the model spends tokens on thinking: on its own field, in its text, or unseen."""
     shown = outcome.raw.replace(" ", "")
     seen = '"reasoning_content":"' in shown or '"reasoning":"' in shown or "<think" in shown
-    if seen or '"type":"reasoning"' in shown or not outcome.reply:
+    is_cut = outcome.reply is not None and not outcome.reply and outcome.reply.reason == "truncated"
+    if seen or is_cut or '"type":"reasoning"' in shown:
         probe.settings["max_tokens"] = 8192
         probe.room = ROOM_TO_THINK
         probe.note("it thinks first", None, "max_tokens needs room for that")
@@ -309,7 +310,8 @@ def check_too_long(probe: Probe, n_words: int) -> None:
 
 
 def _course(outcome: Outcome) -> str:
-    return triage(outcome.status, outcome.error, accepted=True).action if outcome.status else ""
+    """What a run would do that begins with this: nothing was accepted before."""
+    return triage(outcome.status, outcome.error, accepted=False).action if outcome.status else ""
 
 
 def run_checks(probe: Probe, n_words: int) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import signal
 import sqlite3
 import subprocess
@@ -14,22 +13,30 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from english import NLP
+from judge_runs import (
+    KEY,
+    MODEL,
+    openai_command,
+    read_judged,
+    resume_command,
+    run,
+    start,
+    states_of,
+    write_annotated,
+    write_prices,
+)
 from loopback import Answer, Loopback, chat
 from spacy.cli._util import parse_config_overrides
 from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import Candidate, get_candidates, get_status, set_candidates
 from spacy_llmjudge.cli.judge import raise_budget, set_option
-from spacy_llmjudge.shards import process_shards
 from spacy_llmjudge.storage import read_docs
 
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow
 
-MODEL = "components.llm_judge.model"
-KEY = "sk-canary-5Tq8Wn3KpB6yHs20"
 ANNOTATION = {
     "entities": [{"text": "roses", "label": "PLANT", "confidence": 91}],
     "alternatives": [],
@@ -40,73 +47,16 @@ ANNOTATION = {
 def folder(tmp_path):
     """A run folder, with a space in its name, whose pool and dev are annotated."""
     folder = tmp_path / "my run"
-    for split, numbers in (("pool", range(48)), ("dev", range(48, 60))):
-        docs = []
-        for i in numbers:
-            docs.append(NLP.make_doc(f"the roses of garden {i} have black spot"))
-            set_candidates(docs[-1], [Candidate(1, 2, "PLANT", 0.6)])
-        process_shards(docs, folder / "annotated" / split, list, fingerprint={}, shard_size=16)
-    table = {
-        "as_of": "2026-01-31",
-        "usd_per_million_tokens": {"tiny": {"input": 1.0, "output": 1.0}},
-    }
-    (folder / "prices.json").write_text(json.dumps(table))
+    texts = [f"the roses of garden {i} have black spot" for i in range(60)]
+    write_annotated(folder, texts[:48], texts[48:])
+    write_prices(folder)
     return folder
-
-
-def command(folder, server, **settings):
-    settings = {
-        "paths.ledger": folder / "ledger.sqlite",
-        "components.llm_judge.task.labels": "PLANT,DISEASE",
-        f"{MODEL}.max_cost": 5.0,
-        f"{MODEL}.prices": folder / "prices.json",
-        f"{MODEL}.model.base_url": server.url,
-        f"{MODEL}.model.model": "tiny",
-        f"{MODEL}.model.max_tokens": 200,
-        f"{MODEL}.model.concurrency": 4,
-        **{f"{MODEL}.{name}": value for name, value in settings.items()},
-    }
-    config = ROOT / "configs" / "judges" / "openai.cfg"
-    arguments = [folder / "annotated", folder / "judged", config, "--metrics", folder / "metrics"]
-    for name, value in settings.items():
-        arguments += [f"--{name}", value]
-    return [sys.executable, "-m", "spacy", "llmjudge", "judge", *map(str, arguments)]
-
-
-def start(arguments):
-    environment = {
-        **os.environ,
-        "OPENAI_API_KEY": KEY,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    # a test run in the background of a script ignores SIGINT, and so would its children
-    heed = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
-    return subprocess.Popen(
-        arguments, text=True, env=environment, cwd=ROOT, preexec_fn=heed, **pipes
-    )
-
-
-def run(arguments):
-    process = start(arguments)
-    out, err = process.communicate(timeout=300)
-    assert "Traceback" not in err
-    return process.returncode, out, err
 
 
 def bill(request):
     """Tokens that a careful server counts: fewer than bytes, as many out as the reply has words."""
     usage = {"prompt_tokens": len(request.raw) // 4, "completion_tokens": 40}
     return Answer(chat(json.dumps(ANNOTATION), usage=usage))
-
-
-def resume_command(err):
-    """The command that is printed on a line of its own, for this interpreter."""
-    (line,) = [
-        line for line in err.splitlines() if line.startswith("python -m spacy llmjudge judge")
-    ]
-    return [sys.executable, *shlex.split(line)[1:]]
 
 
 LINE = re.compile(
@@ -127,7 +77,7 @@ def test_the_progress_shows_documents_reasons_tokens_money_and_time(folder):
         return answer
 
     with Loopback(script) as server:
-        code, out, err = run(command(folder, server, **{"model.max_tries": 1}))
+        code, out, err = run(openai_command(folder, server, **{"model.max_tries": 1}))
     assert code == 0, err
     seen = [match.groupdict() for match in LINE.finditer(err)]
     between = [s for s in seen if s["split"] == "pool" and 0 < int(s["done"]) < int(s["total"])]
@@ -147,13 +97,6 @@ def test_the_progress_shows_documents_reasons_tokens_money_and_time(folder):
     assert report["pool"] == {"abstained: http_422": 6, "abstained: not_json": 6, "judged": 36}
 
 
-def states_of(folder):
-    vocab = Vocab()
-    folders = [folder / "judged" / split for split in ("pool", "dev")]
-    statuses = [get_status(doc) for path in folders for doc in read_docs(path, vocab)]
-    return Counter((status["state"], status["reason"]) for status in statuses)
-
-
 @pytest.mark.parametrize("kind", ["refuse", "503", "hint in the body"])
 def test_an_outage_ends_with_the_command_that_asks_again(folder, kind):
     down = {
@@ -167,7 +110,7 @@ def test_an_outage_ends_with_the_command_that_asks_again(folder, kind):
 
     settings = {"model.max_tries": 2, "model.backoff": 0.05}
     with Loopback(script) as server:
-        code, out, err = run(command(folder, server, **settings))
+        code, out, err = run(openai_command(folder, server, **settings))
         assert code == 1
         states = states_of(folder)
         n_judged = states.pop(("judged", None))
@@ -186,7 +129,7 @@ def test_an_outage_ends_with_the_command_that_asks_again(folder, kind):
 def test_the_budget_warns_stops_keeps_and_goes_on(folder):
     cap = 0.02
     with Loopback(bill) as server:
-        code, out, err = run(command(folder, server, max_cost=cap))
+        code, out, err = run(openai_command(folder, server, max_cost=cap))
         n_first = len(server.requests)
         billed = sum(len(r.raw) // 4 + 40 for r in server.requests) * 1e-6
         assert code == 1 and 10 < n_first < 60
@@ -204,7 +147,7 @@ def test_the_budget_warns_stops_keeps_and_goes_on(folder):
         again = resume_command(err)
         assert again[-2] == f"--{MODEL}.max_cost" and float(again[-1]) >= 2 * cap
         assert again[:-2] == [
-            a for a in command(folder, server) if a not in (f"--{MODEL}.max_cost", "5.0")
+            a for a in openai_command(folder, server) if a not in (f"--{MODEL}.max_cost", "5.0")
         ]
         ends = {("judged", None): n_first, ("not_sent", "budget"): 60 - n_first}
         assert states_of(folder) == ends
@@ -214,9 +157,7 @@ def test_the_budget_warns_stops_keeps_and_goes_on(folder):
         assert max(Counter(r.digest for r in server.requests).values()) == 1, (
             "nothing is paid twice"
         )
-    docs = [
-        doc for split in ("pool", "dev") for doc in read_docs(folder / "judged" / split, Vocab())
-    ]
+    docs = read_judged(folder / "judged")
     assert {c.verdict for doc in docs for c in get_candidates(doc)} == {"correct"}
 
 
@@ -225,7 +166,7 @@ def test_ctrl_c_prints_the_command_that_goes_on(folder):
         return Answer(chat(json.dumps(ANNOTATION)), delay=1.0 if request.number else 0.0)
 
     with Loopback(script) as server:
-        process = start(command(folder, server))
+        process = start(openai_command(folder, server))
         while len(server.requests) < 5 and process.poll() is None:
             time.sleep(0.01)
         began = time.monotonic()
@@ -237,7 +178,7 @@ def test_ctrl_c_prints_the_command_that_goes_on(folder):
         out, more = process.communicate(timeout=60)
         assert len(server.requests) < 60, "it waits for what is under way, and asks no more"
     assert process.returncode == 130 and "Traceback" not in err + more
-    assert resume_command(err) == command(folder, server)
+    assert resume_command(err) == openai_command(folder, server)
 
 
 @pytest.mark.parametrize("name, n_times", [("SIGTERM", 1), ("SIGHUP", 1), ("SIGTERM", 2)])
@@ -248,7 +189,7 @@ def test_a_signal_keeps_what_is_under_way(folder, name, n_times):
         return Answer(chat(json.dumps(ANNOTATION)), delay=2.0 if request.number else 0.0)
 
     with Loopback(script) as server:
-        process = start(command(folder, server))
+        process = start(openai_command(folder, server))
         while len(server.requests) < 5 and process.poll() is None:
             time.sleep(0.01)
         for _ in range(n_times):
@@ -257,7 +198,7 @@ def test_a_signal_keeps_what_is_under_way(folder, name, n_times):
         out, err = process.communicate(timeout=60)
         n_sent = len(server.requests)
     assert process.returncode == 128 + getattr(signal, name) and "Traceback" not in err
-    assert resume_command(err) == command(folder, server)
+    assert resume_command(err) == openai_command(folder, server)
     db = sqlite3.connect(folder / "ledger.sqlite")
     states = dict(db.execute("SELECT state, COUNT(*) FROM attempts GROUP BY state").fetchall())
     db.close()
@@ -269,7 +210,7 @@ def test_a_signal_that_is_ignored_stays_ignored(folder):
     with Loopback(lambda r: Answer(chat(json.dumps(ANNOTATION)), delay=0.2)) as server:
         ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
         process = subprocess.Popen(
-            command(folder, server),
+            openai_command(folder, server),
             env={**os.environ, "OPENAI_API_KEY": KEY},
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
@@ -285,7 +226,7 @@ def test_a_signal_that_is_ignored_stays_ignored(folder):
 
 def test_a_wrong_key_is_one_request_and_one_line(folder):
     with Loopback(lambda request: Answer({"error": {"message": f"no {KEY}"}}, 401)) as server:
-        code, out, err = run(command(folder, server))
+        code, out, err = run(openai_command(folder, server))
     assert code == 1 and len(server.requests) == 1
     (line,) = [line for line in err.splitlines() if "[J" in line]
     for part in ("[J315]", "401", "OPENAI_API_KEY", f"127.0.0.1:{server.port}", "tiny"):
@@ -312,9 +253,9 @@ def test_the_key_is_nowhere_in_the_run_and_its_package(folder, small_student, mo
 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with Loopback(script) as server:
-        code, out, err = run(command(folder, server))
+        code, out, err = run(openai_command(folder, server))
         assert code == 0, err
-        save_pipeline(folder, parse_config_overrides(command(folder, server)[10:]))
+        save_pipeline(folder, parse_config_overrides(openai_command(folder, server)[10:]))
     package = [
         sys.executable,
         "-m",
