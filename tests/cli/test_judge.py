@@ -312,12 +312,12 @@ def test_an_option_is_set_once(given):
 
 def test_a_run_that_asks_nothing_keeps_what_is_known_of_the_one_before(folder):
     with Loopback(bill) as server:
-        code, out, err = run(command(folder, server))
+        code, out, err = run(openai_command(folder, server))
         assert code == 0, err
         report = (folder / "metrics" / "judge.json").read_bytes()
         assert json.loads(report)["tokens_in"] > 0
         seconds = (folder / "metrics" / "seconds.json").read_bytes()
-        code, out, err = run(command(folder, server))
+        code, out, err = run(openai_command(folder, server))
     assert code == 0 and "Nothing changed since `judge`" in " ".join((out + err).split())
     assert (folder / "metrics" / "judge.json").read_bytes() == report
     assert (folder / "metrics" / "seconds.json").read_bytes() == seconds
