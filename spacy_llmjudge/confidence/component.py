@@ -367,8 +367,7 @@ class CalibratedConfidence(Pipe):
             return
         least = self.min_confidence or 0.0
         weak = {key for key, value in confidence.items() if value is not None and value < least}
-        spans = [Span(doc, s, e, label=label) for s, e, label in sorted(weak)]
-        doc.spans[self._weak_key] = spans
+        doc.spans[self._weak_key] = [Span(doc, s, e, label=x) for s, e, x in sorted(weak)]
         if self.below == "drop" and weak:
             rest = [e for e in doc.ents if (e.start, e.end, e.label_) not in weak]
             gone = [e for e in doc.ents if (e.start, e.end, e.label_) in weak]

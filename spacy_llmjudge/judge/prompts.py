@@ -71,8 +71,8 @@ def require_short(labels: Mapping[str, str]) -> None:
 
 
 def _as_json(data: Any) -> str:
-    # Jinja's own tojson escapes for HTML, which an LLM would copy into its reply.
-    return json.dumps(data, ensure_ascii=False)
+    # Jinja's own tojson escapes for HTML, which an LLM would copy into its reply. JSON is one line as it is.
+    return Verbatim(json.dumps(data, ensure_ascii=False))
 
 
 def read_rules(path: Union[str, Path]) -> List[Rule]:

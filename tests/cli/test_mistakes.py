@@ -28,7 +28,7 @@ RECORDED = CONFIGS / "judges" / "recorded.cfg"
 # arguments that have to be there
 INPUTS = {
     *("source", "corpus", "config", "judge", "model", "gold", "calibration", "annotated", "judged"),
-    *("labelled", "ledger", "test", "evidence", "audit"),
+    *("labelled", "raw", "ledger", "test", "evidence", "audit"),
 }
 # verbs that would train or build where a mistake is none: only what must fail is tried
 EXPENSIVE = {"train", "crossfit", "loop", "unjudged", "package"}
@@ -98,6 +98,14 @@ def command_lines(assets, corpus, model, at, out):
         "summary": [at / "metrics"],
         "unjudged": [at / "annotated", corpus, CPU, out / "u", "--metrics", out / "m"],
         "package": [model, out / "packages"],
+        "report": [corpus, at / "metrics", out / "report", "--silver", at / "silver.spacy"],
+        "start": [
+            assets / "labelled.jsonl",
+            assets / "pool.jsonl",
+            out / "project",
+            "--judge",
+            "embedded",
+        ],
     }
     lines["filter"] += ["--metrics", out / "m", "--q", "0.4"]
     lines["loop"] += ["--filter", CONFIGS / "filter.cfg"]
@@ -115,7 +123,7 @@ def odd_files(folder):
     (folder / "link").symlink_to(folder / "nowhere")
     (folder / "loop").symlink_to(folder / "loop")
     names = ("missing", "empty folder", "empty", "binary", "text.txt", "link", "loop")
-    odd = ("empty/x", "n\udcff", "a\nb", "x" * 300, "../x/../../y")
+    odd = ("empty/x", "n\udcff", "a\nb\x1b[31m", "x" * 300, "../x/../../y")
     return {name[:20]: folder / name for name in (*names, *odd)} | {
         "no file system": Path("/proc/x")
     }
