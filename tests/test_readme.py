@@ -1,4 +1,4 @@
-"""Every code block of the README runs: here, or in .ci/run."""
+"""Every code block of the README and of the pages for users runs: here, or in .ci/run. Every page is reached."""
 
 import json
 import os
@@ -15,15 +15,49 @@ import spacy
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf8")
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-BASH = [block.strip() for kind, block in BLOCKS if kind == "bash"]
-PYTHON = [block for kind, block in BLOCKS if kind == "python"]
-IN_CI, (OWN_DATA, LOOP, AUDIT, TOPICS) = BASH[:2], BASH[2:]
+PAGES = {path.name: path.read_text(encoding="utf8") for path in (ROOT / "docs").glob("*.md")}
+# made by scripts, from what they measured
+MADE = {"benchmark", "denoise", "errors", "judge", "posterior", "selection", "selection_cost"}
+MADE |= {"student", "training_speed", "cases"}
+FOR_USERS = {name: text for name, text in PAGES.items() if name[:-3] not in MADE}
+LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
 
-def test_every_kind_of_block_is_known():
-    assert {kind for kind, _ in BLOCKS} <= {"bash", "python", "ini", "text"}
-    assert len(BASH) == 6 and len(PYTHON) == 3
+def blocks(text, kind):
+    found = re.findall(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL)
+    return [block.strip() for name, block in found if name == kind]
+
+
+IN_CI, (START,) = blocks(README, "bash")[:2], blocks(README, "bash")[2:]
+PYTHON = blocks(README, "python")
+(OPINION,) = blocks(PAGES["own_pipeline.md"], "python")
+(LOOP,) = blocks(PAGES["more_rounds.md"], "bash")
+(AUDIT,) = blocks(PAGES["evidence.md"], "bash")
+(TOPICS,) = blocks(PAGES["targets.md"], "bash")
+
+
+def test_every_block_is_known():
+    assert set(re.findall(r"```(\w+)\n", README)) <= {"bash", "python", "text", "mermaid"}
+    assert len(IN_CI) == 2 and len(PYTHON) == 2
+    known = {"own_pipeline.md": 1, "more_rounds.md": 1, "evidence.md": 1, "targets.md": 1}
+    found = {name: len(re.findall(r"```\w+\n", text)) for name, text in FOR_USERS.items()}
+    assert {name: n for name, n in found.items() if n} == known
+
+
+def test_the_readme_has_at_most_a_thousand_words():
+    assert len(re.sub(r"```.*?```", "", README, flags=re.DOTALL).split()) <= 1000
+
+
+def test_every_page_is_reached_from_the_first():
+    reached, new = set(), {Path("README.md")}
+    while new:
+        page = new.pop()
+        reached.add(page)
+        for target in LINK.findall((ROOT / page).read_text(encoding="utf8")):
+            path = Path(os.path.normpath(page.parent / target))
+            if path.suffix == ".md" and path not in reached:
+                new.add(path)
+    assert {Path("docs") / name for name in PAGES} <= reached
 
 
 @pytest.mark.parametrize("block", IN_CI)
@@ -33,19 +67,21 @@ def test_the_commands_of_the_readme_are_those_of_ci(block):
         assert command in ci
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
-def test_links_lead_somewhere(target):
-    assert target.startswith("https://") or (ROOT / target).exists()
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}" for name in sorted(PAGES))])
+def test_links_lead_somewhere(page):
+    for target in LINK.findall((ROOT / page).read_text(encoding="utf8")):
+        assert target.startswith("https://") or (ROOT / page).parent.joinpath(target).exists()
 
 
 def test_verbs_and_variables_of_the_readme_exist():
     import srsly
 
+    written = "\n".join((README, *FOR_USERS.values()))
     variables = srsly.read_yaml(ROOT / "project.yml")["vars"]
-    assert set(re.findall(r"--vars\.(\w+)", README)) <= set(variables)
+    assert set(re.findall(r"--vars\.(\w+)", written)) <= set(variables)
     project = srsly.read_yaml(ROOT / "project.yml")
     known = {*project["workflows"], *(command["name"] for command in project["commands"])}
-    assert set(re.findall(r"project run ([\w-]+)", README)) <= known
+    assert set(re.findall(r"project run ([\w-]+)", written)) <= known
 
 
 @pytest.mark.slow
@@ -74,7 +110,7 @@ def test_a_second_opinion_is_asked_for_as_the_readme_says(
     monkeypatch.chdir(tmp_path)
     nlp = spacy.load("my_pipeline")
     held_out = [make_example(nlp, doc) for doc in read_docs(small_corpus / "dev.spacy", nlp.vocab)]
-    exec(compile(PYTHON[2], "README.md", "exec"), {"held_out_examples": held_out})
+    exec(compile(OPINION, "own_pipeline.md", "exec"), {"held_out_examples": held_out})
     assert "spider mites" in capsys.readouterr().out
 
 
@@ -86,7 +122,7 @@ def test_own_data_runs_as_the_readme_says(small_dataset, tmp_path):
     rows = map(json.loads, (small_dataset / "pool.jsonl").open(encoding="utf8"))
     texts = "".join(row["text"] + "\n" for row in rows)
     (tmp_path / "raw.txt").write_text(texts, encoding="utf8")
-    start, (place, go) = OWN_DATA.splitlines()[0], OWN_DATA.splitlines()[1].split(" && ")
+    start, (place, go) = START.splitlines()[0], START.splitlines()[1].split(" && ")
     printed = run_block(start, tmp_path)
     assert printed.splitlines()[-1] == f"{place} && {go}"
     folder = tmp_path / "my_project"
