@@ -119,7 +119,7 @@ def draw_reliability(source: str, bins: Sequence[Bin], n: int) -> Plot:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("")
         axes.set_ylabel("count")
-        axes.set_xlabel("probability (line of dashes: honest)")
+        axes.set_xlabel("probability (dashed: honest)")
 
     text = (
         f"Reliability of {source}: of {n} candidates, stated probability and share that is right: "

@@ -121,7 +121,7 @@ def describe_confidence(selection: Json) -> Section:
     ]
     lines = [
         "Held-out candidates that the student predicted or the judge proposed; each number comes from a fit that has "
-        "not seen its document. Points on the line of dashes are honest: of candidates with probability .8, 80 % are right."
+        "not seen its document. Points on the dashed line are honest: of candidates with probability .8, 80 % are right."
     ]
     rows = calibration_rows(
         {"calibration": {name: found[name] for name in SOURCES if name in found}}
