@@ -237,6 +237,7 @@ class Errors(metaclass=_WithCodes):
     J684 = "The setting {name} is {found!r}. Expected {expected}."
     J685 = "The training failed ({error}). Nothing was written; correct the setting that the error is about, then run the same command again."
     J686 = "Nothing can be written to the folder {path} ({error}). Choose another one."
+    J687 = "A name or a setting has bytes that are no text ({error}). Type it in UTF-8, or rename the file."
 
     # Evaluation
     J700 = "None of the {n} gold documents says anything about {units}. Evaluate on annotated documents (an empty list counts)."

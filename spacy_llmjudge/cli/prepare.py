@@ -57,16 +57,19 @@ def prepare_cli(
     shots: Optional[int] = Opt(
         None,
         "--shots",
+        max=MAX_SEED,
         help="Keep this many SENTENCES a label of the labelled file; the rest becomes the pool where there is none; 0: keep all",
     ),
     mentions: Optional[int] = Opt(
         None,
         "--mentions",
+        max=MAX_SEED,
         help="Keep about this many MENTIONS a label of the labelled file, instead of --shots",
     ),
     holdout: int = Opt(
         0,
         "--holdout",
+        max=MAX_SEED,
         help="Without a dev file: this many random documents of that rest, or of the pool with its gold, become dev",
     ),
     seed: int = Opt(0, "--seed", min=0, max=MAX_SEED, help="Seed of the samples"),
@@ -153,7 +156,7 @@ def _split(text: Optional[str]) -> List[str]:
     """The items of a list that commas separate, those with a comma in double quotes."""
     import csv
 
-    cells = next(csv.reader([text or ""], skipinitialspace=True), [])
+    cells = next(csv.reader([" ".join((text or "").split())], skipinitialspace=True), [])
     return [cell.strip() for cell in cells if cell.strip()]
 
 

@@ -42,6 +42,10 @@ def user_errors(function: FuncT) -> FuncT:
                 _fail(Errors.J813.format(error=_describe(error)))
             except RegistryError as error:
                 _fail(Errors.J813.format(error=error))
+            except UnicodeEncodeError as error:
+                if error.reason != "surrogates not allowed":
+                    raise
+                _fail(Errors.J687.format(error=error.reason))
             except OSError as error:
                 if error.filename is None and error.errno is None:
                     raise

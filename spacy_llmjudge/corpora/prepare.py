@@ -5,6 +5,7 @@ there is for it apart in `pool_gold.spacy`, for measuring only; `target.json`, w
 annotated. All of them appear, or none.
 """
 
+import os
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -191,8 +192,10 @@ def _write(
 
 def _require_places(source: Path, out: Path, parts: Parts) -> None:
     """Write over no file that is read, and over none that is not ours."""
-    read = {part.path.resolve() for part in parts.values() if part is not None}
-    if source.resolve() == out.resolve() or read & {(out / name).resolve() for name in FILES}:
+    # a loop of links has no end to resolve to
+    real = os.path.realpath
+    read = {real(part.path) for part in parts.values() if part is not None}
+    if real(source) == real(out) or read & {real(out / name) for name in FILES}:
         raise LLMJudgeError(Errors.J630.format(source=source, out=out))
     found = [name for name in FILES if (out / name).exists()]
     if found and REPORT not in found:

@@ -139,9 +139,9 @@ def make_target(data: Dict[str, Any]) -> Target:
         "spans": Spans.from_dict,
         "cats": Cats.from_dict,
     }
-    settings = dict(data)
+    settings = dict(data) if isinstance(data, dict) else {"target": data}
     name = settings.pop("target", None)
-    if name not in makers:
+    if not isinstance(name, str) or name not in makers:
         raise LLMJudgeError(Errors.J411.format(found=name, choices=", ".join(NAMES)))
     try:
         return makers[name](settings)

@@ -139,7 +139,7 @@ def test_a_line_that_is_no_json_is_named(answered, judged, small_corpus, tmp_pat
 
 def test_an_audit_of_something_else_is_refused(answered, judged, small_corpus, tmp_path):
     path, _ = answered
-    result = select(judged, small_corpus, tmp_path, path, "filter.cfg", "--selector.floor", 0.3)
+    result = select(judged, small_corpus, tmp_path, path, "filter.cfg", "--selector.floor", 0.4)
     assert "[J424]" in error_line(result)
     other = select(judged, small_corpus, tmp_path, path, "filter_certified.cfg")
     assert "[J424]" in error_line(other)

@@ -169,7 +169,8 @@ def damaged_files(
     """Every file that the command names, or that is in a folder that it names, damaged in every way."""
     for word in words:
         source = Path(word)
-        if not source.is_absolute() or not source.exists():
+        is_made_here = case / "out" in source.parents
+        if not source.is_absolute() or is_made_here or not source.exists():
             continue
         files = [source] if source.is_file() else sorted(filter(Path.is_file, source.rglob("*")))
         for file_ in files:
