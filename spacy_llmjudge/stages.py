@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from .locks import alone
-from .storage import read_json, sha256_path, write_json
+from .storage import read_json, read_json_if_there, sha256_path, write_json
 
 RECORD = "stages.json"
 SECONDS = "seconds.json"
 COMMANDS = "commands.json"
 Result = Dict[str, Any]
-# the packages whose next version may do the same work in another way
+# what the file of a ledger begins with
 _SQLITE = b"SQLite format 3\0"
+# the packages whose next version may do the same work in another way
 PACKAGES = ("spacy_llmjudge", "spacy", "thinc", "spacy-transformers", "transformers", "torch")
 # the name of a stage, and its result; None before it begins
 Watch = Optional[Callable[[str, Optional[Result]], None]]
@@ -212,9 +213,7 @@ def _installed() -> Dict[str, str]:
 
 def read_seconds(metrics: Path) -> Dict[str, float]:
     """RETURNS (Dict[str, float]): How long each step took, as far as a folder of metrics knows."""
-    path = metrics / SECONDS
-    found: Dict[str, float] = read_json(path) if path.exists() else {}
-    return found
+    return read_json_if_there(metrics / SECONDS)
 
 
 def add_seconds(metrics: Path, step: str, seconds: float) -> None:
@@ -224,9 +223,7 @@ def add_seconds(metrics: Path, step: str, seconds: float) -> None:
 
 def read_commands(metrics: Path) -> Dict[str, str]:
     """RETURNS (Dict[str, str]): With which command each step ran, as far as a folder of metrics knows."""
-    path = metrics / COMMANDS
-    found: Dict[str, str] = read_json(path) if path.exists() else {}
-    return found
+    return read_json_if_there(metrics / COMMANDS)
 
 
 def add_command(metrics: Path, step: str, command: str) -> None:

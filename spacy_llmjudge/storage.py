@@ -131,6 +131,11 @@ def is_json(text: str) -> bool:
     return True
 
 
+def read_json_if_there(path: Optional[Path]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): The object in a file; empty where there is no file."""
+    return read_json(path) if path is not None and path.exists() else {}
+
+
 def write_json(path: PathLike, data: Any) -> None:
     """Write JSON with sorted keys, so that the same data is the same file."""
     text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)

@@ -5,7 +5,6 @@ from typing import Dict, List, Optional, Sequence
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt
-from .output import divider
 from .package import scores_folder, show_wheel
 from .printer import msg
 from .progress import progress_bar
@@ -99,7 +98,7 @@ def summary_cli(
     titles = header(summary)
     aligns = ("l", *"r" * (len(titles) - 1))
     if rows:
-        divider(f"Students on the test set ({level}, %)")
+        msg.divider(f"Students on the test set ({level}, %)")
         msg.table(rows, header=titles, divider=True, aligns=aligns, max_col=60)
     else:
         msg.warn("There is no test set, so that nothing says how good the last student is.")
@@ -107,7 +106,7 @@ def summary_cli(
         msg.text(f"{describe_held_out(summary['held_out'], level)}\n")
     rows = silver_rows(summary)
     if rows:
-        divider("Silver against the hidden gold of the pool (%)")
+        msg.divider("Silver against the hidden gold of the pool (%)")
         titles = ("label", "spans", "precision", "recall")
         msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
     if summary["silver"]["statement"]:
@@ -116,7 +115,7 @@ def summary_cli(
         msg.warn(summary["silver"]["warning"])
     rows = calibration_rows(summary)
     if rows:
-        divider("Confidence in what was predicted or proposed, held out")
+        msg.divider("Confidence in what was predicted or proposed, held out")
         titles = ("source", "n", "ECE", "95 % interval", "Brier", "AUROC")
         msg.table(rows, header=titles, divider=True, aligns=tuple("lrrrrr"))
     if summary["seconds"]:

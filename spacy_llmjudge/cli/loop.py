@@ -11,7 +11,6 @@ from ..shards import SHARD_SIZE
 from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of, paths_in
 from .calibrate import NAMES, calibrator_of
 from .filter import show_promise
-from .output import divider
 from .printer import msg
 from .progress import Meter, live, progress_bar
 from .threads import restart_with_sleeping_threads
@@ -168,7 +167,7 @@ def _report(result: Dict[str, Any], training: Path) -> None:
         (f"{row['round']}", *(_number(row[key]) for key in ("score", "overlap", "spans")))
         for row in result["rounds"]
     ]
-    divider("Rounds")
+    msg.divider("Rounds")
     titles = ("round", "F1, stopping part", "same spans", "silver spans")
     msg.table(rows, header=titles, divider=True, aligns=tuple("rrrr"))
     show = msg.warn if result["stop"]["reason"] == "budget" else msg.info

@@ -8,7 +8,7 @@ from typing import Iterator, TextIO
 
 from wasabi.util import ENV_ANSI_DISABLED, supports_ansi
 
-from .printer import msg, plain
+from .printer import msg
 
 
 def shows_colours(stream: TextIO) -> bool:
@@ -34,9 +34,3 @@ def readable_output() -> Iterator[None]:
         msg.show_color = shown
         if before is None:
             os.environ.pop(ENV_ANSI_DISABLED, None)
-
-
-def divider(title: str) -> None:
-    """Print the title of a part of the output; wasabi's own is bold wherever it is printed."""
-    line = f" {plain(title)} ".center(msg.line_max - 4, "=")
-    print(f"\n\x1b[1m{line}\x1b[0m\n" if msg.show_color else f"\n{line}\n")

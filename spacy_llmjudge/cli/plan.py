@@ -8,7 +8,6 @@ import typer
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt, config_command, overrides_of, paths_in
-from .output import divider
 from .printer import msg
 from .user_errors import user_errors
 
@@ -52,9 +51,9 @@ def plan_cli(
     overrides = {**paths_in(assets), **overrides_of(ctx)}
     plan = make_plan(annotated, config, overrides, concurrency, seconds, at_most or None)
     if prompt:
-        divider("The first prompt")
+        msg.divider("The first prompt")
         typer.echo(plan["first_prompt"])
-    divider("The plan")
+    msg.divider("The plan")
     msg.table(_rows(plan))
     if plan["cost"] is not None:
         msg.info(

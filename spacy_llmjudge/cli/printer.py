@@ -27,8 +27,13 @@ class PlainPrinter(Printer):
     def text(self, title: Any = "", text: Any = "", *args: Any, **kwargs: Any) -> Any:
         return super().text(plain(title), plain(text), *args, **kwargs)
 
-    def divider(self, text: str = "", *args: Any, **kwargs: Any) -> Any:
-        return super().divider(plain(text), *args, **kwargs)
+    def divider(self, text: str = "", char: str = "=", *args: Any, **kwargs: Any) -> Any:
+        """Print the title of a part of the output; wasabi's own is bold wherever it is printed."""
+        if self.show_color:
+            return super().divider(plain(text), char, *args, **kwargs)
+        line = f" {plain(text)} ".center(self.line_max - 4, char)
+        print(f"\n{line}\n")
+        return None
 
     def table(self, data: Any, **kwargs: Any) -> Any:
         rows = data.items() if isinstance(data, dict) else data

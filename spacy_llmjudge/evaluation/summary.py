@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..stages import read_seconds
-from ..storage import read_json
+from ..storage import read_json_if_there
 
 TITLES = {
     "seed": "seed student (labelled set only)",
@@ -33,7 +33,7 @@ def make_summary(
     target (str): The name of what is labelled.
     RETURNS (Dict[str, Any]): The summary.
     """
-    selection = _read(metrics / "selection.json")
+    selection = read_json_if_there(metrics / "selection.json")
     summary: Dict[str, Any] = {
         name: {
             **{key: result["spacy"][key] for key in ("p", "r", "f")},
@@ -50,8 +50,8 @@ def make_summary(
         source: {key: figures.get(key) for key in CALIBRATION}
         for source, figures in (selection.get("reliability_listed") or {}).items()
     }
-    summary["judge"] = _read(metrics / "judge.json")
-    summary["held_out"] = _read(metrics / "held_out.json")
+    summary["judge"] = read_json_if_there(metrics / "judge.json")
+    summary["held_out"] = read_json_if_there(metrics / "held_out.json")
     summary["seconds"] = read_seconds(metrics)
     return summary
 
@@ -171,10 +171,6 @@ def _percent(value: Optional[float]) -> str:
 
 def _number(value: Optional[float]) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _read(path: Path) -> Dict[str, Any]:
-    return read_json(path) if path.exists() else {}
 
 
 def header(summary: Dict[str, Any]) -> Sequence[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 from ..evaluation.scores import evaluate_model
 from ..judge.prompts import read_rules
 from ..report.card import CardFacts, Speed, make_card
-from ..storage import read_docs, read_json
+from ..storage import read_docs, read_json_if_there
 from ..targets.base import find_target
 from ..training.student import component_name, load_student
 
@@ -58,20 +58,16 @@ def make_model_card(
             target=target.name,
             pipeline=nlp.pipe_names,
             labels=labels,
-            encoder=_read(encoder).get("name", ""),
+            encoder=read_json_if_there(encoder).get("name", ""),
             megabytes=size / 1e6,
-            prepared=_read(corpus / "prepare.json"),
-            selection=_read(metrics and metrics / "selection.json"),
-            summary=_read(metrics and metrics / "summary.json"),
-            judged=_read(metrics and metrics / "judged.json"),
+            prepared=read_json_if_there(corpus / "prepare.json"),
+            selection=read_json_if_there(metrics and metrics / "selection.json"),
+            summary=read_json_if_there(metrics and metrics / "summary.json"),
+            judged=read_json_if_there(metrics and metrics / "judged.json"),
             speed=measure_speed(nlp, corpus / "test.spacy"),
             licence=licence,
         )
     )
-
-
-def _read(path: Optional[Path]) -> Dict[str, Any]:
-    return read_json(path) if path is not None and path.exists() else {}
 
 
 def measure_speed(nlp: "Language", test: Path) -> Optional[Speed]:

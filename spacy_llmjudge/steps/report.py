@@ -40,7 +40,7 @@ from ..report.sections import (
 )
 from ..selection.audit import read_answer, read_audit
 from ..stages import read_seconds
-from ..storage import read_docs, read_json, sha256_bytes, write_bytes
+from ..storage import read_docs, read_json_if_there, sha256_bytes, write_bytes
 from ..targets.base import Key, Target, find_target
 from .evaluate import PREDICTED
 from .filter import DECIDED
@@ -70,8 +70,7 @@ class ReportInputs:
 
     def read(self, name: str) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): A file of metrics; empty where there is none."""
-        path = self.metrics / name
-        return read_json(path) if path.exists() else {}
+        return read_json_if_there(self.metrics / name)
 
 
 @dataclass

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 from cli_helpers import error_line, run
-from wasabi import msg
 
 from spacy_llmjudge.cli.arguments import overrides_of
-from spacy_llmjudge.cli.output import divider, readable_output, shows_colours
+from spacy_llmjudge.cli.output import readable_output, shows_colours
+from spacy_llmjudge.cli.printer import msg
 from spacy_llmjudge.errors import LLMJudgeError
 
 
@@ -84,7 +84,7 @@ def test_what_is_printed_into_a_file_has_no_codes_and_can_be_written(monkeypatch
     before = msg.show_color
     with readable_output():
         msg.good("done")
-        divider("Students")
+        msg.divider("Students")
         print("n\udcff \u2026")
     assert msg.show_color == before
     assert b"\x1b" not in raw.getvalue() and b"Students" in raw.getvalue()
