@@ -89,6 +89,7 @@ def test_the_wheel_carries_the_card(small_student, small_corpus, small_dataset, 
     assert f"words a second on {escape(find_processor())}" in readme
 
 
+@pytest.mark.slow
 def test_the_card_of_a_student_knows_its_labels_and_its_size(small_student, small_corpus):
     card = make_model_card(small_student, small_corpus, name="mine", version="0.1.0")
     assert "60 labelled, 50 dev, 90 pool" in card
