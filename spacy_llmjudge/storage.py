@@ -1,5 +1,6 @@
 """Files that are whole or not there: atomic writes, hashes, JSON and DocBins."""
 
+import errno
 import hashlib
 import json
 import os
@@ -178,6 +179,15 @@ def read_json_lines(path: Path) -> Iterator[Tuple[int, Any]]:
                     yield number, json.loads(line.decode("utf-8-sig"))
                 except (ValueError, RecursionError) as error:
                     yield number, error
+
+
+def is_out_of_files(error: Optional[BaseException]) -> bool:
+    """RETURNS (bool): Whether an error comes from a limit on the files and sockets that may be open."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def require_file(path: PathLike, hint: str = "Run the step that makes it first.") -> Path:
