@@ -2,8 +2,8 @@
 
 Codes stand in their order, grouped by room: J0xx files and candidates, J1xx confidence, J2xx judge, J3xx
 models, ledger and transport, J4xx selection and targets, J5xx denoising, J6xx corpora and training, J7xx
-evaluation, J8xx steps and the command line, J9xx labels of documents. Warnings carry the same numbering
-with the prefix JW.
+evaluation, J8xx steps and the command line, J9xx labels of documents, projects and watching. Warnings carry
+the same numbering with the prefix JW.
 """
 
 
@@ -277,6 +277,11 @@ class Errors(metaclass=_WithCodes):
     # Labels of documents
     J916 = "There is no denoiser '{method}'. Choose among: {known}."
     J917 = "The evidence ({n} documents) lacks labels that the LLM gives: {labels}. Label documents that have them, or pass allow_missing=True to continue without evidence on them."
+
+    # Projects, watching
+    J970 = "The variable {name} of the project is {found!r}. The commands of a project cannot pass it on: give one word without spaces, quotes and backslashes, and rename the file or folder where it names one."
+    J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
+    J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
 
 
 class Warnings(metaclass=_WithCodes):

@@ -26,6 +26,7 @@ from . import (  # noqa: E402
     prepare,
     report,
     rules,
+    settings,
     start,
     train,
     unjudged,
@@ -34,6 +35,7 @@ from . import (  # noqa: E402
 for verb in (
     start,
     init,
+    settings,
     encoder,
     prepare,
     train,
