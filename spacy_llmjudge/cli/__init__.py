@@ -16,6 +16,7 @@ from . import (  # noqa: E402
     crossfit,
     encoder,
     evaluate,
+    exchange,
     filter,
     init,
     judge,
@@ -51,6 +52,7 @@ for verb in (
     unjudged,
     package,
     report,
+    exchange,
 ):
     verb.register(app)
 
