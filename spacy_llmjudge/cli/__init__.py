@@ -16,6 +16,7 @@ from . import (  # noqa: E402
     crossfit,
     encoder,
     evaluate,
+    exchange,
     filter,
     init,
     judge,
@@ -53,6 +54,7 @@ for verb in (
     unjudged,
     package,
     report,
+    exchange,
 ):
     verb.register(app)
 
