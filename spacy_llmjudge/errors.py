@@ -277,12 +277,6 @@ class Errors(metaclass=_WithCodes):
     # Labels of documents
     J916 = "There is no denoiser '{method}'. Choose among: {known}."
     J917 = "The evidence ({n} documents) lacks labels that the LLM gives: {labels}. Label documents that have them, or pass allow_missing=True to continue without evidence on them."
-
-    # Projects, watching
-    J970 = "The variable {name} of the project is {found!r}. The commands of a project cannot pass it on: give one word without spaces, quotes and backslashes, and rename the file or folder where it names one."
-    J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
-    J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
-    # Other tools
     J950 = "{path} has no text beside it. In a folder of brat every .ann stands beside the .txt of the same name; add {text}."
     J951 = "The label {label!r} cannot be written for brat, whose names are letters, digits, hyphens and underscores. Rename it, or choose another format."
     J952 = "{where}: {line} is no entity of brat. Expected: T1, a tab, the label, start and end, a tab, the words."
@@ -296,6 +290,9 @@ class Errors(metaclass=_WithCodes):
     J958 = "{path} is a folder that is not empty, or no place for a file. Give another name."
     J959 = "{path} is there already. Choose another name, or replace the file with --force."
     J960 = "{path} has no candidates, so --cut has nothing to choose from. Give a folder that `annotate` or `judge` wrote, or decided.spacy."
+    J970 = "The variable {name} of the project is {found!r}. The commands of a project cannot pass it on: give one word without spaces, quotes and backslashes, and rename the file or folder where it names one."
+    J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
+    J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
 
 
 class Warnings(metaclass=_WithCodes):
@@ -349,6 +346,4 @@ class Warnings(metaclass=_WithCodes):
     # Labels of documents
     JW900 = "The evidence on the label {label} does not carry the denoiser, so that the LLM's verdicts on it are taken as they are: {error}"
     JW902 = "The LLM gives the label {label} to all documents or to none, so that what is known of it is learned from the gold alone."
-
-    # Other tools
     JW950 = "{path}: {n} documents have only what a model said of them (predictions or suggestions). That is no gold, and they are left out; to take it as it is: import --predictions."
