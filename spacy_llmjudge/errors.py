@@ -278,6 +278,9 @@ class Errors(metaclass=_WithCodes):
     J916 = "There is no denoiser '{method}'. Choose among: {known}."
     J917 = "The evidence ({n} documents) lacks labels that the LLM gives: {labels}. Label documents that have them, or pass allow_missing=True to continue without evidence on them."
 
+    # Review and the certificate
+    J930 = "{n} answers of which {wrong} are wrong do not fit a silver of {spans} spans. Expected wrong <= answers <= spans."
+
 
 class Warnings(metaclass=_WithCodes):
     # Confidence
