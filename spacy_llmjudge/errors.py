@@ -280,6 +280,13 @@ class Errors(metaclass=_WithCodes):
 
     # Review and the certificate
     J930 = "{n} answers of which {wrong} are wrong do not fit a silver of {spans} spans. Expected wrong <= answers <= spans."
+    J931 = "The answers in {path} are about something else: the silver, the pool, the audit or a setting of the draw has changed since. Move the file away to begin again; what was answered stays in it."
+    J932 = "The review page sent {found}. Nothing was kept; load the page again."
+    J933 = "{path}, line {line}: no line of a review. Move the file away to begin again, or put back the one that `review` wrote."
+    J934 = "There is nothing to ask for the task {task} in {path}. Give the folder of a round that was filtered, such as corpus/round-1."
+    J935 = "There is no review task {found!r}. Choose one of: {choices}."
+    J936 = "The port {port} cannot be used ({error}). Give another one with --port; 0 takes any that is free."
+    J937 = "`review` needs packages that are not installed ({error}). Install the extra: pip install 'spacy_llmjudge[review]'."
 
 
 class Warnings(metaclass=_WithCodes):
@@ -333,3 +340,6 @@ class Warnings(metaclass=_WithCodes):
     # Labels of documents
     JW900 = "The evidence on the label {label} does not carry the denoiser, so that the LLM's verdicts on it are taken as they are: {error}"
     JW902 = "The LLM gives the label {label} to all documents or to none, so that what is known of it is learned from the gold alone."
+
+    # Review
+    JW930 = "{planned} answers were planned when this review began, and the plan stays: what is said about it holds for this number only. Answer more if you like; to plan anew, move {path} away."

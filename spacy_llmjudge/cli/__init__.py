@@ -14,6 +14,7 @@ from . import (  # noqa: E402
     audit,
     calibrate,
     crossfit,
+    disagreements,
     encoder,
     evaluate,
     filter,
@@ -25,6 +26,7 @@ from . import (  # noqa: E402
     plan,
     prepare,
     report,
+    review,
     rules,
     start,
     train,
@@ -51,6 +53,8 @@ for verb in (
     unjudged,
     package,
     report,
+    review,
+    disagreements,
 ):
     verb.register(app)
 

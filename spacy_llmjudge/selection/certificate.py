@@ -17,11 +17,16 @@ The mean is a hypergeometric tail in closed form.
 Who fixes n before the first answer, and stops there, may use the exact hypergeometric bound instead.
 """
 
-from typing import Any, NamedTuple, Optional, Sequence
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from ..errors import Errors, LLMJudgeError
+from ..storage import read_json_if_there, sha256_file, write_json
+
+# in the folder of metrics of a round
+CERTIFICATE = "certificate.json"
 
 ALPHA = 0.05
 
@@ -232,3 +237,29 @@ def pac_cut(
     if allowed < 0:
         return float("inf")
     return falling[allowed] if len(falling) > allowed else -1.0
+
+
+def write_certificate(metrics: Path, found: Certificate, units: str, **more: Any) -> None:
+    """Write a certificate beside the report on the selection that it is about.
+
+    metrics (Path): The folder of metrics of a round.
+    found (Certificate): The certificate.
+    units (str): What was counted.
+    more (Any): What else there is to say, as JSON.
+    """
+    data = {**found._asdict(), "units": units, "statement": found.describe(units), **more}
+    write_json(metrics / CERTIFICATE, {**data, "selection": _selection_of(metrics)})
+
+
+def read_certificate(metrics: Optional[Path]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): What `write_certificate` wrote; empty where nothing was answered, or where the
+    selection that it is about was made again."""
+    found = read_json_if_there(metrics / CERTIFICATE) if metrics is not None else {}
+    if metrics is None or not found.get("answered"):
+        return {}
+    return found if found.get("selection") == _selection_of(metrics) else {}
+
+
+def _selection_of(metrics: Path) -> Optional[str]:
+    path = metrics / "selection.json"
+    return sha256_file(path) if path.exists() else None
