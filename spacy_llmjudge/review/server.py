@@ -85,6 +85,7 @@ def bind(port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((HOSTS[0], port))
+        found.listen()
     except OSError as error:
         found.close()
         raise LLMJudgeError(Errors.J936.format(port=port, error=error)) from error

@@ -14,7 +14,11 @@ from .items import Given, Item, Spans, Task, Word, is_right, make_id, overlap, s
 
 CERTIFY, AUDIT, DISAGREEMENTS, GOLD = NAMES = ("certify", "audit", "disagreements", "gold")
 UNITS = {"ents": "entities", "spans": "spans", "cats": "labels"}
-WHAT = {"ents": "exactly this entity", "spans": "exactly this span", "cats": "a label of this text"}
+QUESTIONS = {
+    "ents": "Is the marked text exactly one entity with this label?",
+    "spans": "Is the marked text exactly one span with this label?",
+    "cats": "Does this text have this label?",
+}
 
 Labelled = Tuple[Doc, Spans]
 SaveLabelled = Callable[[List[Labelled]], None]
@@ -69,7 +73,7 @@ def make_certify(
             items.append(Item(found, number, words, (key,), probability=p or 0.0))
     return Task(
         name=CERTIFY,
-        question=f"Is what is marked {WHAT[target.name]}, with this label?",
+        question=QUESTIONS[target.name],
         units=UNITS[target.name],
         items=draw.order(items),
         labels=tuple(labels),
@@ -102,7 +106,7 @@ def make_audit(rows: Sequence[Row], save: Callable[[List[Row]], None]) -> Task:
 
     return Task(
         name=AUDIT,
-        question="Is exactly what is marked right, with this label?",
+        question="Is the marked text exactly right, with this label?",
         units="candidates",
         items=items,
         labels=(),
@@ -165,7 +169,7 @@ def make_disagreements(
 
     return Task(
         name=DISAGREEMENTS,
-        question=f"Is what is marked {WHAT[target.name]}, with this label?",
+        question=QUESTIONS[target.name],
         units="disagreements",
         items=[one for asked in by_document.values() for one in asked],
         labels=tuple(labels),

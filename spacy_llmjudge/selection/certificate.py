@@ -17,6 +17,8 @@ The mean is a hypergeometric tail in closed form.
 Who fixes n before the first answer, and stops there, may use the exact hypergeometric bound instead.
 """
 
+import math
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Sequence
 
@@ -97,9 +99,24 @@ def certificate(
         (0.105, 0.074, 3)
     """
     n, wrong = len(is_right), sum(not right for right in is_right)
-    at_plan = None
+    wrong_planned = None
     if planned is not None and n >= planned > 0:
         wrong_planned = sum(not right for right in is_right[:planned])
+    return _certify_counts(spans, n, wrong, planned, wrong_planned, share, alpha)
+
+
+@lru_cache(maxsize=1024)
+def _certify_counts(
+    spans: int,
+    n: int,
+    wrong: int,
+    planned: Optional[int],
+    wrong_planned: Optional[int],
+    share: float,
+    alpha: float,
+) -> Certificate:
+    at_plan = None
+    if planned is not None and wrong_planned is not None:
         at_plan = most_wrong_planned(spans, planned, wrong_planned, alpha) / spans
     return Certificate(
         spans=spans,
@@ -186,8 +203,12 @@ def count_needed(
     """RETURNS (Optional[int]): How many more right answers in a row bring the bound down to a share; None where
     there are not so many spans."""
 
+    too_many = math.floor(share * spans + 1e-9) + 1
+    if wrong >= too_many:
+        return None
+
     def suffices(more: int) -> bool:
-        return int(most_wrong(spans, n + more, wrong, alpha)) <= share * spans
+        return bool(e_values(spans, too_many, n + more, wrong) >= 1 / alpha)
 
     if suffices(0):
         return 0
@@ -231,12 +252,17 @@ def pac_cut(
         inf
     """
     falling = sorted(wrong_probabilities, reverse=True)
-    bounds = most_wrong(spans, n, np.arange(len(falling) + 1), alpha)
+    bounds = _bounds_up_to(spans, n, len(falling), alpha)
     # as many wrong ones of the sample may be over the cut
     allowed = int((bounds <= epsilon * spans).sum()) - 1
     if allowed < 0:
         return float("inf")
     return falling[allowed] if len(falling) > allowed else -1.0
+
+
+@lru_cache(maxsize=64)
+def _bounds_up_to(spans: int, n: int, wrong: int, alpha: float) -> np.ndarray:
+    return most_wrong(spans, n, np.arange(wrong + 1), alpha)
 
 
 def write_certificate(metrics: Path, found: Certificate, units: str, **more: Any) -> None:

@@ -4,7 +4,7 @@ import doctest
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import gammaln, logsumexp
 
@@ -104,6 +104,7 @@ def test_the_planned_bound_would_not_hold_after_every_answer():
     assert missed.mean() > MOST
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 60), st.data())
 def test_the_e_value_is_what_its_definition_says(spans, data):
     n = data.draw(st.integers(0, spans))
@@ -113,6 +114,7 @@ def test_the_e_value_is_what_its_definition_says(spans, data):
     assert float(e_values(spans, n_wrong, n, wrong)) == pytest.approx(expected, rel=1e-6)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 40), st.data())
 def test_the_e_value_is_fair_at_every_answer(spans, data):
     """Under the tested number, what comes after the next answer is on average what there is before it."""
@@ -128,6 +130,7 @@ def test_the_e_value_is_fair_at_every_answer(spans, data):
     assert after <= float(e_values(spans, n_wrong, n, wrong)) * (1 + 1e-6) + 1e-9
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 60), st.data())
 def test_the_bound_is_the_largest_number_that_is_not_rejected(spans, data):
     n = data.draw(st.integers(0, spans))
@@ -154,6 +157,17 @@ def test_what_is_needed_is_enough_and_one_less_is_not():
     needed = count_needed(2000, 40, 2, 0.1)
     assert most_wrong(2000, 40 + needed, 2) <= 200 < most_wrong(2000, 40 + needed - 1, 2)
     assert count_needed(100, 50, 20, 0.1) is None
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 80), st.data())
+def test_what_is_needed_is_what_the_bound_says(spans, data):
+    n = data.draw(st.integers(0, spans))
+    wrong = data.draw(st.integers(0, n))
+    allowed = data.draw(st.integers(0, spans))
+    needed = count_needed(spans, n, wrong, allowed / spans)
+    enough = [m for m in range(spans - n + 1) if most_wrong(spans, n + m, wrong) <= allowed]
+    assert needed == (enough[0] if enough else None)
 
 
 def test_the_planned_bound_is_about_the_planned_answers_only():

@@ -199,7 +199,7 @@ function renderText() {
     for (const one of here) if (one[1] === i + 1) pieces.push(make("span", "]", "bracket"), make("span", named(one[2]), "tag"));
     if (!space) return;
     const goes = here.some((one) => one[1] > i + 1);
-    const gap = make("span", space, "word" + (goes ? " in" : ""));
+    const gap = make("span", space, "word" + (goes ? " in" + (isChosen ? " now" : "") : ""));
     gap.dataset.i = i;
     pieces.push(gap);
   });
