@@ -294,6 +294,16 @@ class Errors(metaclass=_WithCodes):
     J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
     J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
 
+    # Review and the certificate
+    J930 = "{n} answers of which {wrong} are wrong do not fit a silver of {spans} spans. Expected wrong <= answers <= spans."
+    J931 = "The answers in {path} are about something else: the silver, the pool, the audit or a setting of the draw has changed since. Move the file away to begin again; what was answered stays in it."
+    J932 = "The review page sent {found}. Nothing was kept; load the page again."
+    J933 = "{path}, line {line}: no line of a review. Move the file away to begin again, or put back the one that `review` wrote."
+    J934 = "There is nothing to ask for the task {task} in {path}. Give the folder of a round that was filtered, such as corpus/round-1."
+    J935 = "There is no review task {found!r}. Choose one of: {choices}."
+    J936 = "The port {port} cannot be used ({error}). Give another one with --port; 0 takes any that is free."
+    J937 = "`review` needs packages that are not installed ({error}). Install the extra: pip install 'spacy_llmjudge[review]'."
+
 
 class Warnings(metaclass=_WithCodes):
     # Confidence
@@ -347,3 +357,6 @@ class Warnings(metaclass=_WithCodes):
     JW900 = "The evidence on the label {label} does not carry the denoiser, so that the LLM's verdicts on it are taken as they are: {error}"
     JW902 = "The LLM gives the label {label} to all documents or to none, so that what is known of it is learned from the gold alone."
     JW950 = "{path}: {n} documents have only what a model said of them (predictions or suggestions). That is no gold, and they are left out; to take it as it is: import --predictions."
+
+    # Review
+    JW930 = "{planned} answers were planned when this review began, and the plan stays: what is said about it holds for this number only. Answer more if you like; to plan anew, move {path} away."

@@ -14,6 +14,7 @@ from . import (  # noqa: E402
     audit,
     calibrate,
     crossfit,
+    disagreements,
     encoder,
     evaluate,
     exchange,
@@ -26,6 +27,7 @@ from . import (  # noqa: E402
     plan,
     prepare,
     report,
+    review,
     rules,
     settings,
     start,
@@ -55,6 +57,8 @@ for verb in (
     package,
     report,
     exchange,
+    review,
+    disagreements,
 ):
     verb.register(app)
 
