@@ -333,7 +333,7 @@ class Warnings(metaclass=_WithCodes):
     JW501 = "The gold lacks the classes {labels}: there is no evidence on them."
     JW502 = "Round {round} was dropped, the labels are those of the round before: {why}"
     JW503 = "The selector {name} could not learn from the verdicts, and ranks by the fused probability of student and judge, as llmjudge.Conformal.v1 does: {why}"
-    JW504 = "Robust UU made the labels worse where there is gold: {after:.3f} of {n} items are wrong, {before:.3f} before. Look at its labels before you use them in the place of the judge's; the features may not show what the judge goes by."
+    JW504 = "Robust UU made the labels worse where there is gold: their class-balanced error on {n} items is {after:.3f}, {before:.3f} before. Look at its labels before you use them in the place of the judge's; the features may not show what the judge goes by."
 
     # Corpora and training
     JW600 = "{path}: {n} tags continue an entity that nothing started (I- after O or after another label). They were read as the start of one; if the file is not IOB1, check its tags."
