@@ -30,7 +30,10 @@ FIELDS = (
     "decision",
     "source",
     "reason",
+    "likelihood",
 )
+# Written only where one of a document has it.
+_RARE = ("likelihood",)
 VERDICTS = ("correct", "wrong_label", "wrong_boundary", "not_entity", "abstained")
 DECISIONS = ("accepted", "rejected", "undecided")
 # counted as the state of a document that the judge was not to be asked about
@@ -48,10 +51,12 @@ class Candidate:
     confidence (Optional[float]): The posterior after calibration on held-out gold.
     verdict (Optional[str]): One of VERDICTS, or None where no judge was asked.
     support (Optional[float]): The judge's probability that the candidate is correct.
-    probability (Optional[float]): Confidence and support, fused.
+    probability (Optional[float]): Confidence, support and likelihood, fused.
     decision (Optional[str]): One of DECISIONS.
     source (Optional[str]): Who proposed it: "student" or "judge".
     reason (Optional[str]): Why the judge abstained.
+    likelihood (Optional[float]): How likely the judge's model found the words and the label that it wrote,
+        0 to 1, from log-probabilities.
     """
 
     start: int
@@ -65,6 +70,7 @@ class Candidate:
     decision: Optional[str] = None
     source: Optional[str] = None
     reason: Optional[str] = None
+    likelihood: Optional[float] = None
 
     @property
     def key(self) -> Tuple[int, int, str]:
@@ -72,6 +78,10 @@ class Candidate:
 
     def replace(self, **changes: Any) -> "Candidate":
         return replace(self, **changes)
+
+    def unjudged(self) -> "Candidate":
+        """RETURNS (Candidate): What is known of it without any judge."""
+        return replace(self, verdict=None, support=None, likelihood=None, reason=None)
 
 
 def get_candidates(doc: Doc, key: str = KEY) -> List[Candidate]:
@@ -110,6 +120,8 @@ def set_candidates(doc: Doc, candidates: Iterable[Candidate], key: str = KEY) ->
     attrs = dict(doc.spans[key].attrs) if key in doc.spans else {}
     for name in FIELDS:
         attrs[name] = [getattr(candidate, name) for candidate in ordered]
+        if name in _RARE and not any(value is not None for value in attrs[name]):
+            del attrs[name]
     spans = [Span(doc, c.start, c.end, label=c.label) for c in ordered]
     doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
 

@@ -327,6 +327,7 @@ class Warnings(metaclass=_WithCodes):
     JW334 = "Stopping. {count} requests that may be paid for are under way: their replies are waited for, {seconds:.0f} seconds at most. Interrupt twice more to leave without them."
     JW335 = "Replies in the ledger {path} are damaged, and are asked for again. What they cost stays counted. Look at the disk that it is on, and keep a copy of it with the verb `ledger backup`."
     JW336 = "{host} cannot be reached: {error}."
+    JW340 = "The first {n} replies came without log-probabilities, although likelihood = {reading!r} reads them. The fusion goes by stated confidences alone: set likelihood = null, or use a model that returns them (llmjudge.OpenAI.v1 where the server does, llmjudge.Transformers.v1)."
 
     # Denoising
     JW500 = "The evidence on {label} does not carry a denoiser: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n} gold items, where at least {least} is needed. What was judged is taken as it is; label more items to go further."

@@ -156,7 +156,7 @@ def _named(found: Optional[Classification]) -> List[str]:
 def _judge(
     candidate: Candidate, outcome: Outcome, found: Optional[Classification], exclusive: bool
 ) -> Candidate:
-    clean = candidate.replace(verdict=None, support=None, reason=None)
+    clean = candidate.unjudged()
     if found is None:
         verdict = None if outcome.state == "not_sent" else "abstained"
         return clean.replace(verdict=verdict, reason=outcome.reason)

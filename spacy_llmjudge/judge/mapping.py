@@ -35,12 +35,14 @@ class Reading:
     end (int): The token after the last one.
     label (str): The label.
     confidence (Optional[float]): Stated probability, 0 to 1.
+    likelihood (Optional[float]): How likely the model found what it wrote.
     """
 
     start: int
     end: int
     label: str
     confidence: Optional[float]
+    likelihood: Optional[float] = None
 
     @property
     def key(self) -> Tuple[int, int, str]:
@@ -213,10 +215,14 @@ def map_mentions(
         cursor = start if overlapping else end
         used.add((start, end, mention.label))
         occupied.append((start, end))
-        mapped.readings.append(Reading(start, end, mention.label, mention.confidence))
+        mapped.readings.append(_read(mention, (start, end)))
     if repeats != "listed":
         _repeat(mapped, mentions, places, overlapping, repeats == "all")
     return mapped
+
+
+def _read(mention: Mention, span: Tokens) -> Reading:
+    return Reading(*span, mention.label, mention.confidence, mention.likelihood)
 
 
 def _clashes(span: Tokens, others: Sequence[Tokens], overlapping: bool) -> bool:
@@ -262,6 +268,6 @@ def _repeat(
             for spans in (found.spans, found.pieces)
         )
         if take_all:
-            mapped.readings += [Reading(*span, mention.label, mention.confidence) for span in free]
+            mapped.readings += [_read(mention, span) for span in free]
         else:
             mapped.doubts += [Doubt(*span, LISTED_ONCE) for span in [*free, *pieces]]

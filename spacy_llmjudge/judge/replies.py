@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, List, Optional, Sequence, Tuple
 
 from .label_names import find_label
+from .likelihood import Rate
 from .reply_json import ReplyError, read_object
 from .stated_confidence import read_stated, to_shares
 
@@ -17,12 +18,14 @@ class Mention:
     label (str): Its label; empty where the reply names none that there is.
     confidence (Optional[float]): Stated probability, 0 to 1; None where none was stated.
     start (Optional[int]): Where it starts in the text, in characters, where the reply says so.
+    likelihood (Optional[float]): How likely the model found what it wrote, where its tokens say so.
     """
 
     text: str
     label: str
     confidence: Optional[float] = None
     start: Optional[int] = None
+    likelihood: Optional[float] = None
 
 
 @dataclass
@@ -43,7 +46,9 @@ class Annotation:
     dropped: Counter = field(default_factory=Counter)
 
 
-def parse_annotation(reply: str, labels: Sequence[str], is_cut_off: bool = False) -> Annotation:
+def parse_annotation(
+    reply: str, labels: Sequence[str], is_cut_off: bool = False, rate: Optional[Rate] = None
+) -> Annotation:
     """Parse a reply of the annotating kind: `{"entities": [...], "alternatives": [...]}`.
 
     An entry with an unusable confidence stands without it; one without a known label, or of a wrong
@@ -53,6 +58,7 @@ def parse_annotation(reply: str, labels: Sequence[str], is_cut_off: bool = False
     reply (str): The reply.
     labels (Sequence[str]): The labels that were asked about.
     is_cut_off (bool): Whether the reply ended at the token limit.
+    rate (Optional[Rate]): Says how likely an entry is.
     RETURNS (Annotation): What it lists.
     RAISES (ReplyError): empty_reply, oversized, not_json, truncated, duplicate_keys, not_a_number,
         several_answers, wrong_shape or no_usable_entry.
@@ -60,7 +66,7 @@ def parse_annotation(reply: str, labels: Sequence[str], is_cut_off: bool = False
     listed, others = read_lists(reply, "entities", is_cut_off)
     annotation = Annotation()
     shares = read_confidences([*listed, *others], annotation.dropped)
-    read = [_read_mention(entry, labels) for entry in [*listed, *others]]
+    read = [_read_mention(entry, labels, rate) for entry in [*listed, *others]]
     mentions = [replace(mention, confidence=share) for mention, share in zip(read, shares)]
     for mention in mentions[: len(listed)]:
         if mention.text and mention.label:
@@ -98,7 +104,7 @@ def read_lists(reply: str, name: str, is_cut_off: bool = False) -> Tuple[List[An
     return listed, others
 
 
-def _read_mention(entry: Any, labels: Sequence[str]) -> Mention:
+def _read_mention(entry: Any, labels: Sequence[str], rate: Optional[Rate]) -> Mention:
     """What an entry says, as far as it can be read: a part that cannot is empty."""
     if isinstance(entry, str):
         return Mention(entry.strip(), "")
@@ -108,7 +114,8 @@ def _read_mention(entry: Any, labels: Sequence[str]) -> Mention:
     known = find_label(label, labels) if isinstance(label, str) else None
     if not isinstance(start, int) or isinstance(start, bool):
         start = None
-    return Mention(entry["text"].strip(), known or "", None, start)
+    likelihood = rate(entry["text"], label) if rate and known else None
+    return Mention(entry["text"].strip(), known or "", None, start, likelihood)
 
 
 def _drop_impossible(mention: Mention, dropped: Counter) -> Mention:

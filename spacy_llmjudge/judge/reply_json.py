@@ -25,6 +25,22 @@ class _NotJSON(ValueError):
     """Here begins nothing that could be read."""
 
 
+class Quoted(str):
+    """A string of a reply that knows where it stands there.
+
+    start (int): The first character between the quotes.
+    end (int): The closing quote.
+    """
+
+    start: int
+    end: int
+
+    def __new__(cls, value: str, start: int, end: int) -> "Quoted":
+        self = super().__new__(cls, value)
+        self.start, self.end = start, end
+        return self
+
+
 class Part(NamedTuple):
     """An object or a list in a reply.
 
@@ -52,7 +68,7 @@ def read_object(reply: str, required: str, is_cut_off: bool = False) -> Dict[str
     answer = find_text(reply)
     if is_cut_off:
         raise ReplyError("truncated")
-    found, has_others = _find_answers(answer, required)
+    found, has_others = _find_answers(answer, required, len(reply) - len(answer))
     if len(found) > 1:
         raise ReplyError("several_answers")
     if found:
@@ -82,22 +98,22 @@ def find_text(reply: str) -> str:
     return reply[start:]
 
 
-def _find_answers(reply: str, required: str) -> Tuple[List[Dict[str, Any]], bool]:
+def _find_answers(reply: str, required: str, offset: int) -> Tuple[List[Dict[str, Any]], bool]:
     """All different answers, and whether there are other objects."""
-    objects = [part for part in _find_parts(reply) if isinstance(part.value, dict)]
+    objects = [part for part in _find_parts(reply, offset) if isinstance(part.value, dict)]
     answers: List[Dict[str, Any]] = []
     for part in objects:
         if required in part.value and part.value not in answers:
             answers.append(part.value)
     if answers or "{" in reply.partition("[")[0]:
         return answers, len(objects) > len(answers)
-    lists = [part.value for part in _find_parts(reply) if isinstance(part.value, list)]
+    lists = [part.value for part in _find_parts(reply, offset) if isinstance(part.value, list)]
     of_objects = [one for one in lists if all(isinstance(entry, dict) for entry in one)]
     alone = reply.strip("` \r\n\tjson") == "[]"
     return [{required: one} for one in of_objects if one or alone], bool(lists)
 
 
-def _find_parts(reply: str) -> Iterator[Part]:
+def _find_parts(reply: str, offset: int) -> Iterator[Part]:
     """YIELDS (Part): The outermost objects and lists of a reply that can be read."""
     tried, position = 0, 0
     while tried < MAX_OBJECTS:
@@ -107,7 +123,7 @@ def _find_parts(reply: str) -> Iterator[Part]:
         tried += 1
         start = min(starts)
         try:
-            value, position = _Reader(reply).read(start)
+            value, position = _Reader(reply, offset).read(start)
         except _NotJSON:
             position = start + 1
         else:
@@ -115,10 +131,12 @@ def _find_parts(reply: str) -> Iterator[Part]:
 
 
 class _Reader:
-    """Reads one JSON value of a text, by recursive descent."""
+    """Reads one JSON value of a text, by recursive descent. Its strings know where they stand, counted
+    from so many characters before the text."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, offset: int) -> None:
         self._text = text
+        self._offset = offset
 
     def read(self, position: int, depth: int = 0) -> Tuple[Any, int]:
         """RETURNS (Tuple[Any, int]): The value that starts at a place, and where it ends."""
@@ -196,7 +214,7 @@ class _Reader:
             value = json.loads(f'"{inside}"', strict=False)
         except ValueError:
             raise _NotJSON from None
-        return value, end + 1
+        return Quoted(value, self._offset + position + 1, self._offset + end), end + 1
 
 
 def _unique(pairs: Sequence[Tuple[str, Any]]) -> Dict[str, Any]:

@@ -115,20 +115,21 @@ def set_listings(
 
 
 def _judge(candidate: Candidate, listing: Optional[Listing]) -> Candidate:
-    clean = candidate.replace(verdict=None, support=None, reason=None)
+    clean = candidate.unjudged()
     if listing is None or listing.outcome.state == "not_sent":
         return clean.replace(reason=listing.outcome.reason if listing else "no_words")
     if listing.outcome.state == "abstained":
         return clean.replace(verdict="abstained", reason=listing.outcome.reason)
-    listed = {r.key: r.confidence for r in [*listing.alternatives, *listing.entities]}
+    listed = {reading.key: reading for reading in [*listing.alternatives, *listing.entities]}
     verdict = stand(candidate, listing.entities, listing.overlapping)
     doubt = None if candidate.key in listed else _find_doubt(candidate, verdict, listing)
     if doubt is not None:
         return clean.replace(verdict="abstained", reason=doubt)
-    support = listed.get(candidate.key)
-    return clean.replace(
-        verdict=verdict, support=None if support is None else clip_support(support)
-    )
+    found = listed.get(candidate.key)
+    if found is None:
+        return clean.replace(verdict=verdict)
+    support = None if found.confidence is None else clip_support(found.confidence)
+    return clean.replace(verdict=verdict, support=support, likelihood=found.likelihood)
 
 
 def _find_doubt(candidate: Candidate, verdict: str, listing: Listing) -> Optional[str]:

@@ -172,6 +172,9 @@ class ChatServer:
                 self._wire.ask_schema(body, prompt.schema)
             if self._top_logprobs and (prompt.options or prompt.verdicts):
                 self._wire.ask_logprobs(body, self._top_logprobs)
+            elif prompt.logprobs:
+                # of the tokens that are said; alternatives to them would only make the reply long
+                self._wire.ask_logprobs(body, 1)
         return _dump(body)
 
     def identify(self, request: bytes) -> bytes:
@@ -216,7 +219,9 @@ class ChatServer:
         outcome, problem = read_response(response, raw, asked, self._accepted)
         if outcome.state == "replied":
             self._accepted = True
-            outcome.notice = self._miss_logprobs(body, outcome.body)
+            # A task that reads all tokens says itself that they never come.
+            if not getattr(prompt, "logprobs", False):
+                outcome.notice = self._miss_logprobs(body, outcome.body)
         elif problem is not None and outcome.reason == f"http_{outcome.status}":
             remedy = find_remedy(outcome.status or 0, problem, body)
             if remedy is not None and self._use(remedy, wanted, body):

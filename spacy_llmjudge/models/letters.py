@@ -8,6 +8,8 @@ import math
 import re
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from ..transport.messages import Token
+
 _LONGEST_TOKEN = 8
 
 
@@ -79,6 +81,27 @@ class LetterScores:
             of_letters[piece] = of_letters.pop(said)
             described.append(of_letters)
         return described
+
+    def spell(
+        self, tokenizer: Any, row: int, tokens: Sequence[int], text: str
+    ) -> Optional[List[Token]]:
+        """Write what a reply's `tokens` are: those that are parts of a character together.
+
+        tokenizer (Any): The tokenizer.
+        row (int): Which of the batch.
+        tokens (Sequence[int]): The tokens of the reply.
+        text (str): The reply.
+        RETURNS (Optional[List[Token]]): None where the text is not made of its tokens.
+        """
+        pieces = split_text(tokenizer, tokens)
+        if "".join(piece for piece, _ in pieces) != text:
+            return None
+        spelled, begin = [], 0
+        for piece, step in pieces:
+            logprob = sum(best[row] for _, best in self._steps[begin : step + 1])
+            spelled.append(Token(piece.encode("utf8", "replace"), logprob))
+            begin = step + 1
+        return spelled
 
     def _sum(self, logprobs: Sequence[float]) -> Dict[str, float]:
         """All ways to write a letter together, for each letter that has one."""

@@ -22,8 +22,9 @@ from .letters import LetterScores, decode, find_letter_tokens
 
 _AHEAD = 8
 Job = Tuple[str, "Future[Reply]"]
-# The options of a prompt, or else the letters that its reply will say.
-Kind = Tuple[Tuple[str, ...], Tuple[str, ...]]
+# The options of a prompt, or else the letters that its reply will say; and whether its task reads the
+# log-probabilities of all tokens.
+Kind = Tuple[Tuple[str, ...], Tuple[str, ...], bool]
 
 
 def make_transformers_model(
@@ -197,7 +198,7 @@ class Transformers(InProcess):
         import torch
 
         tokenizer, model = self._load()
-        options, letters = _kind(prompts[0])
+        options, letters, spelled = _kind(prompts[0])
         ids = [self._encode(tokenizer, prompt) for prompt in prompts]
         variants = [_encode_options(tokenizer, option) for option in options]
         longest = max([len(v) for ways in variants for v in ways], default=self.reply_limit)
@@ -210,7 +211,7 @@ class Transformers(InProcess):
             elif options:
                 replies = self._choose(short, options, variants)
             else:
-                replies = self._generate(short, letters)
+                replies = self._generate(short, letters, spelled)
         found = iter(replies)
         too_long = Reply("", state="abstained", reason="prompt_too_long")
         return [next(found) if fit else too_long for fit in fits]
@@ -300,7 +301,9 @@ class Transformers(InProcess):
         logits = model(**batch, use_cache=False).logits[:, -last:]
         return torch.log_softmax(logits.float(), dim=-1).cpu()
 
-    def _generate(self, ids: List[List[int]], letters: Tuple[str, ...]) -> List[Reply]:
+    def _generate(
+        self, ids: List[List[int]], letters: Tuple[str, ...], spelled: bool
+    ) -> List[Reply]:
         from transformers import GenerationConfig
 
         tokenizer, model = self._load()
@@ -314,7 +317,7 @@ class Transformers(InProcess):
             pad_token_id=_pad_id(tokenizer),
         )
         batch = self._pad(ids)
-        scores = self._listen(tokenizer, letters)
+        scores = self._listen(tokenizer, letters) if letters or spelled else []
         output = model.generate(**batch, generation_config=settings, logits_processor=scores)
         replies = []
         for i, generated in enumerate(output[:, batch["input_ids"].shape[1] :].tolist()):
@@ -324,16 +327,18 @@ class Transformers(InProcess):
             reason = None if stops else "truncated"
             usage = {"tokens_in": len(ids[i]), "tokens_out": len(tokens)}
             if text.strip():
-                found = scores[0].describe(tokenizer, i, tokens, text) if scores else None
-                replies.append(Reply(text, reason=reason, logprobs=found, usage=usage))
+                reply = Reply(text, reason=reason, usage=usage)
+                if letters:
+                    reply.logprobs = scores[0].describe(tokenizer, i, tokens, text)
+                if spelled:
+                    reply.tokens = scores[0].spell(tokenizer, i, tokens, text)
+                replies.append(reply)
             else:
                 reason = reason or "empty_reply"
                 replies.append(Reply("", state="abstained", reason=reason, usage=usage))
         return replies
 
     def _listen(self, tokenizer: Any, letters: Tuple[str, ...]) -> List[LetterScores]:
-        if not letters:
-            return []
         if letters not in self._letter_tokens:
             self._letter_tokens[letters] = find_letter_tokens(tokenizer, letters)
         return [LetterScores(self._letter_tokens[letters])]
@@ -359,10 +364,11 @@ def _fail(jobs: List[Job], error: BaseException) -> None:
 
 def _kind(prompt: str) -> Kind:
     if not isinstance(prompt, Prompt):
-        return (), ()
+        return (), (), False
     if prompt.options:
-        return tuple(prompt.options), ()
-    return (), tuple(sorted({letter for meanings in prompt.verdicts for letter in meanings}))
+        return tuple(prompt.options), (), False
+    letters = {letter for meanings in prompt.verdicts for letter in meanings}
+    return (), tuple(sorted(letters)), prompt.logprobs
 
 
 def _encode_options(tokenizer: Any, option: str) -> List[List[int]]:

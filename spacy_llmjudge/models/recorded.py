@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_json_lines, require_file
 from ..transport.in_process import InProcess
-from ..transport.messages import Prompt, Reply
+from ..transport.messages import Prompt, Reply, Token
 from .label_columns import LabelColumns, read_label_columns
 from .verdict_lines import Finding, write_verdict_lines
 
@@ -23,11 +23,13 @@ class Recording:
 
     reply (Optional[str]): A reply to its prompt.
     is_raw (bool): Whether that is the reply as the LLM wrote it, which may answer any task.
+    tokens (Optional[List[Token]]): What a raw reply is made of.
     verdicts (Dict[Candidate, Finding]): Verdicts by start character, end character and label.
     """
 
     reply: Optional[str] = None
     is_raw: bool = False
+    tokens: Optional[List[Token]] = None
     verdicts: Dict[Candidate, Finding] = field(default_factory=dict)
 
 
@@ -44,6 +46,7 @@ def make_recorded_model(
         verdicts for the verifying task: `{"verdicts": [{"start", "end", "label", "verdict", "confidence",
         "correction"}]}` with characters of the text, a confidence of 0 to 100 that the candidate is
         correct, and the last two where there are any.
+        A row with a raw reply may have `tokens`, `[[text, log-probability]]`, that it is made of.
     label_column (Optional[str]): Instead of replies, for the classifying task: the column with the label
         that the LLM gave to `text`, or with a list of labels; null where it gave none.
     confidence_column (Optional[str]): The column that says how sure it was, from 0 to 1 or to 100.
@@ -112,7 +115,7 @@ def _find_reply(prompt: str, recordings: Dict[str, Recording]) -> Reply:
         reply = _write_verdicts(prompt, recording) or (reply if recording.is_raw else None)
     if reply is None:
         return Reply("", state="abstained", reason="no_recorded_reply")
-    return Reply(reply)
+    return Reply(reply, tokens=recording.tokens if reply is recording.reply else None)
 
 
 def _write_verdicts(prompt: Prompt, recording: Recording) -> str:
@@ -137,8 +140,8 @@ def read_replies(path: Path) -> Dict[str, Recording]:
             raise LLMJudgeError(Errors.J301.format(path=path, line=number, fields=fields))
         recording = recordings.setdefault(row["text"].strip(), Recording())
         try:
-            _add(recording, row["response"], row["text"])
-        except (KeyError, TypeError, ValueError) as error:
+            _add(recording, row)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             found = f"{type(error).__name__}: {error}"
             raise LLMJudgeError(Errors.J304.format(path=path, line=number, error=found)) from error
     return recordings
@@ -151,9 +154,12 @@ def _read_lines(path: Path) -> Iterator[Tuple[int, Any]]:
         yield number, row
 
 
-def _add(recording: Recording, response: Any, text: str) -> None:
+def _add(recording: Recording, row: Dict[str, Any]) -> None:
+    response, text = row["response"], row["text"]
     if isinstance(response, str):
         recording.reply, recording.is_raw = response, True
+        tokens = row.get("tokens") or ()
+        recording.tokens = [Token(said.encode("utf8"), float(value)) for said, value in tokens]
         return
     offset = len(text) - len(text.lstrip())
     rows = response.get("verdicts", ()) if isinstance(response, dict) else ()

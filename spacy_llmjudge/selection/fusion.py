@@ -1,13 +1,15 @@
 """One probability from two: the student's confidence and the judge's support.
 
-    p = sigmoid(b_source + d_label + w_student logit(confidence) + w_judge logit(support))
+    p = sigmoid(b_source + d_label + w_student logit(confidence) + w_judge logit(support)
+                + w_likelihood (logit(likelihood) - its mean))
 
-fitted on held-out candidates by maximum likelihood with a Gaussian prior around (0, 0, .5, .5), the
-equal pool of both, and weights that are never negative. The intercept takes away a judge's
+fitted on held-out candidates by maximum likelihood with a Gaussian prior around (0, 0, .5, .5, 0), the
+equal pool of both, and weights that are never negative. The last term is there where the judge's model
+gave log-probabilities of what it listed. The intercept takes away a judge's
 yes-bias, which no temperature can.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -45,6 +47,8 @@ class Fusion:
     weight_judge (float): Of the logit of the judge's support.
     offsets (Dict[str, float]): By label, around the common intercept.
     rates (Dict[str, float]): Support by verdict, where the judge named no number.
+    weight_likelihood (float): Of the logit of the likelihood of what the judge listed.
+    mean_likelihood (float): That logit on the average, which stands where there is none.
     """
 
     mode: str = "equal"
@@ -56,6 +60,8 @@ class Fusion:
     weight_judge: float = 0.5
     offsets: Dict[str, float] = field(default_factory=dict)
     rates: Dict[str, float] = field(default_factory=dict)
+    weight_likelihood: float = 0.0
+    mean_likelihood: float = 0.0
 
     def support(self, table: CandidateTable) -> np.ndarray:
         """RETURNS (np.ndarray): (n,) the judge's support with its gaps filled by the rate of the
@@ -65,6 +71,13 @@ class Fusion:
         filled = np.where(np.isnan(table.support), rates[table.verdict], table.support)
         filled = np.clip(filled, LEAST_SUPPORT, 1 - LEAST_SUPPORT)
         return np.where(table.judged, filled, np.nan)
+
+    def surplus(self, table: CandidateTable) -> np.ndarray:
+        """RETURNS (np.ndarray): (n,) by how much the logit of the likelihood is above its mean; 0 where
+        there is none."""
+        if table.likelihood is None:
+            return np.zeros(len(table))
+        return np.nan_to_num(logit(table.likelihood) - self.mean_likelihood, nan=0.0)
 
     def predict(self, table: CandidateTable) -> np.ndarray:
         """Fuse.
@@ -86,6 +99,7 @@ class Fusion:
             if len(table):
                 linear = linear + offsets[table.label]
             linear = linear + self.weight_student * logit(student)
+            linear = linear + self.weight_likelihood * self.surplus(table)
             fused = sigmoid(linear + self.weight_judge * logit(support))
         return np.round(np.where(judged, fused, student), DECIMALS)
 
@@ -112,24 +126,27 @@ def fit_fusion(table: Optional[CandidateTable]) -> Fusion:
         return Fusion()
     table = table.take(table.judged)
     correct = table.correct
-    fusion = Fusion(n=len(table), n_correct=int(correct.sum()), rates=_verdict_rates(table))
+    fusion = Fusion(
+        n=len(table),
+        n_correct=int(correct.sum()),
+        rates=_verdict_rates(table),
+        mean_likelihood=_mean_likelihood(table),
+    )
     if len(table) < MIN_FIT or min(correct.sum(), (~correct).sum()) < MIN_CLASS:
         return _fall_back(table, fusion)
     design, start, precision = _design(table, fusion)
     # Sums of the same numbers in another order differ in their last digits: sort the rows.
     order = np.lexsort(np.column_stack([design, correct]).T)
-    fitted = maximise(design[order], correct[order].astype("float64"), start, precision)
-    fitted = np.round(fitted, DECIMALS).tolist()
-    return Fusion(
+    n_weights = 2 + (table.likelihood is not None)
+    fitted = maximise(design[order], correct[order].astype("float64"), start, precision, n_weights)
+    weights, rest = np.split(np.round(fitted, DECIMALS), [n_weights])
+    return replace(
+        fusion,
         mode="fitted",
-        n=fusion.n,
-        n_correct=fusion.n_correct,
-        rates=fusion.rates,
-        weight_student=fitted[0],
-        weight_judge=fitted[1],
-        intercept=fitted[2],
-        intercept_proposed=fitted[3],
-        offsets=dict(zip(table.labels, fitted[4:])),
+        **dict(zip(("weight_student", "weight_judge", "weight_likelihood"), weights.tolist())),
+        intercept=float(rest[0]),
+        intercept_proposed=float(rest[1]),
+        offsets=dict(zip(table.labels, rest[2:].tolist())),
     )
 
 
@@ -203,42 +220,51 @@ def _verdict_rates(table: CandidateTable) -> Dict[str, float]:
     return rates
 
 
+def _mean_likelihood(table: CandidateTable) -> float:
+    known = [] if table.likelihood is None else table.likelihood[~np.isnan(table.likelihood)]
+    # sorted, as sums of the same numbers in another order differ in their last digits
+    return round(float(np.sort(logit(known)).mean()), DECIMALS) if len(known) else 0.0
+
+
 def _fall_back(table: CandidateTable, fusion: Fusion) -> Fusion:
     def loss(mode: str) -> float:
-        candidate = Fusion(mode=mode, rates=fusion.rates)
+        candidate = replace(fusion, mode=mode)
         return round(log_loss(candidate.predict(table), table.correct, LEAST_SUPPORT), DECIMALS)
 
     mode = min(("equal", "judge", "student"), key=loss)
-    return Fusion(mode=mode, n=fusion.n, n_correct=fusion.n_correct, rates=fusion.rates)
+    return replace(fusion, mode=mode)
 
 
 def _design(table: CandidateTable, fusion: Fusion) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    columns = [
-        logit(clip_student(table)),
-        logit(fusion.support(table)),
-        ~table.proposed,
-        table.proposed,
-    ]
+    weighed = [(logit(clip_student(table)), 0.5), (logit(fusion.support(table)), 0.5)]
+    if table.likelihood is not None:
+        weighed.append((fusion.surplus(table), 0.0))
+    columns = [column for column, _ in weighed] + [~table.proposed, table.proposed]
     columns += [table.label == code for code in range(len(table.labels))]
-    start = np.array([0.5, 0.5, 0.0, 0.0] + [0.0] * len(table.labels))
+    n_labels = len(table.labels)
+    start = np.array([prior for _, prior in weighed] + [0.0] * (2 + n_labels))
     precision = np.array(
-        [PRECISION_WEIGHT] * 2 + [PRECISION_INTERCEPT] * 2 + [PRECISION_LABEL] * len(table.labels)
+        [PRECISION_WEIGHT] * len(weighed) + [PRECISION_INTERCEPT] * 2 + [PRECISION_LABEL] * n_labels
     )
     return np.column_stack(columns).astype("float64"), start, precision
 
 
 def maximise(
-    design: np.ndarray, correct: np.ndarray, prior: np.ndarray, precision: np.ndarray
+    design: np.ndarray,
+    correct: np.ndarray,
+    prior: np.ndarray,
+    precision: np.ndarray,
+    n_weights: int = 2,
 ) -> np.ndarray:
-    """The posterior mode with the first two parameters not negative. The problem is convex: where
-    the free mode is feasible it is the solution, and else the best feasible one of those that
-    hold one or both at zero."""
+    """The posterior mode with the first parameters, the weights, not negative. The problem is convex:
+    where the free mode is feasible it is the solution, and else the best feasible one of those that
+    hold some of them at zero."""
     solutions: List[Tuple[float, np.ndarray]] = []
-    for free_weights in product((True, False), repeat=2):
-        free = np.array(list(free_weights) + [True] * (len(prior) - 2))
+    for free_weights in product((True, False), repeat=n_weights):
+        free = np.array(list(free_weights) + [True] * (len(prior) - n_weights))
         beta = np.where(free, prior, 0.0)
         beta[free] = _newton(design[:, free], correct, prior[free], precision[free], beta[free])
-        if (beta[:2] >= 0).all():
+        if (beta[:n_weights] >= 0).all():
             if free.all():
                 return beta
             solutions.append((_objective(design, correct, prior, precision, beta), beta))

@@ -58,7 +58,7 @@ def make_tables(
 
     def visible(doc: Doc) -> List[Candidate]:
         found = usable_candidates(get_candidates(doc), policy)
-        return found if uses_judge else [_without_verdict(c) for c in found]
+        return found if uses_judge else [candidate.unjudged() for candidate in found]
 
     found = [visible(doc) for doc in pool_docs]
     evidence = table_from_docs(
@@ -71,7 +71,3 @@ def make_tables(
     pool = table_from_docs(pool_docs, target=target, found=found)
     pool, evidence = selector.evidence(pool_docs, pool, evidence_docs, evidence)
     return Tables(found, pool, evidence, policy)
-
-
-def _without_verdict(candidate: Candidate) -> Candidate:
-    return candidate.replace(verdict=None, support=None, reason=None)

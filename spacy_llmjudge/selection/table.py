@@ -41,6 +41,8 @@ class CandidateTable:
         learn from it.
     unit (str): What a candidate is called in sentences: "spans", or "labels" of documents.
     exclusive (bool): Of the labels of a document exactly one is right.
+    likelihood (Optional[np.ndarray]): (n,) how likely the judge's model found what it listed, nan where
+        it did not say; None where it never did.
     alone (bool): Each candidate was drawn on its own, as for an audit, and not with its document.
     """
 
@@ -63,13 +65,14 @@ class CandidateTable:
     unit: str = "spans"
     exclusive: bool = False
     alone: bool = False
+    likelihood: Any = None
 
     def __len__(self) -> int:
         return len(self.document)
 
     def take(self, rows: np.ndarray) -> "CandidateTable":
         """RETURNS (CandidateTable): Some of the rows, given as a mask or as indices."""
-        names = _COLUMNS + ("correct", "probability", "features")
+        names = _COLUMNS + ("correct", "probability", "features", "likelihood")
         columns = {name: getattr(self, name) for name in names}
         taken: Dict[str, Any] = {k: None if v is None else v[rows] for k, v in columns.items()}
         return replace(self, **taken)
@@ -102,7 +105,8 @@ class CandidateTable:
     def hide_judge(self) -> "CandidateTable":
         """RETURNS (CandidateTable): What would be there had nobody asked the judge."""
         own = self.take(~self.proposed)
-        return own.replace(verdict=np.full(len(own), UNJUDGED), support=np.full(len(own), np.nan))
+        empty = np.full(len(own), np.nan)
+        return own.replace(verdict=np.full(len(own), UNJUDGED), support=empty, likelihood=None)
 
     @property
     def answered(self) -> np.ndarray:
@@ -173,6 +177,7 @@ def table_from_docs(
     labels = tuple(sorted({candidate.label for _, candidate in rows}))
     codes = {label: code for code, label in enumerate(labels)}
     cells = [candidate for _, candidate in rows]
+    likelihood = _floats([None if c.verdict == "abstained" else c.likelihood for c in cells])
     return CandidateTable(
         texts=tuple(doc.text for doc in docs),
         labels=labels,
@@ -189,6 +194,7 @@ def table_from_docs(
         correct=None if gold is None else np.array(correct, dtype=bool),
         caveat=caveat,
         unit="labels" if target.name == "cats" else "spans",
+        likelihood=None if np.isnan(likelihood).all() else likelihood,
         exclusive=bool(target.to_dict().get("exclusive")),
     )
 

@@ -1,10 +1,14 @@
 """Requests and replies in the chat format: a broken reply is never taken for one."""
 
 import math
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .messages import Reply
+from .messages import Reply, Token
 from .usage import read_usage
+
+# The alternatives of every token, and the tokens
+TokenLists = Tuple[Optional[List[Dict[str, float]]], Optional[List[Token]]]
+NO_TOKENS: TokenLists = (None, None)
 
 
 def make_chat_body(
@@ -68,10 +72,12 @@ def read_chat(body: Any) -> Reply:
         reason = "truncated" if finish == "length" else "empty_reply"
     if reason:
         return Reply("", state="abstained", reason=reason, usage=usage)
+    logprobs, tokens = _read_logprobs(choice.get("logprobs"))
     return Reply(
         content,
         reason="truncated" if finish == "length" else None,
-        logprobs=_read_logprobs(choice.get("logprobs")),
+        logprobs=logprobs,
+        tokens=tokens,
         usage=usage,
     )
 
@@ -83,56 +89,65 @@ def _text_of(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _read_logprobs(logprobs: Any) -> Optional[List[Dict[str, float]]]:
+def _read_logprobs(logprobs: Any) -> TokenLists:
     if isinstance(logprobs, dict) and isinstance(logprobs.get("token_logprobs"), list):
         return _read_completions_logprobs(logprobs)
-    return read_tokens(logprobs.get("content")) if isinstance(logprobs, dict) else None
+    return read_tokens(logprobs.get("content")) if isinstance(logprobs, dict) else NO_TOKENS
 
 
-def read_tokens(tokens: Any) -> Optional[List[Dict[str, float]]]:
+def read_tokens(tokens: Any) -> TokenLists:
     """Read the log-probabilities of a list of tokens.
 
-    tokens (Any): Objects with `token`, `logprob` and `top_logprobs`.
-    RETURNS (Optional[List[Dict[str, float]]]): The alternatives of every token; None where there is
-        none, or any of them is not a log-probability.
+    tokens (Any): Objects with `token`, `logprob`, and where there are any `top_logprobs` and `bytes`.
+    RETURNS (TokenLists): The alternatives of every token, and the tokens; None where there is none, or
+        any of them is not a log-probability.
     """
     if not isinstance(tokens, list) or not tokens:
-        return None
+        return NO_TOKENS
     positions: List[Dict[str, float]] = []
+    chosen: List[Token] = []
     for token in tokens:
         top = (token.get("top_logprobs") or []) if isinstance(token, dict) else None
         if not isinstance(top, list):
-            return None
+            return NO_TOKENS
         found: Dict[str, float] = {}
         for entry in [*top, token]:
             if not isinstance(entry, dict):
-                return None
+                return NO_TOKENS
             text, value = entry.get("token"), entry.get("logprob")
             if not isinstance(text, str) or value is None or not _is_logprob(value):
-                return None
+                return NO_TOKENS
             found.setdefault(text, float(value))
         positions.append(found)
-    return positions
+        chosen.append(Token(_read_bytes(token), float(token["logprob"])))
+    return positions, chosen
 
 
-def _read_completions_logprobs(logprobs: Dict[str, Any]) -> Optional[List[Dict[str, float]]]:
+def _read_bytes(token: Dict[str, Any]) -> bytes:
+    """What a token spells: a part of a character has no text of its own, or a stand-in."""
+    values = token.get("bytes")
+    if isinstance(values, list) and all(
+        type(value) is int and 0 <= value < 256 for value in values
+    ):
+        return bytes(values)
+    return token["token"].encode("utf8", "replace")
+
+
+def _read_completions_logprobs(logprobs: Dict[str, Any]) -> TokenLists:
     """The same in the style of completions: parallel lists instead of a list of tokens."""
     tokens, values = logprobs.get("tokens"), logprobs["token_logprobs"]
     tops = logprobs.get("top_logprobs") or [{}] * len(values)
     if not isinstance(tokens, list) or not isinstance(tops, list):
-        return None
-    if not len(tokens) == len(values) == len(tops) > 0:
-        return None
-    positions: List[Dict[str, float]] = []
+        return NO_TOKENS
+    if not len(tokens) == len(values) == len(tops):
+        return NO_TOKENS
+    rows = []
     for token, value, top in zip(tokens, values, tops):
-        entries = [*top.items(), (token, value)] if isinstance(top, dict) else [(None, None)]
-        found: Dict[str, float] = {}
-        for text, number in entries:
-            if not isinstance(text, str) or number is None or not _is_logprob(number):
-                return None
-            found.setdefault(text, float(number))
-        positions.append(found)
-    return positions
+        if not isinstance(top, dict):
+            return NO_TOKENS
+        others = [{"token": text, "logprob": number} for text, number in top.items()]
+        rows.append({"token": token, "logprob": value, "top_logprobs": others})
+    return read_tokens(rows)
 
 
 def _is_logprob(value: Any) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterable, Optional, Tuple
 
 from ..errors import LLMJudgeError, Warnings
 from .credentials import describe_error, known_secrets, redact
-from .messages import Prompt, Reply
+from .messages import Prompt, Reply, Token
 from .retry import Attempt, RetryPolicy
 from .strict_json import load_strict
 from .usage import UNKNOWN, Usage, count_of
@@ -95,6 +95,7 @@ class InProcess:
                 "usage": dict(getattr(reply, "usage", None) or {}),
                 "reason": getattr(reply, "reason", None),
                 "logprobs": getattr(reply, "logprobs", None),
+                **_keep_tokens(reply),
             }
         )
 
@@ -107,9 +108,22 @@ class InProcess:
     def parse(self, raw: str, body: Any = None) -> Reply:
         """Read a reply from what `send` kept."""
         kept = load_strict(raw) if body is None else body
+        tokens = kept.get("tokens")
         return Reply(
-            kept["text"], reason=kept["reason"], logprobs=kept["logprobs"], usage=kept["usage"]
+            kept["text"],
+            reason=kept["reason"],
+            logprobs=kept["logprobs"],
+            tokens=tokens and [Token(text.encode("utf8"), number) for text, number in tokens],
+            usage=kept["usage"],
         )
+
+
+def _keep_tokens(reply: str) -> Dict[str, Any]:
+    """The tokens as JSON; they are whole characters where a model runs in this process."""
+    tokens = getattr(reply, "tokens", None)
+    if not tokens:
+        return {}
+    return {"tokens": [[token.data.decode("utf8", "replace"), token.logprob] for token in tokens]}
 
 
 def _read_usage(kept: Dict[str, Any]) -> Usage:

@@ -4,7 +4,7 @@ Any spacy-llm model sees plain strings. Our own models read what a prompt carrie
 and our own tasks read what a reply carries; both fall back to the string alone.
 """
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 
 class Prompt(str):
@@ -25,6 +25,7 @@ class Prompt(str):
     sample (int): Which of several draws for the same question this is; each is a request of its own.
     exclusive (Optional[bool]): Where it asks for the labels of the whole document: whether that has
         exactly one.
+    logprobs (bool): Whether the task reads the log-probabilities of the reply's own tokens.
     """
 
     text: str
@@ -36,6 +37,7 @@ class Prompt(str):
     verdicts: Tuple[Dict[str, str], ...]
     sample: int
     exclusive: Optional[bool] = None
+    logprobs: bool = False
 
     def __new__(
         cls,
@@ -50,6 +52,7 @@ class Prompt(str):
         verdicts: Sequence[Dict[str, str]] = (),
         sample: int = 0,
         exclusive: Optional[bool] = None,
+        logprobs: bool = False,
     ) -> "Prompt":
         self = super().__new__(cls, prompt)
         self.text = text
@@ -63,7 +66,20 @@ class Prompt(str):
         if exclusive is not None:
             # What a prompt does not carry is no part of a request, so that ledgers keep their replies.
             self.exclusive = exclusive
+        if logprobs:
+            self.logprobs = True
         return self
+
+
+class Token(NamedTuple):
+    """A token that a model generated.
+
+    data (bytes): What it spells, in UTF-8; a token may be a part of a character.
+    logprob (float): The natural logarithm of its probability.
+    """
+
+    data: bytes
+    logprob: float
 
 
 class Reply(str):
@@ -74,12 +90,14 @@ class Reply(str):
     reason (Optional[str]): Why there is no usable reply, a short snake_case word.
     logprobs (Optional[List[Dict[str, float]]]): For every generated token, the log-probabilities of
         its most likely alternatives (natural logarithm).
+    tokens (Optional[List[Token]]): The generated tokens themselves, thinking included.
     usage (Dict[str, int]): Tokens: `tokens_in`, `tokens_out`, where the model says so.
     """
 
     state: str
     reason: Optional[str]
     logprobs: Optional[List[Dict[str, float]]]
+    tokens: Optional[List[Token]]
     usage: Dict[str, int]
 
     def __new__(
@@ -89,11 +107,13 @@ class Reply(str):
         state: str = "replied",
         reason: Optional[str] = None,
         logprobs: Optional[List[Dict[str, float]]] = None,
+        tokens: Optional[List[Token]] = None,
         usage: Optional[Dict[str, int]] = None,
     ) -> "Reply":
         self = super().__new__(cls, reply)
         self.state = state
         self.reason = reason
         self.logprobs = logprobs
+        self.tokens = tokens
         self.usage = dict(usage or {})
         return self

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
-from .chat import read_tokens
+from .chat import NO_TOKENS, TokenLists, read_tokens
 from .messages import Reply
 from .usage import read_usage
 
@@ -57,10 +57,12 @@ def read_responses(body: Any) -> Reply:
         reason = "truncated" if cut else "empty_reply"
     if reason:
         return Reply("", state="abstained", reason=reason, usage=usage)
+    logprobs, tokens = _join([read_tokens(part.get("logprobs")) for part in texts if part["text"]])
     return Reply(
         content,
         reason="truncated" if cut else None,
-        logprobs=_join([read_tokens(part.get("logprobs")) for part in texts if part["text"]]),
+        logprobs=logprobs,
+        tokens=tokens,
         usage=usage,
     )
 
@@ -85,7 +87,11 @@ def _cut(body: Any) -> Optional[str]:
     return reason if isinstance(reason, str) else "unknown"
 
 
-def _join(lists: List[Optional[List[Dict[str, float]]]]) -> Optional[List[Dict[str, float]]]:
+def _join(parts: List[TokenLists]) -> TokenLists:
     """The tokens of all parts; None where those of a part are not known."""
-    known = [tokens for tokens in lists if tokens is not None]
-    return [token for tokens in known for token in tokens] if len(known) == len(lists) else None
+    known = [(logprobs, tokens) for logprobs, tokens in parts if logprobs and tokens]
+    if len(known) < len(parts):
+        return NO_TOKENS
+    return [x for logprobs, _ in known for x in logprobs], [
+        t for _, tokens in known for t in tokens
+    ]

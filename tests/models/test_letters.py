@@ -84,6 +84,24 @@ def describe(tokenizer, words, probabilities):
     return text, scores.describe(tokenizer, 1, ids, text)
 
 
+def test_the_tokens_of_a_character_have_its_probability_together(bytes_tokenizer):
+    import torch
+
+    text = "aé!"
+    ids = bytes_tokenizer.encode(text, add_special_tokens=False)
+    scores = LetterScores({})
+    for token in ids:
+        row = torch.zeros(1, len(bytes_tokenizer))
+        row[0, token] = 3.0
+        scores(None, row)
+    best = 3.0 - math.log(math.exp(3.0) + len(bytes_tokenizer) - 1)
+    found = scores.spell(bytes_tokenizer, 0, ids, text)
+    assert b"".join(token.data for token in found) == text.encode()
+    assert sum(token.logprob for token in found) == pytest.approx(len(ids) * best, abs=1e-4)
+    assert len(ids) > len(found) == 3
+    assert scores.spell(bytes_tokenizer, 0, ids, "b") is None
+
+
 def test_ways_to_write_a_letter_are_summed(marked_tokenizer):
     text, found = describe(
         marked_tokenizer,

@@ -99,6 +99,28 @@ def test_the_letters_of_a_written_reply_have_their_exact_probabilities(folder):
     assert n_letters > 30 and len(seen) > 2
 
 
+def test_the_tokens_of_a_reply_have_their_exact_probabilities(folder, tmp_path):
+    local = make_transformers_model(folder, device="cpu", batch_size=4, max_tokens=6)
+    model = make_ledger_model(local, tmp_path / "ledger.db")
+    prompts = [Prompt(text, logprobs=True) for text in QUESTIONS]
+    for text, reply in zip(QUESTIONS, ask(model, *prompts)):
+        ids, found, hidden = encode(text), [], 0.0
+        for _ in range(6):
+            last = by_hand(folder, ids)[-1]
+            ids.append(int(last.argmax()))
+            if ids[-1] == 2:
+                break
+            hidden += last[ids[-1]]
+            if ids[-1] >= 3:
+                # what is not shown goes with the word after it
+                found, hidden = [*found, hidden], 0.0
+        logprobs = [token.logprob for token in reply.tokens]
+        assert logprobs == pytest.approx(found, abs=1e-4)
+        assert b"".join(token.data for token in reply.tokens).decode() == reply
+        assert reply.logprobs is None
+    model.close()
+
+
 def test_a_folder_that_asks_for_sampling_and_penalties_is_not_heeded(folder, tmp_path):
     """As the folders of many chat models do; a reply would then depend on chance."""
     from transformers import GenerationConfig

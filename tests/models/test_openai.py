@@ -81,6 +81,22 @@ def test_a_plain_string_is_a_prompt_too():
     }
 
 
+def test_a_task_that_reads_all_tokens_gets_them_without_alternatives():
+    tokens = [{"token": "A", "logprob": -0.1, "bytes": [65], "top_logprobs": []}]
+    with Loopback(lambda request: Answer(chat("A", logprobs=tokens))) as server:
+        for n in (0, 20):
+            (reply,) = ask(make(server, top_logprobs=n), Prompt("q", logprobs=True))
+            assert reply.tokens == [(b"A", -0.1)]
+    assert [request.data["top_logprobs"] for request in server.requests] == [1, 1]
+    assert all(request.data["logprobs"] is True for request in server.requests)
+
+
+def test_a_task_that_reads_all_tokens_says_itself_that_they_never_come():
+    with Loopback(echo) as server, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ask(make(server, concurrency=1), *(Prompt(f"p{i}", logprobs=True) for i in range(5)))
+
+
 def test_logprobs_and_usage_arrive():
     top = [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": -2.5}]
     tokens = [{"token": "A", "logprob": -0.1, "top_logprobs": top}]

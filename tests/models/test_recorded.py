@@ -32,6 +32,23 @@ def test_replies_are_found_by_the_text_of_the_prompt(tmp_path):
     assert first.state == "replied"
 
 
+def test_a_raw_reply_may_have_its_tokens(tmp_path):
+    row = {"text": "a", "response": "é!", "tokens": [["é", -0.5], ["!", -1]]}
+    path = write(tmp_path / "replies.jsonl", json.dumps(row), '{"text": "b", "response": "?"}')
+    (((reply,), (bare,))) = make_recorded_model(path)(
+        [[Prompt("", text="a")], [Prompt("", text="b")]]
+    )
+    assert reply.tokens == [("é".encode(), -0.5), (b"!", -1.0)]
+    assert not bare.tokens
+
+
+@pytest.mark.parametrize("tokens", ["ab", [1], [["a"]], [[1, -0.5]], [["a", "x"]], 7])
+def test_bad_tokens_name_file_and_line(tmp_path, tokens):
+    row = json.dumps({"text": "a", "response": "a", "tokens": tokens})
+    with pytest.raises(LLMJudgeError, match=r"\[J304\].*replies.jsonl, line 1"):
+        make_recorded_model(write(tmp_path / "replies.jsonl", row))([[Prompt("", text="a")]])
+
+
 def test_misses_and_plain_strings_abstain_with_a_reason(tmp_path):
     model = make_recorded_model(write(tmp_path / "replies.jsonl"))
     ((miss, plain),) = model([[Prompt("?", text="never asked"), "a plain string"]])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from selection_helpers import draw_world, make_table
 
-from spacy_llmjudge.numeric import log_loss
+from spacy_llmjudge.numeric import log_loss, sigmoid
 from spacy_llmjudge.selection.fusion import (
     FLOOR,
     LEAST_SUPPORT,
@@ -51,6 +51,41 @@ def test_weights_are_never_negative():
     fusion = fit_fusion(table)
     assert fusion.mode == "fitted" and fusion.weight_student == 0.0
     assert fusion.weight_judge > 0.5
+
+
+def listed_world(seed, carries):
+    """A judge that says 90 of all that it lists, whose tokens know better, or not."""
+    rng = np.random.default_rng(seed)
+    correct = rng.random(400) < 0.6
+    likelihood = sigmoid(rng.normal(np.where(correct & carries, 3.0, 1.0), 1.0))
+    likelihood[rng.random(400) < 0.2] = np.nan
+    table = make_table(rng.uniform(0.3, 0.7, 400), np.full(400, 0.9), correct)
+    return table.replace(likelihood=likelihood)
+
+
+def test_the_likelihood_of_what_is_listed_counts_where_it_carries():
+    evidence, test = listed_world(0, True), listed_world(1, True)
+    fusion = fit_fusion(evidence)
+    assert fusion.mode == "fitted" and fusion.weight_likelihood > 0.5
+    with_it = log_loss(fusion.predict(test), test.correct, LEAST_SUPPORT)
+    without = fit_fusion(evidence.replace(likelihood=None))
+    assert without.weight_likelihood == 0.0
+    assert with_it < log_loss(without.predict(test), test.correct, LEAST_SUPPORT) - 0.1
+
+
+def test_a_likelihood_that_carries_nothing_is_not_heeded():
+    assert fit_fusion(listed_world(0, False)).weight_likelihood < 0.25
+
+
+def test_what_has_no_likelihood_stands_where_they_are_on_the_average():
+    evidence = listed_world(0, True)
+    fusion = fit_fusion(evidence)
+    mean = np.nanmean(np.log(evidence.likelihood / (1 - evidence.likelihood)))
+    one = make_table([0.5], [0.9])
+    average = one.replace(likelihood=np.array([1 / (1 + np.exp(-mean))]))
+    assert fusion.predict(one) == pytest.approx(fusion.predict(average), abs=1e-4)
+    known = Fusion.from_dict(json.loads(json.dumps(fusion.to_dict())))
+    assert (known.predict(evidence) == fusion.predict(evidence)).all()
 
 
 def test_proposals_have_an_intercept_of_their_own():

@@ -26,6 +26,16 @@ def test_missing_values_stay_missing():
     assert table.verdict[0] == -1 and not table.judged[0] and table.proposed[0]
 
 
+def test_likelihood_is_a_column_where_the_judge_had_any():
+    assert table_from_docs([make_doc(*entry) for entry in DOCS]).likelihood is None
+    told = Candidate(0, 1, "TOOL", verdict="correct", likelihood=0.4)
+    table = table_from_docs([make_doc(*DOCS[0]), make_doc("water daily", [told])])
+    known = {table.labels[code]: p for code, p in zip(table.label, table.likelihood)}
+    assert np.isnan(known["PEST"]) and known["TOOL"] == 0.4
+    assert table.take(table.likelihood == 0.4).likelihood.tolist() == [0.4]
+    assert table.hide_judge().likelihood is None
+
+
 def test_document_counts_as_given():
     docs = [make_doc(*entry) for entry in DOCS]
     for order in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):

@@ -1,15 +1,17 @@
 """The judge as a blind second annotator: it lists the spans that it sees, and never sees ours."""
 
+import warnings
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
 
 from spacy.tokens import Doc
 
-from ...errors import Errors, LLMJudgeError
+from ...errors import Errors, LLMJudgeError, Warnings
 from ...targets.spans import SPANS_KEY
 from ...transport.messages import Prompt
 from ..data_block import DEFAULT_SALT, block_text, make_nonce, place_in_block
 from ..demonstrations import Demonstration, choose_demonstrations, near_misses
+from ..likelihood import READINGS, Rate, make_rate
 from ..long_documents import Window, make_windows
 from ..mapping import REPEATS, WindowText, map_mentions
 from ..prompts import Verbatim, compile_template
@@ -24,6 +26,8 @@ OVERLAPPING_TEMPLATE = "annotate_spans.v1"
 TOKENS_EMPTY, TOKENS_ENTRY = 12, 24
 # Entities and alternatives that are listed where no labelled document tells how many there are.
 ENTRIES = 3
+# Replies without log-probabilities, before it is said that they never come.
+PATIENCE = 3
 
 
 def make_annotate_task(
@@ -35,6 +39,7 @@ def make_annotate_task(
     overlapping: Optional[bool] = None,
     student_spans_key: str = SPANS_KEY,
     repeats: str = "abstain",
+    likelihood: Optional[str] = None,
     seed: int = 0,
     template: Optional[Union[Path, str]] = None,
     window: int = 400,
@@ -56,6 +61,10 @@ def make_annotate_task(
     repeats (str): Words that the reply lists once may stand in the text more often. "abstain" takes the
         first place that fits and leaves the others open; "all" takes them all; "listed" takes the list
         at its word: the others are none.
+    likelihood (Optional[str]): Read how likely the model found each entry that it wrote, from the
+        log-probabilities of its tokens, as an input of the fusion beside the stated confidence: "mean" of
+        the tokens of words and label, "least" of them, or "label" alone. None asks for no
+        log-probabilities.
     seed (int): Chooses which demonstrations are shown.
     template (Optional[Union[Path, str]]): The name of one of our templates, or the path of another; None
         takes the one for entities, or that for overlapping spans.
@@ -66,6 +75,11 @@ def make_annotate_task(
     if repeats not in REPEATS:
         choices = ", ".join(REPEATS)
         raise LLMJudgeError(Errors.J241.format(name="repeats", found=repeats, choices=choices))
+    if likelihood is not None and likelihood not in READINGS:
+        choices = ", ".join(READINGS)
+        raise LLMJudgeError(
+            Errors.J241.format(name="likelihood", found=likelihood, choices=choices)
+        )
     settings = TaskSettings(
         labels=split_labels(labels),
         label_definitions=label_definitions or {},
@@ -77,7 +91,7 @@ def make_annotate_task(
         window=window,
         salt=salt,
     )
-    return AnnotateTask(settings, repeats, overlapping, student_spans_key)
+    return AnnotateTask(settings, repeats, overlapping, student_spans_key, likelihood)
 
 
 class AnnotateTask(SpanTask):
@@ -91,9 +105,13 @@ class AnnotateTask(SpanTask):
         repeats: str,
         overlapping: Optional[bool],
         student_spans_key: str,
+        likelihood: Optional[str] = None,
     ) -> None:
         super().__init__(settings, overlapping, student_spans_key)
         self._repeats = repeats
+        self._likelihood = likelihood
+        # replies without log-probabilities, until one has some
+        self._n_bare: Optional[int] = 0
 
     @property
     def default_template(self) -> str:
@@ -132,6 +150,7 @@ class AnnotateTask(SpanTask):
             labels=self.shown["labels"],
             demonstrations=self.demonstrations,
             schema=make_schema(self.labels),
+            logprobs=self._likelihood is not None,
         )
 
     def set_replies(self, doc: Doc, replies: List[Optional[str]]) -> None:
@@ -146,7 +165,8 @@ class AnnotateTask(SpanTask):
         if reply is None or outcome.state != "judged":
             return Listing(window, outcome)
         try:
-            annotation = parse_annotation(reply, self.labels, is_cut_off(reply))
+            rate = None if self._likelihood is None else self._make_rate(reply, self._likelihood)
+            annotation = parse_annotation(reply, self.labels, is_cut_off(reply), rate)
         except ReplyError as error:
             return Listing(window, Outcome("abstained", str(error)))
         text = WindowText(doc, window)
@@ -174,6 +194,16 @@ class AnnotateTask(SpanTask):
             mapped.lost or ("wrong_type" if annotation.wordless else None),
             self.overlapping,
         )
+
+    def _make_rate(self, reply: str, reading: str) -> Optional[Rate]:
+        rate = make_rate(reply, reading)
+        if rate is not None:
+            self._n_bare = None
+        elif self._n_bare is not None:
+            self._n_bare += 1
+            if self._n_bare == PATIENCE:
+                warnings.warn(Warnings.JW340.format(reading=reading, n=PATIENCE), stacklevel=2)
+        return rate
 
     def expect_reply(self, prompt: Prompt) -> int:
         """About as many entries as a labelled document has entities, and half as many alternatives."""

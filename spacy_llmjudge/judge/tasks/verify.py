@@ -307,7 +307,7 @@ class VerifyTask(SpanTask):
     def _judge(
         self, candidate: Candidate, ends: Dict[Key, End], opinions: Dict[Key, List[Opinion]]
     ) -> Candidate:
-        clean = candidate.replace(verdict=None, support=None, reason=None)
+        clean = candidate.unjudged()
         end = ends.get(candidate.key)
         if end is None:
             return clean.replace(reason="not_asked" if candidate.label in self.labels else None)
