@@ -83,6 +83,8 @@ def summary_cli(
         model_rows,
         silver_rows,
     )
+    from ..report.sections import say_certificate
+    from ..selection.certificate import read_certificate
     from ..stages import read_seconds
     from ..storage import read_json, write_json
 
@@ -111,6 +113,8 @@ def summary_cli(
         msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
     if summary["silver"]["statement"]:
         msg.text(summary["silver"]["statement"] + "\n")
+    for said in say_certificate(read_certificate(metrics)):
+        msg.text(said + "\n")
     if summary["silver"].get("warning"):
         msg.warn(summary["silver"]["warning"])
     rows = calibration_rows(summary)
