@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 from ..evaluation.scores import evaluate_model
 from ..judge.prompts import read_rules
 from ..report.card import CardFacts, Speed, make_card
+from ..selection.certificate import read_certificate
 from ..stages import once
 from ..storage import read_docs, read_json_if_there
 from ..targets.base import find_target
@@ -65,6 +66,7 @@ def make_model_card(
             selection=read_json_if_there(metrics and metrics / "selection.json"),
             summary=read_json_if_there(metrics and metrics / "summary.json"),
             judged=read_json_if_there(metrics and metrics / "judged.json"),
+            certificate=read_certificate(metrics),
             speed=_know_speed(nlp, model, corpus / "test.spacy", metrics),
             licence=licence,
         )

@@ -39,6 +39,7 @@ from ..report.sections import (
     describe_students,
 )
 from ..selection.audit import read_answer, read_audit
+from ..selection.certificate import read_certificate
 from ..stages import read_seconds
 from ..storage import read_docs, read_json_if_there, sha256_bytes, write_bytes
 from ..targets.base import Key, Target, find_target
@@ -124,7 +125,13 @@ def make_report(inputs: ReportInputs, output: Path) -> Path:
     if inputs.model is not None:
         files.append(inputs.model)
     sections: List[Section] = [
-        describe_run({"judge": judge, **summary}, selection, seconds, target.units),
+        describe_run(
+            {"judge": judge, **summary},
+            selection,
+            seconds,
+            target.units,
+            read_certificate(inputs.metrics),
+        ),
         students,
         describe_confidence(selection),
         describe_kept(selection, kept, target.units),
