@@ -292,6 +292,8 @@ class Errors(metaclass=_WithCodes):
     J958 = "{path} is a folder that is not empty, or no place for a file. Give another name."
     J959 = "{path} is there already. Choose another name, or replace the file with --force."
     J960 = "{path} has no candidates, so --cut has nothing to choose from. Give a folder that `annotate` or `judge` wrote, or decided.spacy."
+    J961 = "{path} does not say what labels mean: {found}. Expected, for each label, a definition, or `definition`, `examples` and `counter_examples`."
+    J962 = "{path} says what {unknown} means, but the data has the labels {labels}. Correct the name, or take it out."
 
 
 class Warnings(metaclass=_WithCodes):
