@@ -301,6 +301,8 @@ class Errors(metaclass=_WithCodes):
     J970 = "The variable {name} of the project is {found!r}. The commands of a project cannot pass it on: give one word without spaces, quotes and backslashes, and rename the file or folder where it names one."
     J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
     J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
+    J961 = "{path} does not say what labels mean: {found}. Expected, for each label, a definition, or `definition`, `examples` and `counter_examples`."
+    J962 = "{path} says what {unknown} means, but the data has the labels {labels}. Correct the name, or take it out."
 
 
 class Warnings(metaclass=_WithCodes):

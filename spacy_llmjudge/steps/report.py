@@ -10,11 +10,13 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..candidates import is_judged
+from ..corpora.guidelines import find_guidelines
 from ..errors import Errors, LLMJudgeError
 from ..report.compare import confusion_of, count_confusions
 from ..report.details import (
     confusion_table,
     describe_disagreements,
+    describe_labels,
     describe_money,
     describe_provenance,
 )
@@ -138,7 +140,9 @@ def make_report(inputs: ReportInputs, output: Path) -> Path:
         describe_silver(selection, summary.get("silver") or {}),
         describe_disagreements(pool.disagreements() if pool is not None else None),
     ]
+    labels = read_json_if_there(find_guidelines(inputs.corpus))
     details = [
+        *([describe_labels(labels)] if labels else []),
         describe_money(judge, seconds),
         describe_provenance(find_provenance(inputs.metrics, files, inputs.model, q)),
     ]
