@@ -298,11 +298,11 @@ class Errors(metaclass=_WithCodes):
     J958 = "{path} is a folder that is not empty, or no place for a file. Give another name."
     J959 = "{path} is there already. Choose another name, or replace the file with --force."
     J960 = "{path} has no candidates, so --cut has nothing to choose from. Give a folder that `annotate` or `judge` wrote, or decided.spacy."
+    J961 = "{path} does not say what labels mean: {found}. Expected, for each label, a definition, or `definition`, `examples` and `counter_examples`."
+    J962 = "{path} says what {unknown} means, but the data has the labels {labels}. Correct the name, or take it out."
     J970 = "The variable {name} of the project is {found!r}. The commands of a project cannot pass it on: give one word without spaces, quotes and backslashes, and rename the file or folder where it names one."
     J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
     J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
-    J961 = "{path} does not say what labels mean: {found}. Expected, for each label, a definition, or `definition`, `examples` and `counter_examples`."
-    J962 = "{path} says what {unknown} means, but the data has the labels {labels}. Correct the name, or take it out."
 
 
 class Warnings(metaclass=_WithCodes):
