@@ -23,7 +23,7 @@ from spacy_llmjudge.selection.caveats import NOT_RANDOM
 from spacy_llmjudge.selection.conformal import make_conformal
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
 from spacy_llmjudge.selection.files import match_gold
-from spacy_llmjudge.selection.fusion import cross_fit_fusion
+from spacy_llmjudge.selection.fusion import cross_fit
 from spacy_llmjudge.selection.inputs import make_tables
 from spacy_llmjudge.selection.table import CandidateTable
 from spacy_llmjudge.steps.annotate import annotate
@@ -190,7 +190,7 @@ def calibration(pool: CandidateTable, decisions: Any) -> Dict[str, Any]:
         "judge": decisions.fusion.support(pool),
         "fused": decisions.probability,
         # what the same fusion could do with some thousand candidates of evidence
-        "ceiling": cross_fit_fusion(pool),
+        "ceiling": cross_fit(pool)[0],
     }
     figures: Dict[str, Any] = {}
     for name, probability in sources.items():

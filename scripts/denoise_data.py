@@ -1,8 +1,9 @@
-"""The two data sets of `benchmark_denoise.py`, as features and labels, kept in a cache.
+"""The data sets of `benchmark_denoise.py`, as features and labels, kept in a cache.
 
 SemEval: sentences with two nominals, labelled by an LLM. MIT Restaurant: candidate entities of a
 small tagger that was fitted on 80 sentences, accepted or rejected by an LLM's recorded answers; and
-the 320 candidates of another student on which the same LLM was asked one by one.
+the 320 candidates of another student on which the same LLM was asked one by one. The garden's topics, with the
+labels of a large LLM; and them, Reuters and 20 Newsgroups with those of a small one (`weak_labels.py`).
 """
 
 import io
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+from weak_labels import LABELS, read_texts
 
 from spacy_llmjudge.encoders.span_vectors import SpanEncoder, span_features
 from spacy_llmjudge.storage import write_bytes
 
 WIDTH = 384
+GARDEN = Path(__file__).parents[1] / "assets/garden"
 SPLITS = ("train", "dev", "test")
 O_BIASES = (0.0, 1.0, 2.0, 3.0)
 N_RECORDED = 750
@@ -77,6 +80,50 @@ def load_semeval(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
             )
             for split in SPLITS
         }
+
+
+def load_topics(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
+    """RETURNS (Dict[str, Split]): train and test: the garden's topics with the labels of a large LLM."""
+    path = GARDEN / "topics.jsonl"
+    rows = read_rows(path)
+    parts = {"train": "pool", "test": "test"}
+    chosen = {part: [r for r in rows if r["split"] == name] for part, name in parts.items()}
+    texts = {part: [r["text"] for r in found] for part, found in chosen.items()}
+    features = embed_texts(texts, encoder, cache / "topics.npz")
+    return {
+        part: Split(features[part], [r["llm_label"] for r in found], [r["label"] for r in found])
+        for part, found in chosen.items()
+    }
+
+
+def load_weak(name: str, data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
+    """RETURNS (Dict[str, Split]): train and test, with the labels of a small LLM that `weak_labels.py` asked."""
+    found = json.loads((LABELS / f"{name}.json").read_text(encoding="utf8"))
+    texts = read_texts(name, data / "texts")
+    drawn = {part: [texts[i] for i in found[part]["items"]] for part in ("train", "test")}
+    words = {part: [text.text[:1000] for text in mine] for part, mine in drawn.items()}
+    features = embed_texts(words, encoder, cache / f"weak_{name}.npz")
+    return {
+        part: Split(
+            features[part],
+            [found["classes"][k] for k in found[part]["labels"]],
+            [text.label for text in mine],
+        )
+        for part, mine in drawn.items()
+    }
+
+
+def embed_texts(texts: Dict[str, List[str]], encoder: Path, path: Path) -> Dict[str, np.ndarray]:
+    """RETURNS (Dict[str, np.ndarray]): By part the vectors of texts, computed once."""
+    if not path.exists():
+        from spacy_llmjudge.encoders.doc_vectors import centre_layers, load_encoder
+
+        embed = load_encoder(encoder)
+        found = {"pool" if name == "train" else name: embed(mine) for name, mine in texts.items()}
+        centred = centre_layers(found)
+        write_arrays(path, train=centred.pop("pool"), **centred)
+    with np.load(path) as kept:
+        return {name: kept[name] for name in texts}
 
 
 def name_pair(row: Dict[str, Any]) -> Tuple[str, List[Tuple[int, int]]]:

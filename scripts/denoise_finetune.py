@@ -151,7 +151,9 @@ def denoise_finetuned(
         if method == "sidyp_faithful":
             rate = train.wrong_share
             return replay_sidyp(train.features, train.noisy, rate, classifiers=branches, seed=seed)
-        return refine_sidyp(train.features, train.noisy, classifiers=branches, seed=seed)
+        return refine_sidyp(
+            train.features, train.noisy, classifiers=branches, published=True, seed=seed
+        )
 
     def move(probabilities: np.ndarray) -> np.ndarray:
         if method != "prior_correction":

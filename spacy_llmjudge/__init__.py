@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .denoise.sidyp import refine_sidyp as refine_sidyp
     from .denoise.stacking import stack as stack
     from .denoise.uu import refine_uu as refine_uu
+    from .selection.certificate import certificate as certificate
     from .selection.conformal_cut import conformal_cut as conformal_cut
     from .steps.annotate import annotate as annotate
     from .steps.calibrate import calibrate as calibrate
@@ -45,6 +46,7 @@ _PUBLIC = {
     "select": ("steps.filter", "filter_candidates"),
     "evaluate": ("steps.evaluate", "evaluate"),
     "package": ("training.package", "export_package"),
+    "certificate": ("selection.certificate", "certificate"),
     "conformal_cut": ("selection.conformal_cut", "conformal_cut"),
     "certified_cut": ("selection.certified_cut", "certified_cut"),
     "rank_candidates": ("selection.certified_cut", "rank_candidates"),
@@ -61,6 +63,7 @@ __all__ = [
     "SelfTraining",
     "annotate",
     "calibrate",
+    "certificate",
     "certified_cut",
     "conformal_cut",
     "correct_prior",

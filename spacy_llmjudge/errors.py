@@ -2,8 +2,8 @@
 
 Codes stand in their order, grouped by room: J0xx files and candidates, J1xx confidence, J2xx judge, J3xx
 models, ledger and transport, J4xx selection and targets, J5xx denoising, J6xx corpora and training, J7xx
-evaluation, J8xx steps and the command line, J9xx labels of documents. Warnings carry the same numbering
-with the prefix JW.
+evaluation, J8xx steps and the command line, J9xx labels of documents, projects and watching. Warnings carry
+the same numbering with the prefix JW.
 """
 
 
@@ -274,9 +274,33 @@ class Errors(metaclass=_WithCodes):
     J841 = "There is nothing to report on: {path} has neither summary.json nor selection.json. Give the folder of metrics of a round, such as metrics/round-1, after the steps `filter` and `evaluate`."
     J842 = "{predicted} has {n} documents and {test} has {of}, or their texts differ, so the predictions are about another test set. Run the step `evaluate` again."
 
-    # Labels of documents
+    # Labels of documents, review, import and export
     J916 = "There is no denoiser '{method}'. Choose among: {known}."
     J917 = "The evidence ({n} documents) lacks labels that the LLM gives: {labels}. Label documents that have them, or pass allow_missing=True to continue without evidence on them."
+    J930 = "{n} answers of which {wrong} are wrong do not fit a silver of {spans} spans. Expected wrong <= answers <= spans."
+    J931 = "The answers in {path} are about something else: the silver, the pool, the audit or a setting of the draw has changed since. Move the file away to begin again; what was answered stays in it."
+    J932 = "The review page sent {found}. Nothing was kept; load the page again."
+    J933 = "{path}, line {line}: no line of a review. Move the file away to begin again, or put back the one that `review` wrote."
+    J934 = "There is nothing to ask for the task {task} in {path}. Give the folder of a round that was filtered, such as corpus/round-1."
+    J935 = "There is no review task {found!r}. Choose one of: {choices}."
+    J936 = "The port {port} cannot be used ({error}). Give another one with --port; 0 takes any that is free."
+    J937 = "`review` needs packages that are not installed ({error}). Install the extra: pip install 'spacy_llmjudge[review]'."
+    J950 = "{path} has no text beside it. In a folder of brat every .ann stands beside the .txt of the same name; add {text}."
+    J951 = "The label {label!r} cannot be written for brat, whose names are letters, digits, hyphens and underscores. Rename it, or choose another format."
+    J952 = "{where}: {line} is no entity of brat. Expected: T1, a tab, the label, start and end, a tab, the words."
+    J953 = "{where}: the entity {line} is in several parts with words between them, which spaCy cannot say. Join the parts, or delete it."
+    J954 = "{path} is a folder without files of brat (.ann beside .txt), so it is not one set of documents. Give a file, or the folder of a dataset to `prepare`."
+    J955 = "The format {format} has no place for {units}. Choose one of: {able}."
+    J956 = (
+        "The format {format} counts no UTF-16 units. Leave out --offsets, or choose one of: {able}."
+    )
+    J957 = "{path} has another suffix than its format. Expected {known}."
+    J958 = "{path} is a folder that is not empty, or no place for a file. Give another name."
+    J959 = "{path} is there already. Choose another name, or replace the file with --force."
+    J960 = "{path} has no candidates, so --cut has nothing to choose from. Give a folder that `annotate` or `judge` wrote, or decided.spacy."
+    J970 = "The variable {name} of the project is {found!r}. The commands of a project cannot pass it on: give one word without spaces, quotes and backslashes, and rename the file or folder where it names one."
+    J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
+    J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
 
 
 class Warnings(metaclass=_WithCodes):
@@ -310,7 +334,7 @@ class Warnings(metaclass=_WithCodes):
     JW501 = "The gold lacks the classes {labels}: there is no evidence on them."
     JW502 = "Round {round} was dropped, the labels are those of the round before: {why}"
     JW503 = "The selector {name} could not learn from the verdicts, and ranks by the fused probability of student and judge, as llmjudge.Conformal.v1 does: {why}"
-    JW504 = "Robust UU made the labels worse where there is gold: {after:.3f} of {n} items are wrong, {before:.3f} before. Look at its labels before you use them in the place of the judge's; the features may not show what the judge goes by."
+    JW504 = "Robust UU made the labels worse where there is gold: their class-balanced error on {n} items is {after:.3f}, {before:.3f} before. Look at its labels before you use them in the place of the judge's; the features may not show what the judge goes by."
 
     # Corpora and training
     JW600 = "{path}: {n} tags continue an entity that nothing started (I- after O or after another label). They were read as the start of one; if the file is not IOB1, check its tags."
@@ -328,6 +352,8 @@ class Warnings(metaclass=_WithCodes):
     JW663 = "{path} ({name}) was trained on other data or with another seed than the judged student, so it is not compared with it. Run the workflow `compare` again."
     JW664 = "{n} of {of} held-out documents repeat the text of another one, or differ from one in numbers only, more often than texts of the pool do. They are not counted: they are no more evidence than that one. Draw dev at random from the texts of the pool."
 
-    # Labels of documents
+    # Labels of documents, review, import and export
     JW900 = "The evidence on the label {label} does not carry the denoiser, so that the LLM's verdicts on it are taken as they are: {error}"
     JW902 = "The LLM gives the label {label} to all documents or to none, so that what is known of it is learned from the gold alone."
+    JW930 = "{planned} answers were planned when this review began, and the plan stays: what is said about it holds for this number only. Answer more if you like; to plan anew, move {path} away."
+    JW950 = "{path}: {n} documents have only what a model said of them (predictions or suggestions). That is no gold, and they are left out; to take it as it is: import --predictions."

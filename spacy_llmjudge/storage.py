@@ -1,5 +1,6 @@
 """Files that are whole or not there: atomic writes, hashes, JSON and DocBins."""
 
+import errno
 import hashlib
 import json
 import os
@@ -151,6 +152,20 @@ def read_json(path: PathLike, hint: str = "Run the step that makes it first.") -
         raise LLMJudgeError(Errors.J004.format(path=path, error=error)) from error
 
 
+@contextmanager
+def shaped(path: PathLike) -> Iterator[None]:
+    """Turn what goes wrong in using the content of a file, which something else wrote, into an error with a code.
+
+    path (PathLike): The file.
+    RAISES (LLMJudgeError): J971 where the block looks for something that is not in it, or is of another kind.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        text = f"{type(error).__name__}: {error}"
+        raise LLMJudgeError(Errors.J971.format(path=path, error=text)) from error
+
+
 def read_json_lines(path: Path) -> Iterator[Tuple[int, Any]]:
     """Read a file of JSON lines in UTF-8, with or without byte order marks; empty lines are passed over.
 
@@ -164,6 +179,15 @@ def read_json_lines(path: Path) -> Iterator[Tuple[int, Any]]:
                     yield number, json.loads(line.decode("utf-8-sig"))
                 except (ValueError, RecursionError) as error:
                     yield number, error
+
+
+def is_out_of_files(error: Optional[BaseException]) -> bool:
+    """RETURNS (bool): Whether an error comes from a limit on the files and sockets that may be open."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def require_file(path: PathLike, hint: str = "Run the step that makes it first.") -> Path:
@@ -228,10 +252,8 @@ def list_shards(folder: Path) -> List[Path]:
     """RETURNS (List[Path]): The files of a folder of shards, in their order."""
     if not (folder / MANIFEST).exists():
         return sorted(folder.glob("*.spacy"))
-    try:
+    with shaped(folder / MANIFEST):
         files = [folder / shard["name"] for shard in read_json(folder / MANIFEST)["shards"]]
-    except (KeyError, TypeError) as error:
-        raise LLMJudgeError(Errors.J004.format(path=folder / MANIFEST, error=error)) from error
     for file_ in files:
         if not file_.exists():
             raise LLMJudgeError(Errors.J006.format(path=file_, manifest=folder / MANIFEST))

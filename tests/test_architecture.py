@@ -25,6 +25,7 @@ WORK = {
     "selection",
     "evaluation",
     "report",
+    "review",
 }
 # what each room may import, besides itself and what everybody may
 ALLOWED = {
@@ -50,6 +51,7 @@ ALLOWED = {
     "selection": {"denoise", "encoders", "targets"},
     "evaluation": {"targets", "stages"},
     "report": {"evaluation", "targets", "stages"},
+    "review": {"report", "selection", "targets"},
     "textcat": {*WORK, "steps"},
     "steps": WORK,
     "cli": {*WORK, "steps", "textcat"},

@@ -14,8 +14,10 @@ from . import (  # noqa: E402
     audit,
     calibrate,
     crossfit,
+    disagreements,
     encoder,
     evaluate,
+    exchange,
     filter,
     init,
     judge,
@@ -25,7 +27,9 @@ from . import (  # noqa: E402
     plan,
     prepare,
     report,
+    review,
     rules,
+    settings,
     start,
     train,
     unjudged,
@@ -34,6 +38,7 @@ from . import (  # noqa: E402
 for verb in (
     start,
     init,
+    settings,
     encoder,
     prepare,
     train,
@@ -51,6 +56,9 @@ for verb in (
     unjudged,
     package,
     report,
+    exchange,
+    review,
+    disagreements,
 ):
     verb.register(app)
 

@@ -1,7 +1,7 @@
 """`evaluate`: score models on the test set. `summary`: the closing table."""
 
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt
@@ -83,44 +83,50 @@ def summary_cli(
         model_rows,
         silver_rows,
     )
-    from ..stages import read_seconds
-    from ..storage import read_json, write_json
+    from ..stages import SECONDS, read_seconds
+    from ..storage import read_json, shaped, write_json
 
     metrics = scores_folder(metrics)
-    summary = read_json(metrics / "summary.json", "Run the step `evaluate` first.")
-    seconds = read_seconds(metrics)
+    path = metrics / "summary.json"
+    summary = read_json(path, "Run the step `evaluate` first.")
+    with shaped(metrics / SECONDS):
+        seconds = {step: float(s) for step, s in read_seconds(metrics).items()}
+    with shaped(path):
+        summary["seconds"] = seconds or summary["seconds"]
+        level = LEVELS[summary.get("target", "ents")]
+        students = header(summary), model_rows(summary)
+        held_out = summary.get("held_out")
+        held_out = held_out and describe_held_out(held_out, level)
+        silver, calibration = silver_rows(summary), calibration_rows(summary)
+        statement, warning = summary["silver"]["statement"], summary["silver"].get("warning")
     if seconds:
         # steps that came after `evaluate` count as well
-        summary["seconds"] = seconds
-        write_json(metrics / "summary.json", summary)
-    rows = model_rows(summary)
-    level = LEVELS[summary.get("target", "ents")]
-    titles = header(summary)
-    aligns = ("l", *"r" * (len(titles) - 1))
-    if rows:
+        write_json(path, summary)
+    if students[1]:
         msg.divider(f"Students on the test set ({level}, %)")
-        msg.table(rows, header=titles, divider=True, aligns=aligns, max_col=60)
+        _show_table(*students)
     else:
         msg.warn("There is no test set, so that nothing says how good the last student is.")
-    if summary.get("held_out"):
-        msg.text(f"{describe_held_out(summary['held_out'], level)}\n")
-    rows = silver_rows(summary)
-    if rows:
+    if held_out:
+        msg.text(f"{held_out}\n")
+    if silver:
         msg.divider("Silver against the hidden gold of the pool (%)")
-        titles = ("label", "spans", "precision", "recall")
-        msg.table(rows, header=titles, divider=True, aligns=tuple("lrrr"))
-    if summary["silver"]["statement"]:
-        msg.text(summary["silver"]["statement"] + "\n")
-    if summary["silver"].get("warning"):
-        msg.warn(summary["silver"]["warning"])
-    rows = calibration_rows(summary)
-    if rows:
+        _show_table(("label", "spans", "precision", "recall"), silver)
+    if statement:
+        msg.text(f"{statement}\n")
+    if warning:
+        msg.warn(warning)
+    if calibration:
         msg.divider("Confidence in what was predicted or proposed, held out")
-        titles = ("source", "n", "ECE", "95 % interval", "Brier", "AUROC")
-        msg.table(rows, header=titles, divider=True, aligns=tuple("lrrrrr"))
+        _show_table(("source", "n", "ECE", "95 % interval", "Brier", "AUROC"), calibration)
     if summary["seconds"]:
         show_seconds(summary["seconds"])
     show_wheel(packages)
+
+
+def _show_table(titles: Sequence[str], rows: List[Tuple[str, ...]]) -> None:
+    aligns = ("l", *"r" * (len(titles) - 1))
+    msg.table(rows, header=titles, divider=True, aligns=aligns, max_col=60)
 
 
 def register(app) -> None:

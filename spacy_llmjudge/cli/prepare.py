@@ -111,10 +111,10 @@ def prepare_cli(
             spans_key=spans_key,
             single_label=single_label,
             exclusive=exclusive,
-            labels=_split(labels),
+            labels=split_list(labels),
             label_column=label_column,
             split_column=split_column,
-            tag_names=_split(tag_names),
+            tag_names=split_list(tag_names),
             lang=lang,
             # 0 is what project.yml says for none
             shots=shots or None,
@@ -152,7 +152,7 @@ def show_counts(report: "Report", units: str, folder: Optional[Path] = None) -> 
         msg.info(f"{split}: white space taken off the edges of {n} spans")
 
 
-def _split(text: Optional[str]) -> List[str]:
+def split_list(text: Optional[str]) -> List[str]:
     """The items of a list that commas separate, those with a comma in double quotes."""
     import csv
 

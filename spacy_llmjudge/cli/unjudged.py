@@ -44,7 +44,7 @@ def unjudged_cli(
             filter_config,
             output,
             metrics,
-            cuts=_parse_cuts(cuts),
+            cuts=parse_cuts(cuts),
             overrides=overrides_of(ctx),
             gpu_id=gpu_id,
         )
@@ -53,7 +53,7 @@ def unjudged_cli(
     msg.good(f"{output / 'best' / 'model-best'}: cut {report['best']}")
 
 
-def _parse_cuts(cuts: str) -> List[float]:
+def parse_cuts(cuts: str) -> List[float]:
     from ..errors import Errors, LLMJudgeError
 
     try:

@@ -100,7 +100,7 @@ def _find_name(
         return "cats", None
     if part.path.suffix.lower() == DOCBIN_SUFFIX:
         return target_of(read_docs(part.path, nlp.vocab)).name, None
-    if not holds_rows(part.path):
+    if not holds_rows(part.path) and not part.path.is_dir():
         return "ents", None
     has_mentions = has_choices = False
     for record in read_records(part, nlp, settings):

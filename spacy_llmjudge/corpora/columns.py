@@ -9,7 +9,7 @@ from ..errors import Errors, LLMJudgeError, Warnings
 from .layout import DOCUMENT_START, Layout, find_layout
 from .lines import read_lines
 from .record import Record
-from .tags import is_tag, make_tagged_record
+from .tags import encode_record, is_tag, make_tagged_record
 
 Rows = List[Tuple[str, str]]
 
@@ -34,6 +34,12 @@ def read_columns(path: Path, lang: Optional[str]) -> Iterator[Record]:
     for where, rows in _read_sentences(path, layout):
         words, tags = zip(*rows)
         yield make_tagged_record(where, words, tags, lang)
+
+
+def format_columns(record: Record, scheme: str) -> str:
+    """RETURNS (str): A token and its tag on a line, and an empty line; white space is no token."""
+    rows = zip(*encode_record(record, scheme))
+    return "".join(f"{word}\t{tag}\n" for word, tag in rows) + "\n"
 
 
 def _read_sentences(path: Path, layout: Layout) -> Iterator[Tuple[str, Rows]]:

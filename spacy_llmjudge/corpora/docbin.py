@@ -25,16 +25,21 @@ def read_docbin(path: Path, vocab: Vocab, target: Optional[Target] = None) -> It
     YIELDS (Record): The documents, with their own tokens.
     """
     for number, doc in enumerate(read_docs(path, vocab), start=1):
-        mentions, unknown = _read_spans(doc, target)
-        yield Record(
-            f"{printable(path)}, document {number}",
-            doc.text,
-            tuple(token.text for token in doc),
-            tuple(bool(token.whitespace_) for token in doc),
-            mentions=mentions,
-            unknown=unknown,
-            choice=_read_choice(doc),
-        )
+        yield read_doc(doc, f"{printable(path)}, document {number}", target)
+
+
+def read_doc(doc: Doc, where: str, target: Optional[Target] = None) -> Record:
+    """RETURNS (Record): The tokens of a document, and what it says; see `read_docbin`."""
+    mentions, unknown = _read_spans(doc, target)
+    return Record(
+        where,
+        doc.text,
+        tuple(token.text for token in doc),
+        tuple(bool(token.whitespace_) for token in doc),
+        mentions=mentions,
+        unknown=unknown,
+        choice=_read_choice(doc),
+    )
 
 
 Stretches = Tuple[Tuple[int, int], ...]

@@ -22,7 +22,7 @@ from .lines import printable, read_lines
 from .record import Record
 from .rows import Row, read_json_rows, read_rows
 from .settings import ReadSettings
-from .shapes import read_row
+from .shapes import brat, read_row
 from .shapes.common import RowContext
 from .split_names import split_of_value
 from .tables import read_parquet, read_table
@@ -76,6 +76,10 @@ def read_records(
     YIELDS (Record): A record for every row and annotator.
     """
     path = part.path
+    if path.is_dir():
+        if brat.is_folder(path):
+            return brat.read_folder(path)
+        raise LLMJudgeError(Errors.J954.format(path=path))
     if holds_rows(path):
         return settle_unit(lambda: _read_row_records(part, nlp, settings), nlp, settings, path)
     suffix = path.suffix.lower()

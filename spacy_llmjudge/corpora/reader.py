@@ -56,10 +56,15 @@ class Reader:
             if self.target.is_annotated(doc):
                 docs.append(doc)
                 self._count_labels(record)
+            elif record.unread:
+                counts["only_predicted"] += 1
             elif n_left_out == counts["not_accepted"] + counts["partly_known"]:
                 counts["without_annotation"] += 1
                 without.append(record)
         warn_of_repairs(part.path, counts["repaired_tags"])
+        if counts["only_predicted"]:
+            found = {"path": part.path, "n": counts["only_predicted"]}
+            warnings.warn(Warnings.JW950.format(**found), stacklevel=2)
         if without:
             self._warn_of_missing(part, split, without)
         if not docs:

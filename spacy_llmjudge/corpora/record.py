@@ -5,7 +5,7 @@ here. Offsets count characters of the text.
 """
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 # how the labels of a text were given: as a string, a list, a value for each label, or an answer to
 # the question whether the text has one label
@@ -20,12 +20,14 @@ class Mention:
     end (int): The character after the last one.
     label (str): As it stands in the file.
     text (Optional[str]): What the file says stands there.
+    score (Optional[float]): How probable a model thinks it.
     """
 
     start: int
     end: int
     label: str
     text: Optional[str] = None
+    score: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,14 @@ class Choice:
     chosen (Tuple[str, ...]): It has these.
     refused (Tuple[str, ...]): It was said not to have these.
     form (str): One of FORMS.
+    scores (Tuple[float, ...]): How probable a model thinks each of those that were chosen; empty where it is not
+        said.
     """
 
     chosen: Tuple[str, ...]
     refused: Tuple[str, ...] = ()
     form: str = "label"
+    scores: Tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Record:
     answer (str): What an annotator pressed: "accept", "reject" or "ignore".
     repaired (int): How many of its tags continue an entity that nothing started.
     keys (Tuple[str, ...]): The columns of its row, for messages.
+    predicted (bool): A model said it, and nobody else.
+    unread (bool): Only a model said anything, and that was not asked for.
     """
 
     where: str
@@ -70,8 +77,26 @@ class Record:
     answer: str = "accept"
     repaired: int = 0
     keys: Tuple[str, ...] = ()
+    predicted: bool = False
+    unread: bool = False
 
     @property
     def is_annotated(self) -> bool:
         """Whether somebody said anything about it that counts."""
         return self.answer == "accept" and not (self.mentions is None and self.choice is None)
+
+    @property
+    def edges(self) -> List[Tuple[int, int]]:
+        """The first character of each of its own tokens, and the one after the last."""
+        found, position = [], 0
+        for word, space in zip(self.words or (), self.spaces):
+            found.append((position, position + len(word)))
+            position += len(word) + space
+        return found
+
+    def in_tokens(self) -> List[Tuple[int, int, str]]:
+        """RETURNS (List[Tuple[int, int, str]]): First token, the one after the last, and label of its mentions, which
+        fall on its own tokens."""
+        edges = self.edges
+        starts, ends = ({edge[k]: i + k for i, edge in enumerate(edges)} for k in (0, 1))
+        return [(starts[m.start], ends[m.end], m.label) for m in self.mentions or ()]

@@ -10,6 +10,8 @@ from .lines import printable, read_lines, read_text
 
 Row = Dict[str, Any]
 
+# of these the first that a row has is its text
+TEXT_KEYS = ("text", "data", "sentence", "content")
 # under one of these keys a JSON file holds its rows, where it is no list itself
 _LISTS = ("data", "rows", "examples", "documents", "annotations", "records", "items", "tasks")
 

@@ -25,6 +25,7 @@ class ReadSettings:
     label_column (Optional[str]): The column with the label of a text, or with a list of labels.
     labels (Tuple[str, ...]): The labels that there may be; empty for any.
     tag_names (Tuple[str, ...]): The names of tags that are numbers, from 0.
+    predictions (bool): What a model predicted is read where no person said anything.
     """
 
     misaligned: str = "error"
@@ -33,6 +34,7 @@ class ReadSettings:
     label_column: Optional[str] = None
     labels: Tuple[str, ...] = ()
     tag_names: Tuple[str, ...] = ()
+    predictions: bool = False
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():

@@ -1,11 +1,13 @@
 """Rows of tables: CSV and TSV with a header, and parquet where pyarrow is installed.
 
-A cell that holds JSON (or a list as pandas and numpy print it) is read as that; an empty cell is none.
+A cell that holds JSON (or a list as pandas and numpy print it) is read as that, but for the text itself; an empty
+cell is none.
 A table of tokens (a word and a tag in a row, as Kaggle's NER corpus) gives a row for every sentence.
 """
 
 import ast
 import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 
 from ..errors import Errors, LLMJudgeError
 from .lines import printable, read_lines
-from .rows import Row
+from .rows import TEXT_KEYS, Row
 
 _DELIMITERS = ",;\t|"
 _WORD_COLUMNS = ("word", "token", "form")
@@ -47,7 +49,35 @@ def read_table(path: Path) -> Iterator[Tuple[str, Row]]:
         yield from _read_sentences(cells, word, tag, _first(by_name, _SENTENCE_COLUMNS))
     else:
         for where, row in cells:
-            yield where, {key: _read_cell(cell) for key, cell in row.items()}
+            yield where, {key: _read_cell(cell, key) for key, cell in row.items()}
+
+
+def format_csv(rows: Sequence[Row]) -> str:
+    """RETURNS (str): Rows with the same keys as separated values with a header; what is no text is JSON."""
+    out = io.StringIO()
+    # a text may begin or end with white space, or hold line breaks
+    writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    # a column that is empty everywhere says nothing
+    keys = [key for key in (rows[0] if rows else ()) if any(row[key] is not None for row in rows)]
+    writer.writerow(keys)
+    writer.writerows([_format_cell(row[key]) for key in keys] for row in rows)
+    return out.getvalue()
+
+
+def write_parquet(rows: Sequence[Row], path: Path) -> None:
+    """Write rows as a parquet file."""
+    try:
+        from pyarrow import Table
+        from pyarrow.parquet import write_table
+    except ImportError as error:
+        raise LLMJudgeError(Errors.J642.format(path=path)) from error
+    write_table(Table.from_pylist(list(rows)), path)
+
+
+def _format_cell(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def read_parquet(path: Path) -> Iterator[Tuple[str, Row]]:
@@ -140,10 +170,10 @@ def _first(names: Dict[str, str], wanted: Sequence[str]) -> Optional[str]:
     return next((names[name] for name in wanted if name in names), None)
 
 
-def _read_cell(cell: str) -> Any:
+def _read_cell(cell: str, column: str) -> Any:
     if not cell.strip():
         return None
-    if cell.lstrip()[0] in "[{":
+    if cell.lstrip()[0] in "[{" and column not in TEXT_KEYS:
         # an array first: Python would put its strings together to one
         for read in (json.loads, _read_array, ast.literal_eval):
             try:

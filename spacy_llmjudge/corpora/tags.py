@@ -1,11 +1,13 @@
 """Tags of tokens become spans: IOB1, IOB2, BIOES, BILUO or BMES; `-` is a token without annotation."""
 
 import re
-from typing import List, Optional, Sequence, Tuple
+from typing import Collection, List, Optional, Sequence, Tuple
 
 from .record import Mention, Record
 from .spacing import edges_of, join_words, spell
 
+# what marks the first, an inner, the last and the only token of an entity
+SCHEMES = {"bio": "BIIB", "iob1": "BIIB", "bioes": "BIES", "biluo": "BILU"}
 _TAG = re.compile(r"O|-|[BIMELSU]-\S.*")
 
 
@@ -45,6 +47,54 @@ def decode_tags(
             ents.append((opened[0], i + 1, opened[1]))
             opened = None
     return ents, missing, repaired
+
+
+def encode_tags(
+    n: int,
+    spans: Sequence[Tuple[int, int, str]],
+    missing: Collection[int] = (),
+    scheme: str = "bio",
+) -> List[str]:
+    """Turn entities into tags; the reverse of `decode_tags`.
+
+    n (int): How many tokens there are.
+    spans (Sequence[Tuple[int, int, str]]): Entities as (start, end, label), none of which overlap.
+    missing (Collection[int]): Positions without annotation.
+    scheme (str): One of SCHEMES.
+    RETURNS (List[str]): The tags.
+
+    >>> encode_tags(5, [(0, 2, "PER"), (2, 3, "PER")], scheme="iob1")
+    ['I-PER', 'I-PER', 'B-PER', 'O', 'O']
+    """
+    tags = ["-" if i in missing else "O" for i in range(n)]
+    first, inner, last, single = SCHEMES[scheme]
+    before: Tuple[int, int, str] = (0, 0, "")
+    for span in sorted(spans):
+        start, end, label = span
+        tags[start:end] = [f"{inner}-{label}"] * (end - start)
+        # in IOB1, B says that an entity begins right behind another one of its label
+        is_marked = scheme != "iob1" or (before[1:] == (start, label))
+        tags[end - 1] = f"{last if end - start > 1 else single if is_marked else inner}-{label}"
+        if is_marked and end - start > 1:
+            tags[start] = f"{first}-{label}"
+        before = span
+    return tags
+
+
+def encode_record(record: Record, scheme: str = "bio") -> Tuple[List[str], List[str]]:
+    """Give each token of a record a tag; those of white space are left out.
+
+    record (Record): Has tokens, and mentions on them that do not overlap.
+    scheme (str): One of SCHEMES.
+    RETURNS (Tuple[List[str], List[str]]): The tokens and their tags.
+    """
+    words = record.words or ()
+    unknown = {
+        i for i, (at, _) in enumerate(record.edges) if any(s <= at < e for s, e in record.unknown)
+    }
+    tags = encode_tags(len(words), record.in_tokens(), unknown, scheme)
+    kept = [i for i, word in enumerate(words) if word.strip()]
+    return [words[i] for i in kept], [tags[i] for i in kept]
 
 
 def make_tagged_record(

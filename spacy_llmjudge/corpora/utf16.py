@@ -66,6 +66,15 @@ def convert(record: Record) -> Record:
     return replace(record, mentions=converted)
 
 
+def to_utf16(record: Record) -> Record:
+    """RETURNS (Record): The record, whose offsets counted characters, with UTF-16 units."""
+    if record.mentions is None:
+        return record
+    units = [0, *accumulate(1 + (c > _LAST_SINGLE) for c in record.text)]
+    shifted = (replace(m, start=units[m.start], end=units[m.end]) for m in record.mentions)
+    return replace(record, mentions=tuple(shifted))
+
+
 def from_utf16(mention: Mention, text: str) -> Optional[Mention]:
     """RETURNS (Optional[Mention]): A mention in UTF-16 units, in characters; None where it begins or ends
     inside of a character, or outside of the text."""

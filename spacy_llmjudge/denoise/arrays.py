@@ -173,3 +173,8 @@ def prepare(
 def decode(codes: np.ndarray, classes: Sequence[Label]) -> List[Label]:
     """RETURNS (List[Label]): The label of each column number, shape (n,)."""
     return [classes[int(k)] for k in codes]
+
+
+def take(items: Optional[Sequence[Any]], index: np.ndarray) -> Optional[List[Any]]:
+    """RETURNS (Optional[List[Any]]): Some of the items, where there are any at all."""
+    return None if items is None else [items[i] for i in index]

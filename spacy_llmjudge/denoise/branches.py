@@ -1,7 +1,7 @@
 """Classifiers side by side that learn noisy labels, and the path that each item takes meanwhile."""
 
 from math import ceil
-from typing import Callable, List, NamedTuple, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ def train_branches(
     batch: int = 128,
     learning_rate: float = 3e-3,
     agreement: float = 5.0,
+    weights: Optional[np.ndarray] = None,
     shuffle: bool = True,
     seed: int = 0,
 ) -> Branches:
@@ -52,6 +53,7 @@ def train_branches(
     batch (int): Items in a batch.
     learning_rate (float): The step of Adam.
     agreement (float): The weight of the pull towards the mean.
+    weights (Optional[np.ndarray]): How much each item counts, shape (n,), with a mean of 1.
     shuffle (bool): Whether to go through the items in a new order in each epoch.
     seed (int): For weights and batches.
     RETURNS (Branches): Probabilities of the last epoch, trajectories, and both for other items.
@@ -61,21 +63,23 @@ def train_branches(
     device = choose_device()
     items = torch.from_numpy(scale(features)).to(device)
     targets = torch.from_numpy(codes).to(device)
+    mass = None if weights is None else torch.from_numpy(weights.astype("float32")).to(device)
     started = _start(branches, features.shape[1], hidden, n_classes, rng)
-    weights = [w.to(device).requires_grad_() for w in started]
-    optimizer = torch.optim.Adam(weights, lr=learning_rate)
+    parameters = [w.to(device).requires_grad_() for w in started]
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate)
     labelled = torch.from_numpy(np.flatnonzero(codes != MISSING))
     kept: List[List[Tensor]] = []
     for epoch in range(epochs):
         pull = 0.0 if epoch < max(1, epochs // 10) else agreement
         order = labelled[torch.randperm(len(labelled), generator=rng)] if shuffle else labelled
         for part in order.chunk(ceil(len(order) / batch)):
-            logits = _forward(items[part], weights)[1]
-            loss = branch_loss(logits, targets[part], pull)
+            logits = _forward(items[part], parameters)[1]
+            counts = None if mass is None else mass[part]
+            loss = branch_loss(logits, targets[part], pull, counts)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        kept.append([w.detach().clone() for w in weights])
+        kept.append([w.detach().clone() for w in parameters])
 
     def apply(new: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         rows = torch.from_numpy(scale(new)).to(device)
@@ -87,16 +91,20 @@ def train_branches(
     return Branches(*apply(features), apply)
 
 
-def branch_loss(logits: Tensor, targets: Tensor, agreement: float) -> Tensor:
+def branch_loss(
+    logits: Tensor, targets: Tensor, agreement: float, weights: Optional[Tensor] = None
+) -> Tensor:
     """Cross-entropy of all branches plus the divergence of each from their mean.
 
     logits (Tensor): Shape (M, B, C).
     targets (Tensor): Shape (B,).
     agreement (float): The weight of the divergence.
+    weights (Optional[Tensor]): How much the label of each item counts, shape (B,).
     RETURNS (Tensor): A scalar, the mean over the batch and the branches.
     """
     logs = logits.log_softmax(dim=-1)
-    fit = -logs.gather(2, targets.expand(len(logits), -1)[:, :, None]).mean()
+    right = logs.gather(2, targets.expand(len(logits), -1)[:, :, None])[:, :, 0]
+    fit = -(right if weights is None else weights * right).mean()
     return fit + agreement * divergence(logs).mean()
 
 

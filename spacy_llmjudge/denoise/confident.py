@@ -6,14 +6,16 @@ import numpy as np
 
 from ..errors import Errors, LLMJudgeError
 from .arrays import MISSING, Denoised, Label, check_width, decode, prepare
-from .linear import fit_linear, out_of_fold
+from .linear import balance_weights, fit_linear, make_folds
+from .tuning import choose_penalty
 
 
 def prune_labels(
     features: Any,
     labels: Sequence[Optional[Label]],
     *,
-    regularisation: float = 1.0,
+    balanced: bool = True,
+    regularisation: Optional[float] = None,
     groups: Optional[Sequence[Any]] = None,
     n_folds: int = 5,
     seed: int = 0,
@@ -25,7 +27,9 @@ def prune_labels(
 
     features (array-like): Shape (n, d).
     labels (Sequence[Optional[Label]]): Noisy labels, shape (n,). None: the LLM gave none.
-    regularisation (float): The inverse strength of the penalty (scikit-learn's C).
+    balanced (bool): Whether each class has the same weight in its models; else each item has.
+    regularisation (Optional[float]): The inverse strength of the penalty (scikit-learn's C). None: see
+        `choose_penalty`.
     groups (Optional[Sequence[Any]]): What must share a fold, such as the document, shape (n,).
     n_folds (int): How many folds.
     seed (int): For the folds.
@@ -48,12 +52,14 @@ def prune_labels(
 
     matrix, codes, _, classes = prepare(features, labels)
     n = len(classes)
-    inside = out_of_fold(matrix, codes, n, regularisation, groups, n_folds, seed)
+    folds = make_folds(codes, n_folds, seed, groups)
+    penalty, inside = choose_penalty(matrix, codes, n, folds, balanced, regularisation)
     seen = np.flatnonzero(codes != MISSING)
     wrong = find_label_issues(codes[seen], inside[seen], n_jobs=1)
     kept = np.full(len(codes), MISSING)
     kept[seen[~wrong]] = codes[seen[~wrong]]
-    model = fit_linear(matrix, kept, n, regularisation)
+    weights = balance_weights(kept, n) if balanced else None
+    model = fit_linear(matrix, kept, n, penalty, weights)
     probabilities = model(matrix)
     best = np.where(kept == MISSING, probabilities.argmax(axis=1), kept)
 
@@ -62,6 +68,7 @@ def prune_labels(
 
     report = {
         "method": "confident_learning",
+        "regularisation": penalty,
         "pruned": int(wrong.sum()),
         "kept": int((~wrong).sum()),
     }

@@ -8,18 +8,16 @@ import numpy as np
 
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..numeric import safe_logit
-from .arrays import MISSING, Denoised, decode, prepare
+from .arrays import MISSING, Denoised
 from .confident import prune_labels
-from .linear import fit_linear, out_of_fold
+from .plain import keep_labels, learn_gold, learn_noisy
 from .prior import correct_prior
 from .sidyp import refine_sidyp
-from .stacking import NOISY_REGULARISATION, stack
+from .stacking import stack
 from .uu import refine_uu
 
 # the labels of a document; None where nobody knows them
 Choice = Optional[Tuple[str, ...]]
-# the penalty that stacking has on gold as well
-GOLD_REGULARISATION = 10.0
 # what a binary denoiser cannot do without: labels of both kinds, gold of both, a judge that is of use
 _CANNOT_CARRY = ("J502", "J505", "J506", "J507", "J511", "J512")
 
@@ -43,58 +41,14 @@ class Refined:
     report: Dict[str, Any] = field(default_factory=dict)
 
 
-def keep_labels(features: Any, labels: Sequence[Any]) -> Denoised:
-    """The baseline "none": the labels as they are, and a classifier that is trained on them.
-
-    features (array-like): Shape (n, d).
-    labels (Sequence): Noisy labels, shape (n,). None: there is none, and none is made up.
-    RETURNS (Denoised): Its probabilities are 1 for the label, and those of the classifier where
-        there is none.
-    """
-    matrix, codes, _, classes = prepare(features, labels)
-    model = fit_linear(matrix, codes, len(classes), NOISY_REGULARISATION)
-    probabilities = model(matrix)
-    seen = codes != MISSING
-    probabilities[seen] = np.eye(len(classes))[codes[seen]]
-    kept = [classes[k] if k != MISSING else None for k in codes]
-    return Denoised(kept, probabilities, classes, model, {"method": "none"})
+def _without_gold(method: Callable[..., Denoised]) -> Callable[..., Denoised]:
+    return lambda features, labels, gold, *, scores=None, **settings: method(
+        features, labels, **settings
+    )
 
 
-def learn_gold(
-    features: Any,
-    labels: Sequence[Any],
-    gold: Sequence[Any],
-    *,
-    seed: int = 0,
-    groups: Any = None,
-    **settings: Any,
-) -> Denoised:
-    """The baseline "gold": a classifier that is trained on the gold alone and never hears of the LLM.
-
-    features (array-like): Shape (n, d).
-    labels (Sequence): Noisy labels, shape (n,); only their classes are used.
-    gold (Sequence): Gold, shape (n,), None for the rest.
-    RETURNS (Denoised): Documents with gold get the label of a classifier that has not seen it.
-    """
-    matrix, _, truth, classes = prepare(features, labels, gold, allow_missing=True, with_gold=True)
-    model = fit_linear(matrix, truth, len(classes), GOLD_REGULARISATION)
-    probabilities = model(matrix)
-    seen = truth != MISSING
-    if len(np.unique(truth[seen])) > 1:
-        chosen = None if groups is None else [g for g, s in zip(groups, seen) if s]
-        probabilities[seen] = out_of_fold(
-            matrix[seen], truth[seen], len(classes), GOLD_REGULARISATION, chosen, 5, seed
-        )
-    best = decode(probabilities.argmax(axis=1), classes)
-    return Denoised(best, probabilities, classes, model, {"method": "gold"})
-
-
-def _confident(features: Any, labels: Sequence[Any], gold: Any, **settings: Any) -> Denoised:
-    return prune_labels(features, labels, groups=settings["groups"], seed=settings["seed"])
-
-
-def _sidyp(features: Any, labels: Sequence[Any], gold: Any, **settings: Any) -> Denoised:
-    found = refine_sidyp(features, labels, groups=settings["groups"], seed=settings["seed"])
+def _sidyp(features: Any, labels: Sequence[Any], **settings: Any) -> Denoised:
+    found = refine_sidyp(features, labels, **settings)
     # the label of each document after each stage; as long as the pool
     found.report.pop("stages", None)
     return found
@@ -106,12 +60,15 @@ def _without_scores(method: Callable[..., Denoised]) -> Callable[..., Denoised]:
 
 METHODS: Dict[str, Callable[..., Denoised]] = {
     "none": lambda features, labels, gold, **settings: keep_labels(features, labels),
-    "gold": learn_gold,
-    "confident_learning": _confident,
+    "gold": lambda features, labels, gold, *, allow_missing=True, scores=None, **settings: (
+        learn_gold(features, labels, gold, **settings)
+    ),
+    "noisy": _without_gold(learn_noisy),
+    "confident_learning": _without_gold(prune_labels),
     "prior_correction": _without_scores(correct_prior),
     "stacking": stack,
     "uu": _without_scores(refine_uu),
-    "sidyp": _sidyp,
+    "sidyp": _without_gold(_sidyp),
 }
 WITH_GOLD = ("gold", "prior_correction", "stacking", "uu")
 
@@ -139,8 +96,7 @@ def refine_labels(
     exclusive (bool): A document has exactly one of them. Any number is refined label by label.
     scores (Optional[np.ndarray]): More evidence for "stacking", shape (n, k).
     groups (Optional[Sequence[Any]]): What must share a fold, such as the text, shape (n,).
-    allow_missing (bool): Whether the gold may lack labels that the LLM gives. Stacking then never
-        gives them. Otherwise they are an error.
+    allow_missing (bool): Whether the gold may lack labels that the LLM gives. Otherwise they are an error.
     seed (int): For folds, weights and batches.
     RETURNS (Refined): In the order of the labels.
     RAISES (LLMJudgeError): On labels or gold that cannot carry the method.
@@ -233,7 +189,7 @@ def _refine_each(
                 raise
             if method in WITH_GOLD and error.code == "J502" and len({*truth} - {None}) == 2:
                 warnings.warn(Warnings.JW902.format(label=label), stacklevel=3)
-                found = learn_gold(features, verdicts, truth, **settings)
+                found = METHODS["gold"](features, verdicts, truth, **settings)
             else:
                 warnings.warn(Warnings.JW900.format(label=label, error=error), stacklevel=3)
                 found = _keep_verdicts(verdicts, str(error))

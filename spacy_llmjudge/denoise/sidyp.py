@@ -6,6 +6,7 @@ learns to undo the noise, and its own guesses sharpen the candidates (Ye et al. 
 2505.19675). It needs no gold.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
@@ -20,7 +21,7 @@ from .arrays import (
     decode,
     prepare,
 )
-from .linear import out_of_fold
+from .linear import Predict, balance_weights, fit_linear, make_folds, out_of_fold
 from .neighbours import (
     ask_neighbours,
     choose_candidates,
@@ -30,6 +31,10 @@ from .neighbours import (
 
 if TYPE_CHECKING:
     from .branches import Branches
+    from .reverse_process import Diffusion
+
+# the penalty on candidates, of which an item may have several
+SOFT_PENALTY = 0.3
 
 
 class Prior(NamedTuple):
@@ -58,6 +63,7 @@ def refine_sidyp(
     dominant: float = 0.8,
     diffusion_epochs: int = 10,
     dynamic: bool = True,
+    published: bool = False,
     classifiers: Optional["Branches"] = None,
     groups: Optional[Sequence[Any]] = None,
     seed: int = 0,
@@ -76,14 +82,18 @@ def refine_sidyp(
     certain (float): The share of votes that settles a label.
     dominant (float): The share of votes that settles on two.
     diffusion_epochs (int): Of the denoisers; the first fifth sees only settled labels.
-    dynamic (bool): Whether the denoisers' guesses sharpen the candidates.
+    dynamic (bool): Whether the denoisers' guesses sharpen the candidates. Without, and unless `published`,
+        there are no denoisers at all.
+    published (bool): Whether to do as the paper does: each item counts the same in the classifiers, and the
+        denoisers say what the labels are. Otherwise each class counts the same, and a class-balanced
+        regression on the candidates says it, out of fold.
     classifiers (Optional[Branches]): Trained elsewhere, such as by fine-tuning an encoder; `predict`
         then takes what their `apply` takes.
     groups (Optional[Sequence[Any]]): What must share a fold where the noise rate is estimated.
     seed (int): For weights, batches and noise.
-    RETURNS (Denoised): Labels and probabilities of the items from their own noisy label and path;
-        `predict` sums over the noisy labels that a new item may have. The report tells what each
-        stage made of the labels.
+    RETURNS (Denoised): If `published`, labels and probabilities of the items come from their own noisy label
+        and path, and `predict` sums over the noisy labels that a new item may have. The report tells what
+        each stage made of the labels.
     RAISES (LLMJudgeError): On features or labels that cannot carry it.
 
     >>> rng = np.random.default_rng(0)
@@ -117,6 +127,7 @@ def refine_sidyp(
             branches=branches,
             epochs=epochs,
             hidden=hidden,
+            weights=None if published else balance_weights(codes, n),
             seed=seed,
         )
     priors = []
@@ -124,24 +135,63 @@ def refine_sidyp(
         marked = mark_noisy(score_dynamics(path, codes), codes, rate)
         votes = ask_neighbours(matrix, codes, marked, n, neighbours)
         priors.append(Prior(*choose_candidates(votes, certain, dominant), marked))
-    model = train_denoisers(
-        classifiers.trajectories,
-        codes,
-        priors,
-        epochs=diffusion_epochs,
-        dynamic=dynamic,
-        seed=seed,
-    )
-    probabilities = model.relabel(classifiers.probabilities, classifiers.trajectories, codes)
+    weights = [prior.weights for prior in priors]
+    denoisers = None
+    if dynamic or published:
+        denoisers = train_denoisers(
+            classifiers.trajectories,
+            codes,
+            priors,
+            epochs=diffusion_epochs,
+            dynamic=dynamic,
+            seed=seed,
+        )
+        weights = denoisers.weights
+    if denoisers is not None and published:
+        relabel = (classifiers.probabilities, classifiers.trajectories, codes)
+        probabilities = denoisers.relabel(*relabel)
+        model = partial(_predict_published, classifiers, denoisers)
+    else:
+        candidates = np.mean(weights, axis=0)
+        folds = make_folds(codes, 5, seed, groups)
+        probabilities = np.zeros((len(codes), n))
+        for fold in np.unique(folds):
+            held = folds == fold
+            probabilities[held] = fit_soft(matrix[~held], candidates[~held])(matrix[held])
+        model = fit_soft(matrix, candidates)
 
     def predict(new: Any) -> np.ndarray:
-        rows = check_width(new, matrix.shape[1]) if own else new
-        return model.predict(*classifiers.apply(rows))
+        return model(check_width(new, matrix.shape[1]) if own or not published else new)
 
     own = classifiers.apply.__module__ == train_branches.__module__
-    report = describe_stages(classifiers, priors, model.weights, codes, classes, rate)
+    report = describe_stages(classifiers, priors, weights, codes, classes, rate)
     best = decode(probabilities.argmax(axis=1), classes)
     return Denoised(best, probabilities, classes, predict, report)
+
+
+def _predict_published(
+    classifiers: "Branches", denoisers: "Diffusion", new: np.ndarray
+) -> np.ndarray:
+    return denoisers.predict(*classifiers.apply(new))
+
+
+def fit_soft(features: np.ndarray, weights: np.ndarray) -> Predict:
+    """Fit a regression on weighted candidates, each class with the same mass.
+
+    features (np.ndarray): Shape (n, d).
+    weights (np.ndarray): The weights of the candidates, shape (n, C), rows sum to 1.
+    RETURNS (Callable): See `fit_linear`.
+
+    >>> model = fit_soft(np.array([[-1.0], [-1.0], [1.0]]), np.array([[1.0, 0.0], [1.0, 0.0], [0.2, 0.8]]))
+    >>> model(np.array([[1.0]])).argmax()
+    1
+    """
+    items, codes = np.nonzero(weights)
+    mass = weights.sum(axis=0)
+    balanced = (weights * mass.sum() / (np.maximum(mass, 1e-12) * np.count_nonzero(mass)))[
+        items, codes
+    ]
+    return fit_linear(features[items], codes, weights.shape[1], SOFT_PENALTY, balanced)
 
 
 def estimate_noise_rate(

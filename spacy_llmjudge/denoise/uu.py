@@ -6,6 +6,7 @@ verdicts that it learned from (Asano et al. 2025, arXiv 2502.12565; the risk: Lu
 """
 
 import warnings
+from functools import partial
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from .arrays import (
     check_width,
     decode,
     prepare,
+    take,
 )
 from .linear import make_folds
 from .pools import PoolStats, estimate_pools
@@ -75,9 +77,10 @@ def refine_uu(
         items take no part and are labelled in the end.
     gold (Sequence[Optional[Label]]): Gold of the sample, shape (n,), None for the rest.
     kind (str): "robust_uu", "uu" or "pn".
-    rounds (int): How often to relabel. After the first one a round is dropped, and the refinement ends,
-        where it is worse on the gold than the one before, where the gold does not carry it, or where
-        that one left a pool empty.
+    rounds (int): How often to relabel. Half of the gold sets the rates of each further round, and the other
+        half judges it: the round is dropped, and the refinement ends, where its class-balanced error is
+        larger than that of the round before, where the gold does not carry it, or where that one left a
+        pool empty. On features that stay as they are further rounds seldom help.
     min_gap (float): The least theta+ - theta-.
     strength (float): How many items the rates over all classes count for in those of a class.
     level (float): The mass of the interval of theta+ - theta-.
@@ -108,47 +111,75 @@ def refine_uu(
     check_counts(2, batch=batch)
     check_positive(min_gap=min_gap, learning_rate=learning_rate)
     matrix, codes, truth, classes = prepare(features, labels, gold, allow_missing=allow_missing)
-    n_gold = int((truth != MISSING).sum())
     positives = [1] if len(classes) == 2 else list(range(len(classes)))
-    fit = dict(kind=kind, gamma=gamma, hidden=hidden, epochs=epochs, batch=batch)
-    fit.update(learning_rate=learning_rate, seed=seed)
     folds = make_folds(codes, n_folds, seed, groups)
     weights = _sampling_weights(codes, truth)
+    fit = partial(fit_scorers, kind=kind, gamma=gamma, hidden=hidden, epochs=epochs, batch=batch)
+    fit = partial(fit, learning_rate=learning_rate, seed=seed)
 
-    current, done, history = codes, None, []
-    for number in range(1, rounds + 1):
+    def refine(current: np.ndarray, gold_codes: np.ndarray) -> _Round:
+        shrink = {"strength": strength, "level": level}
+        stats = _estimate_all(current, gold_codes, classes, positives, weights, **shrink)
+        n_gold = int((gold_codes != MISSING).sum())
+        carried = _check_gaps(stats, classes, positives, min_gap, n_gold)
+        return _fit_round(matrix, current, folds, stats, carried, positives, fit)
+
+    done = refine(codes, truth)
+    current = _relabel(done, codes)
+    known = (truth != MISSING) & (codes != MISSING)
+    before, after = (_gold_error(c, truth, known, weights) for c in (codes, current))
+    if after > before:
+        found = {"before": before, "after": after, "n": int(known.sum())}
+        warnings.warn(Warnings.JW504.format(**found), stacklevel=2)
+    history = [_describe(done, classes, positives, before, after)]
+    # what sets the rates of a further round must not judge it as well
+    rating, judging = _split_gold(codes, truth, seed, groups)
+    for number in range(2, rounds + 1 if done.carried[0] else 2):
         try:
-            stats = _estimate_all(current, truth, classes, positives, weights, strength, level)
-            carried = _check_gaps(stats, classes, positives, min_gap, n_gold)
-            found = _fit_round(matrix, current, folds, stats, carried, positives, fit)
+            found_now = refine(current, np.where(rating, truth, MISSING))
         except LLMJudgeError as error:
-            if done is None:
-                raise
             _drop(number, str(error), history)
             break
-        if done is not None and not carried[0]:
+        if not found_now.carried[0]:
             _drop(number, "the gold does not carry another one", history)
             break
-        # as they are returned: without evidence the verdicts stay
-        relabelled = _choose(found) if carried[0] else current
-        seen = (truth != MISSING) & (codes != MISSING)
-        before, after = (
-            float(np.average(c[seen] != truth[seen], weights=weights[seen]))
-            for c in (current, relabelled)
-        )
-        if done is not None and after > before:
-            _drop(number, f"it is wrong on {after:.3f} of the gold, {before:.3f} before", history)
-            break
+        proposed = _relabel(found_now, current)
+        before, after = (_gold_error(c, truth, judging, weights) for c in (current, proposed))
         if after > before:
-            warnings.warn(
-                Warnings.JW504.format(before=before, after=after, n=int(seen.sum())), stacklevel=2
-            )
-        done, current = found, relabelled
-        history.append(_describe(stats, classes, positives, carried, before, after))
-        if not carried[0]:
+            why = f"its class-balanced error is {after:.3f} on the gold that judges it, {before:.3f} before"
+            _drop(number, why, history)
             break
-    assert done is not None  # there is at least one round
+        done, current = found_now, proposed
+        history.append(_describe(done, classes, positives, before, after))
     return _finish(done, matrix, codes, classes, history, kind)
+
+
+def _relabel(found: _Round, current: np.ndarray) -> np.ndarray:
+    """The labels as they are returned: without evidence the verdicts stay."""
+    return _choose(found) if found.carried[0] else current
+
+
+def _gold_error(
+    codes: np.ndarray, truth: np.ndarray, known: np.ndarray, weights: np.ndarray
+) -> float:
+    """The share of wrong labels where there is gold, the mean over the classes that the gold has."""
+    errors = []
+    for k in np.unique(truth[known]):
+        inside = known & (truth == k)
+        errors.append(float(np.average(codes[inside] != k, weights=weights[inside])))
+    return float(np.mean(errors)) if errors else 0.0
+
+
+def _split_gold(
+    codes: np.ndarray, truth: np.ndarray, seed: int, groups: Optional[Sequence[Any]]
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Two halves of the gold, each with about the same labels, shape (n,) both."""
+    seen = np.flatnonzero((truth != MISSING) & (codes != MISSING))
+    strata = codes[seen] * (truth.max() + 1) + truth[seen]
+    halves = make_folds(strata, 2, seed, take(groups, seen))
+    rating, judging = np.zeros((2, len(codes)), dtype=bool)
+    rating[seen[halves == 0]], judging[seen[halves == 1]] = True, True
+    return rating, judging
 
 
 def _sampling_weights(codes: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -219,7 +250,7 @@ def _fit_round(
     stats: List[PoolStats],
     carried: List[bool],
     positives: List[int],
-    fit: Dict[str, Any],
+    fit: Callable[..., Callable[[np.ndarray], np.ndarray]],
 ) -> _Round:
     """Fit a scorer for each problem and fold; score each item with the one that has not seen it."""
     n_folds = int(folds.max()) + 1
@@ -232,7 +263,7 @@ def _fit_round(
     for row, inside in zip(accepted, train):
         if not (row & inside).any() or not (~row & inside).any():
             raise LLMJudgeError(Errors.J506.format(pool="training part of a", n=len(codes)))
-    score = fit_scorers(matrix, accepted, train, [r for r in rates for _ in range(n_folds)], **fit)
+    score = fit(matrix, accepted, train, [r for r in rates for _ in range(n_folds)])
 
     def mean_score(new: np.ndarray) -> np.ndarray:
         return score(new).reshape(len(positives), n_folds, -1).mean(axis=1)
@@ -297,16 +328,11 @@ def _drop(number: int, why: str, history: List[Dict[str, Any]]) -> None:
 
 
 def _describe(
-    stats: List[PoolStats],
-    classes: Sequence[Label],
-    positives: List[int],
-    carried: List[bool],
-    before: float,
-    after: float,
+    found: _Round, classes: Sequence[Label], positives: List[int], before: float, after: float
 ) -> Dict[str, Any]:
     rates = {
         str(classes[k]): {**stat.to_dict(), "carried": good}
-        for stat, k, good in zip(stats[1:], positives, carried[1:])
+        for stat, k, good in zip(found.stats[1:], positives, found.carried[1:])
     }
     return {"rates": rates, "gold_error_before": before, "gold_error_after": after}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError
+from ..storage import is_out_of_files
 from .rescue import PATIENCE, find_damage, move_away, read_remains, write_remains
 
 LAYOUT = 1
@@ -170,6 +171,8 @@ def explain(path: Path, error: Exception) -> str:
     """RETURNS (str): What went wrong with a ledger, and what to do."""
     if isinstance(error, LLMJudgeError):
         return str(error)
+    if is_out_of_files(error):
+        return Errors.J972
     damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
         error, (sqlite3.OperationalError, sqlite3.ProgrammingError)
     )

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..transport.credentials import Credentials, redact
-from ..transport.http import UNPROVED, HttpResponse
+from ..transport.http import OUT_OF_FILES, UNPROVED, HttpResponse
 from ..transport.retry import Attempt
 from ..transport.retry_after import read_retry_after
 from ..transport.server_errors import ServerError, read_error
@@ -77,6 +77,8 @@ def _read_failure(response: HttpResponse, asked: Asked) -> Attempt:
     outcome = Attempt("failed", reason=response.failure, billed=response.sent)
     if response.failure == "tls" and UNPROVED in response.detail:
         outcome.error = LLMJudgeError(Errors.J318.format(host=asked.host, error="its certificate"))
+    if response.failure == OUT_OF_FILES:
+        outcome.error = LLMJudgeError(Errors.J972)
     if response.failure == "refused" and response.detail:
         outcome.notice = Warnings.JW336.format(host=asked.host, error=response.detail)
     if response.failure == "oversized":

@@ -1,7 +1,7 @@
 """How what was said differs from gold: the kinds of error, and which label was taken for which."""
 
 from collections import Counter, defaultdict
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ..targets.base import Key
 
@@ -101,9 +101,3 @@ def confusion_of(difference: Difference) -> Tuple[str, str]:
     if difference.kind == "boundary":
         return gold, OTHER_BOUNDARY
     return gold, NOTHING if difference.said is None else difference.said[2]
-
-
-def count_kinds(differences: Sequence[Difference]) -> Dict[str, int]:
-    """RETURNS (Dict[str, int]): How many there are of each of KINDS."""
-    counts = Counter(difference.kind for difference in differences)
-    return {kind: counts[kind] for kind in KINDS}

@@ -10,7 +10,7 @@ from ..targets.base import Target
 from ..targets.ents import Ents
 from ..targets.policy import REJECTION_CUT
 from .caveats import join_reasons, too_few_unjudged
-from .fusion import Fusion, fit_fusion
+from .fusion import Fusion, fuse
 from .selector import Selection, Selector
 from .table import CandidateTable
 
@@ -29,6 +29,7 @@ class Decisions:
     selections (Dict[str, Selection]): The selector's own accounts: "all", or "judged" and "unjudged".
     fusion (Fusion): What the pool was fused with.
     evidence_probability (np.ndarray): (n,) of the held-out candidates, out of fold.
+    evidence_support (np.ndarray): (n,) the judge's support of these, its gaps filled out of fold.
     evidence_chosen (np.ndarray): (n,) True where a held-out candidate survived its overlaps.
     pool_chosen (np.ndarray): (m,) the same in the pool.
     parts (Dict[str, np.ndarray]): (m,) by the same names, True for the pool candidates of a part.
@@ -42,6 +43,7 @@ class Decisions:
     selections: Dict[str, Selection]
     fusion: Fusion
     evidence_probability: np.ndarray
+    evidence_support: np.ndarray
     evidence_chosen: np.ndarray
     pool_chosen: np.ndarray
     parts: Dict[str, np.ndarray]
@@ -81,8 +83,8 @@ def decide(
     """
     labels = sorted({*pool.labels, *evidence.labels})
     pool, evidence = pool.relabel(labels), evidence.relabel(labels)
-    fusion = fit_fusion(evidence)
     scores = selector.score(pool, evidence, n_folds)
+    fused = scores.fused or fuse(pool, evidence, n_folds)
     pool = pool.replace(probability=scores.pool)
     evidence = evidence.replace(probability=scores.evidence)
     pool_chosen, evidence_chosen = target.choose(pool.columns), target.choose(evidence.columns)
@@ -112,8 +114,9 @@ def decide(
         probability=scores.pool,
         decision=decision,
         selections=selections,
-        fusion=fusion,
+        fusion=fused.fusion,
         evidence_probability=scores.evidence,
+        evidence_support=fused.support,
         evidence_chosen=evidence_chosen,
         pool_chosen=pool_chosen,
         parts=parts,

@@ -180,7 +180,7 @@ class SiDyP(DenoisedSelector):
 class Stacking(DenoisedSelector):
     """See `make_stacking`."""
 
-    regularisation: float = 10.0
+    regularisation: Optional[float] = None
     trust: float = 2.0
 
     name: ClassVar[str] = "llmjudge.Stacking.v1"
@@ -255,7 +255,7 @@ def make_sidyp(
 def make_stacking(
     q: float = Q,
     floor: float = FLOOR,
-    regularisation: float = 10.0,
+    regularisation: Optional[float] = None,
     trust: float = 2.0,
     vectors: Optional[Vectors] = None,
     seed: int = 0,
@@ -265,7 +265,8 @@ def make_stacking(
 
     q (float): The expected share of wrong among the accepted.
     floor (float): Candidates with a lower probability are never accepted.
-    regularisation (float): The inverse strength of the penalty on the gold.
+    regularisation (Optional[float]): The inverse strength of the penalty on the gold. None: chosen on
+        the gold by cross-validation.
     trust (float): How large the model of the verdicts stands beside features of length 1.
     vectors (Optional[Callable]): See `CandidateFeatures`.
     seed (int): For the folds.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from spacy.tokens import Doc
 
@@ -65,9 +65,7 @@ def read_selection(
     """
     from spacy.vocab import Vocab
 
-    loaded = read_config(config, overrides, hint="Those of this step are in configs/filter.cfg.")
-    selector = _read_selector(loaded, config, q)
-    policy = _read_policy(loaded)
+    loaded, selector, policy = read_selector(config, overrides, q)
     hint = "Run the step `judge` first."
     manifests = [read_json(folder / MANIFEST, hint) for folder in (judged, evidence)]
     caveats = find_caveats(*(found["fingerprint"] for found in manifests))
@@ -98,7 +96,18 @@ def read_selection(
     )
 
 
-def _read_selector(config: "Config", path: Path, q: Optional[float]) -> Selector:
+def read_selector(
+    path: Path, overrides: Optional[Dict[str, Any]] = None, q: Optional[float] = None
+) -> Tuple["Config", Selector, SilverPolicy]:
+    """Read the config of a selection; see `read_selection`.
+
+    RETURNS (Tuple[Config, Selector, SilverPolicy]): The config, and what its two blocks make.
+    """
+    config = read_config(path, overrides, hint="Those of this step are in configs/filter.cfg.")
+    return config, _make_selector(config, path, q), _read_policy(config)
+
+
+def _make_selector(config: "Config", path: Path, q: Optional[float]) -> Selector:
     from catalogue import RegistryError
 
     from ..registries import registry, selectors

@@ -11,7 +11,7 @@ yes-bias, which no temperature can.
 
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -150,35 +150,49 @@ def fit_fusion(table: Optional[CandidateTable]) -> Fusion:
     )
 
 
-def cross_fit_fusion(table: CandidateTable, n_folds: int = 5) -> np.ndarray:
-    """Give every held-out candidate a probability from a fusion that has not seen its document.
+class Fused(NamedTuple):
+    """Both tables, fused.
+
+    fusion (Fusion): Fitted on all held-out candidates.
+    pool (np.ndarray): (m,) probabilities by it.
+    evidence (np.ndarray): (n,) probabilities, each by a fusion that has not seen the document.
+    support (np.ndarray): (n,) the judge's support, its gaps filled by the same fusions.
+    """
+
+    fusion: Fusion
+    pool: np.ndarray
+    evidence: np.ndarray
+    support: np.ndarray
+
+
+def fuse(pool: CandidateTable, evidence: CandidateTable, n_folds: int = 5) -> Fused:
+    """Fuse the pool, and the held-out candidates out of fold.
+
+    pool (CandidateTable): m candidates.
+    evidence (CandidateTable): n candidates with `correct`.
+    n_folds (int): Documents are dealt out by their text, so duplicates share a fold.
+    RETURNS (Fused): The probabilities.
+    """
+    fusion = fit_fusion(evidence)
+    return Fused(fusion, fusion.predict(pool), *cross_fit(evidence, n_folds))
+
+
+def cross_fit(table: CandidateTable, n_folds: int = 5) -> Tuple[np.ndarray, np.ndarray]:
+    """Score every fold of held-out candidates with the fusion of the other folds.
 
     table (CandidateTable): n candidates with `correct`.
     n_folds (int): Documents are dealt out by their text, so duplicates share a fold.
-    RETURNS (np.ndarray): (n,) probabilities.
+    RETURNS (Tuple[np.ndarray, np.ndarray]): (n,) probabilities, and (n,) the judge's support with its
+        gaps filled.
     """
-    return cross_fit(table, lambda fusion, held_out: fusion.predict(held_out), n_folds)
-
-
-def cross_fit_support(table: CandidateTable, n_folds: int = 5) -> np.ndarray:
-    """RETURNS (np.ndarray): (n,) the judge's support; gaps are filled with rates out of fold."""
-    return cross_fit(table, lambda fusion, held_out: fusion.support(held_out), n_folds)
-
-
-def cross_fit(
-    table: CandidateTable,
-    score: Callable[[Fusion, CandidateTable], np.ndarray],
-    n_folds: int,
-) -> np.ndarray:
-    """Score every fold with the fusion of the other folds."""
     folds = table.folds(n_folds)
-    scores = np.zeros(len(table))
+    fused, support = np.zeros(len(table)), np.zeros(len(table))
     for fold in range(n_folds):
-        held_out = folds == fold
-        if held_out.any():
-            fusion = fit_fusion(table.take(~held_out))
-            scores[held_out] = score(fusion, table.take(held_out))
-    return scores
+        rows = folds == fold
+        if rows.any():
+            fusion, held_out = fit_fusion(table.take(~rows)), table.take(rows)
+            fused[rows], support[rows] = fusion.predict(held_out), fusion.support(held_out)
+    return fused, support
 
 
 def clip_student(table: CandidateTable) -> np.ndarray:

@@ -24,8 +24,8 @@ from .fusion import (
     MIN_FIT,
     PRECISION_INTERCEPT,
     PRECISION_WEIGHT,
-    cross_fit_fusion,
     fit_fusion,
+    fuse,
     maximise,
 )
 from .learned_documents import RefineDocuments, learn_documents
@@ -102,8 +102,8 @@ def score_denoised(
         return Scores(scores[: len(pool)], scores[len(pool) :], report)
     except LLMJudgeError as error:
         warnings.warn(Warnings.JW503.format(name=name, why=error), stacklevel=2)
-        fused = fit_fusion(evidence).predict(pool)
-        return Scores(fused, cross_fit_fusion(evidence, n_folds), {"fallback": str(error)})
+        fused = fuse(pool, evidence, n_folds)
+        return Scores(fused.pool, fused.evidence, {"fallback": str(error)}, fused)
 
 
 def estimate_verdicts(evidence: CandidateTable) -> PoolStats:

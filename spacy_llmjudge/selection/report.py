@@ -7,7 +7,6 @@ import numpy as np
 
 from ..candidates import DECISIONS
 from .decide import ACCEPTED, Decisions
-from .fusion import cross_fit_support
 from .promise import LabelCounts
 from .selector import Selector
 from .statements import warn_of_labels
@@ -21,21 +20,22 @@ Reliability = Callable[..., Dict[str, Any]]
 def make_report(
     pool: CandidateTable,
     evidence: CandidateTable,
+    selector: Selector,
     decisions: Decisions,
-    n_folds: int,
     reliability: Optional[Reliability],
 ) -> Dict[str, Any]:
     """Gather the figures of a selection.
 
     pool (CandidateTable): The candidates of the pool.
     evidence (CandidateTable): The held-out candidates.
+    selector (Selector): What decided.
     decisions (Decisions): What became of them.
-    n_folds (int): As in the selection.
     reliability (Optional[Reliability]): From probabilities and truth, and `documents` where an interval
         is wanted, to figures.
     RETURNS (Dict[str, Any]): Plain data: `statement` (for people), `promise` (see `Promise`), `warning`
         (a sentence on labels whose held-out share is over q, or None), `cut`, `decisions`,
-        `candidates`, `labels` (see `LabelCounts`, with the candidates of the pool), `fusion`;
+        `candidates`, `labels` (see `LabelCounts`, with the candidates of the pool), `fusion`, `by_q` (what
+        would be kept at other q);
         `unjudged`, the same for documents without an answer, and `learned`, where there are such;
         `reliability_listed`, by source, of the held-out candidates that the student predicted or the
         judge proposed, and `reliability` of all of them, most of which are hopeless.
@@ -57,6 +57,7 @@ def make_report(
         },
         "labels": _by_label(pool, evidence, decisions),
         "fusion": decisions.fusion.to_dict(),
+        "by_q": _select_by_q(selector, decisions),
     }
     if "unjudged" in decisions.selections and decisions.main != "unjudged":
         apart = decisions.selections["unjudged"]
@@ -71,7 +72,7 @@ def make_report(
     if reliability is not None:
         sources = {
             "student": evidence.student,
-            "judge": cross_fit_support(evidence, n_folds),
+            "judge": decisions.evidence_support,
             "fused": decisions.evidence_probability,
         }
         listed = evidence.predicted | evidence.proposed
@@ -90,7 +91,7 @@ def make_report(
     return report
 
 
-def select_by_q(selector: Selector, decisions: Decisions) -> List[Dict[str, Any]]:
+def _select_by_q(selector: Selector, decisions: Decisions) -> List[Dict[str, Any]]:
     """What the selector would accept of the main part at other q.
 
     selector (Selector): The selector.

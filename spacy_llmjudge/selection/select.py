@@ -13,7 +13,7 @@ from .audit import truth_of
 from .caveats import CROSSFIT, word_caveats
 from .decide import ACCEPTED, Decisions, decide
 from .inputs import make_tables
-from .report import Reliability, make_report, select_by_q
+from .report import Reliability, make_report
 from .selector import Selector
 from .silver import natural_rate
 from .table import CandidateTable, document_order
@@ -81,8 +81,7 @@ def select(
             silver.append(made)
     # a few-shot set that was balanced by label says nothing about how many documents are empty
     kept = natural_rate(silver, [] if CROSSFIT in caveats else evidence_gold, target)
-    report = make_report(pool, evidence, decisions, n_folds, reliability)
-    report["by_q"] = select_by_q(selector, decisions)
+    report = make_report(pool, evidence, selector, decisions, reliability)
     # an audit says nothing about the held-out documents
     worth = weigh_selection(evidence, evidence_gold, decisions, target) if audit is None else None
     report["worth"] = worth

@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 
 from ..candidates import Q as Q
 from ..errors import Errors, LLMJudgeError
-from .fusion import cross_fit_fusion, fit_fusion
+from .fusion import Fused, cross_fit, fuse
 from .promise import LabelCounts, Promise
 from .table import CandidateTable
 
@@ -49,11 +49,13 @@ class Scores:
     evidence (np.ndarray): (n,) the same, none of them from anything that has seen the truth of its
         document.
     report (Optional[Dict[str, Any]]): What was learned from the verdicts, for the report.
+    fused (Optional[Fused]): The fusion behind them, where it is the plain one.
     """
 
     pool: np.ndarray
     evidence: np.ndarray
     report: Optional[Dict[str, Any]] = None
+    fused: Optional[Fused] = None
 
 
 class Selector:
@@ -104,11 +106,12 @@ class Selector:
         n_folds (int): Folds of documents.
         RETURNS (Scores): The probabilities.
         """
-        return Scores(fit_fusion(evidence).predict(pool), cross_fit_fusion(evidence, n_folds))
+        fused = fuse(pool, evidence, n_folds)
+        return Scores(fused.pool, fused.evidence, fused=fused)
 
     def score_unjudged(self, hidden: CandidateTable, evidence: CandidateTable) -> np.ndarray:
         """RETURNS (np.ndarray): (n,) the same for held-out candidates that no judge has answered for."""
-        return cross_fit_fusion(hidden)
+        return cross_fit(hidden)[0]
 
     def select(self, pool: CandidateTable, evidence: CandidateTable) -> Selection:
         """Decide.

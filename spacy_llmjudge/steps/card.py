@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 from ..evaluation.scores import evaluate_model
 from ..judge.prompts import read_rules
 from ..report.card import CardFacts, Speed, make_card
+from ..stages import once
 from ..storage import read_docs, read_json_if_there
 from ..targets.base import find_target
 from ..training.student import component_name, load_student
@@ -64,10 +65,26 @@ def make_model_card(
             selection=read_json_if_there(metrics and metrics / "selection.json"),
             summary=read_json_if_there(metrics and metrics / "summary.json"),
             judged=read_json_if_there(metrics and metrics / "judged.json"),
-            speed=measure_speed(nlp, corpus / "test.spacy"),
+            speed=_know_speed(nlp, model, corpus / "test.spacy", metrics),
             licence=licence,
         )
     )
+
+
+def _know_speed(
+    nlp: "Language", model: Path, test: Path, metrics: Optional[Path]
+) -> Optional[Speed]:
+    """Measured once for a model on a processor, so that the card of a student that has not changed stays as it is."""
+    if metrics is None or not test.exists():
+        return measure_speed(nlp, test)
+
+    def work() -> Dict[str, Any]:
+        found = measure_speed(nlp, test)
+        return {"speed": found and found._asdict()}
+
+    inputs = {"model": model, "test": test, "processor": find_processor()}
+    found = once("speed", inputs, [], work, beside=metrics / "speed")["speed"]
+    return found and Speed(**found)
 
 
 def measure_speed(nlp: "Language", test: Path) -> Optional[Speed]:

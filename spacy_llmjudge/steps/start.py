@@ -94,7 +94,12 @@ def _check_judge(config: Path, judge: str, replies: Optional[Path]) -> List[str]
         require_file(replies, "It is the file with the replies that are replayed.")
     elif replies is not None:
         raise LLMJudgeError(Errors.J434.format(judge=judge))
-    names = {str(name) for name in _values(loaded, "api_key_env") if name}
+    return unset_keys(loaded)
+
+
+def unset_keys(config: Dict[str, Any]) -> List[str]:
+    """RETURNS (List[str]): The environment variables with keys that a judge needs and that are not set."""
+    names = {str(name) for name in _values(config, "api_key_env") if name}
     return [name for name in sorted(names) if not os.environ.get(name)]
 
 

@@ -10,10 +10,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from ..storage import is_out_of_files
 from .routes import find_route
 
 # What TLS says of a server whose certificate is not trusted: nothing was sent to it.
 UNPROVED = "CERTIFICATE_VERIFY_FAILED"
+OUT_OF_FILES = "out_of_files"
 _BLOCK = 1 << 16
 _TICK = 0.05
 # Ticks without a request after which the watchman goes home.
@@ -28,7 +30,7 @@ class HttpResponse:
     headers (Mapping[str, str]): The headers, found by name in any case.
     body (bytes): The body.
     failure (Optional[str]): Why there is no whole response: "refused", "tls", "timeout", "reset",
-        "short_body", "oversized" or "encoded_body".
+        "short_body", "oversized", "encoded_body" or "out_of_files".
     detail (str): More about the failure, without anything that was sent.
     sent (bool): Whether the request may have reached the server.
     """
@@ -114,6 +116,8 @@ class Connections:
         from urllib3 import exceptions as known
 
         name, sent = type(error).__name__, self._watchman.has_sent()
+        if is_out_of_files(error):
+            return HttpResponse(failure=OUT_OF_FILES, detail=name, sent=sent)
         if self._watchman.overdue():
             return HttpResponse(failure="timeout", detail=name, sent=sent)
         if isinstance(error, known.SSLError):

@@ -107,6 +107,7 @@ def test_init_does_not_overwrite(tmp_path):
     assert run("init", tmp_path, "--force").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_leaves_nothing(small_dataset, tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

@@ -70,6 +70,7 @@ def command_lines(assets, corpus, model, at, out):
     steps = ["--student.training.max_steps", 1]
     lines = {
         "init": [out / "project"],
+        "settings": ["--vars.steps", 1],
         "encoder": [out / "encoder", "--name", "none"],
         "prepare": [assets, out / "corpus"],
         "check": [corpus],

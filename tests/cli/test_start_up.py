@@ -83,6 +83,7 @@ def annotated(small_corpus, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_help_with_the_plugin_loads_the_plugin_alone_and_costs_next_to_nothing():
     without, _, _, _ = run_fresh(HELP, "without")
     loaded, seconds, all_before, is_listed = run_fresh(HELP, "with")

@@ -38,6 +38,7 @@ def watched(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_verb_that_trains_starts_again_with_threads_that_sleep(watched):
     done, policies = watched("-m", "spacy", "llmjudge", "train", "nope.cfg", "out")
     assert policies == ["unset", "PASSIVE"]

@@ -456,6 +456,7 @@ def test_sample_of_a_file_without_entities(one_file, out):
     assert "[J625]" in error_of(one_file, out, shots=4)
 
 
+@pytest.mark.slow
 def test_large_pool_is_quick_apart_from_tokenisation(source, out):
     with (source / "pool.jsonl").open("w") as file_:
         for i in range(5000):

@@ -33,6 +33,7 @@ def refined():
     return x, truth, noisy, refine_sidyp(x, noisy)
 
 
+@pytest.mark.slow
 def test_relabelling_beats_the_noisy_labels_by_more_than_ten_points(refined):
     x, truth, noisy, done = refined
     assert np.mean(np.array(done.labels) == truth) > np.mean(noisy == truth) + 0.1
@@ -49,6 +50,7 @@ def test_probabilities_sum_to_one_and_the_report_follows_the_stages(refined):
     assert stages["candidates"] > np.mean(noisy == truth) + 0.1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_probabilities(refined):
     x, _, noisy, done = refined
     before = torch.random.get_rng_state()

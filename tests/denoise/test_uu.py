@@ -139,7 +139,7 @@ def test_labels_that_got_worse_on_the_gold_are_warned_of():
     verdicts = np.where(rng.random(600) < 0.05, ~truth, truth).tolist()
     weak = np.where(truth, 0.3, -0.3)[:, None] + rng.normal(size=(600, 3))
     gold = [bool(t) if i < 100 else None for i, t in enumerate(truth)]
-    with pytest.warns(UserWarning, match=r"\[JW504\].* of 100 items are wrong"):
+    with pytest.warns(UserWarning, match=r"\[JW504\].* on 100 items is"):
         done = refine_uu(weak, verdicts, gold)
     before, after = (done.report["rounds"][0][f"gold_error_{when}"] for when in ("before", "after"))
     assert (

@@ -44,10 +44,14 @@ def main():
     parser.add_argument("--kill-at")
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--largest-file", type=int)
+    parser.add_argument("--open-files", type=int)
     parser.add_argument("--timeout", type=float, default=120.0)
     options = parser.parse_args()
     if options.largest_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file, options.largest_file))
+    if options.open_files:
+        limit = len(os.listdir("/proc/self/fd")) + options.open_files
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     warnings.simplefilter("ignore")
     model = make_openai_model(
         options.url, "tiny", concurrency=options.workers, backoff=0.01, timeout=options.timeout

@@ -445,6 +445,7 @@ def kill_again_and_again(tmp_path, n_kills, n_prompts, workers=16):
     return n_alive
 
 
+@pytest.mark.slow
 def test_kills_lose_at_most_what_is_under_way(tmp_path):
     kill_again_and_again(tmp_path, 3, 60)
 
@@ -455,6 +456,7 @@ def test_60_kills_in_a_run_of_500(tmp_path):
     assert kill_again_and_again(tmp_path, 60, 500) == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["reserved", "received", "committed", "parsed"])
 def test_a_kill_at_each_point_resumes(tmp_path, point):
     with Loopback(echo, latency=0.005) as server:
@@ -498,6 +500,7 @@ def test_requests_of_a_killed_run_stay_in_the_budget(tmp_path, prices):
 # Two processes, damage, full disks, interruptions
 
 
+@pytest.mark.slow
 def test_two_processes_send_nothing_twice(tmp_path):
     with Loopback(echo, latency=0.01) as server:
         options = ["--prompts", "150", "--workers", "8"]
@@ -519,6 +522,7 @@ def open_new_ledgers(folder, barrier, problems):
             problems.put(str(error))
 
 
+@pytest.mark.slow
 def test_processes_that_make_a_ledger_at_the_same_moment(tmp_path):
     context = multiprocessing.get_context("spawn")
     barrier, problems = context.Barrier(4), context.Queue()
@@ -532,6 +536,7 @@ def test_processes_that_make_a_ledger_at_the_same_moment(tmp_path):
     assert problems.empty(), problems.get()
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_before_the_next_request(tmp_path):
     with Loopback(lambda r: Answer(chat("x" * 2000), delay=0.005)) as server:
         limit = ["--prompts", "500", "--workers", "4", "--largest-file", "200000"]
@@ -596,6 +601,7 @@ def interrupt(tmp_path, delay, n_times, *options):
         return server, time.monotonic() - began
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_times", [1, 2])
 def test_ctrl_c_ends_soon_and_keeps_what_comes_home(tmp_path, n_times):
     """A second one changes nothing: what is under way is paid for."""
@@ -604,11 +610,13 @@ def test_ctrl_c_ends_soon_and_keeps_what_comes_home(tmp_path, n_times):
     assert len(kept(tmp_path)) == len(server.requests) == 9
 
 
+@pytest.mark.slow
 def test_ctrl_c_waits_for_a_server_that_hangs_as_long_as_a_request_can_take(tmp_path):
     _, seconds = interrupt(tmp_path, None, 1, "--timeout", "3")
     assert 1.5 < seconds < 10
 
 
+@pytest.mark.slow
 def test_ctrl_c_three_times_waits_for_nobody(tmp_path):
     _, seconds = interrupt(tmp_path, None, 3)
     assert seconds < 8 and len(kept(tmp_path)) == 1

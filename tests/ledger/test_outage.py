@@ -2,9 +2,12 @@
 
 import json
 import random
+import subprocess
+import sys
 import time
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from loopback import Answer, Loopback, chat
@@ -128,3 +131,22 @@ def test_no_prompt_is_given_up_while_the_server_fails_most(answer, tmp_path):
             assert {reply.state for reply in replies} == {"not_sent"}
         server.script = echo
         assert run(server, tmp_path) == EXPECTED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_files, code", [(3, "J322"), (12, "J972")])
+def test_a_limit_on_open_files_ends_a_run_in_one_line_and_loses_nothing(n_files, code, tmp_path):
+    script = Path(__file__).parents[1] / "helpers" / "ledger_run.py"
+    output = tmp_path / "replies.json"
+    with Loopback(lambda request: Answer(chat("reply"), delay=0.3)) as server:
+        command = [sys.executable, script, server.url, tmp_path / "l.db", output]
+        command += ["--prompts", "120", "--workers", "64"]
+        limited = [*command, "--open-files", str(n_files)]
+        ended = subprocess.run(list(map(str, limited)), capture_output=True, text=True)
+        last = ended.stderr.strip().splitlines()[-1]
+        assert ended.returncode == 1 and f"[{code}]" in last and not output.exists()
+        n_paid = len(server.requests)
+        assert bool(n_paid) == (n_files > 3)
+        subprocess.run(list(map(str, command)), check=True)
+        assert json.loads(output.read_text()) == [["reply", "replied", None]] * 120
+        assert len(server.requests) == 120, f"{n_paid} were paid before"

@@ -112,6 +112,7 @@ def test_a_provider_accepts_what_its_config_sends(name, tmp_path, monkeypatch):
     assert (reply.logprobs is not None) == bool(asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_a_provider_that_is_busy_is_asked_again(name, tmp_path, monkeypatch):
     provider = PROVIDERS[name]

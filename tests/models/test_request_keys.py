@@ -120,6 +120,7 @@ def test_the_key_changes_10000_times(case, name):
 HELPERS = os.path.join(os.path.dirname(__file__), os.pardir, "helpers")
 
 
+@pytest.mark.slow
 def test_the_key_does_not_depend_on_the_seed_of_hashing():
     code = "import test_request_keys as t; print(t.Case(('a', 'b', 'c'), 1, 2).key())"
     keys = set()

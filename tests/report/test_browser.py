@@ -9,6 +9,8 @@ from screenshots import open_page
 
 from spacy_llmjudge.steps.report import make_report
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):

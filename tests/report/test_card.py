@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import zipfile
+from functools import partial
 
 import pytest
 from hostile_strings import HOSTILE
@@ -88,9 +89,22 @@ def test_the_wheel_carries_the_card(small_student, small_corpus, small_dataset, 
     assert f"words a second on {escape(find_processor())}" in readme
 
 
+@pytest.mark.slow
 def test_the_card_of_a_student_knows_its_labels_and_its_size(small_student, small_corpus):
     card = make_model_card(small_student, small_corpus, name="mine", version="0.1.0")
     assert "60 labelled, 50 dev, 90 pool" in card
     for label in ("PLANT", "PEST", "TOOL"):
         assert f"**{label}**" in card
     assert "words a second" in card and "MB on disk" in card
+
+
+def test_the_card_of_a_student_that_has_not_changed_is_the_same(
+    small_student, small_corpus, tmp_path
+):
+    """It goes into the wheel, which would be built again for another figure."""
+    make = partial(
+        make_model_card, small_student, small_corpus, tmp_path, name="mine", version="0.1.0"
+    )
+    card = make()
+    assert make() == card
+    assert "words a second" in card and (tmp_path / ".speed.made").exists()

@@ -44,6 +44,7 @@ def page(request, tmp_path_factory):
     return page
 
 
+@pytest.mark.slow
 def test_data_makes_no_element_and_no_attribute(page):
     elements = Reader(page).elements
     assert {tag for tag, _ in elements} <= TAGS

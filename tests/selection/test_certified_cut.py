@@ -85,6 +85,7 @@ LAWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAWS)
 def test_the_value_rarely_gets_large_where_the_share_is_q(name):
     """With any law of documents: what counts is the share of spans, not that of documents."""

@@ -104,6 +104,7 @@ def auroc(truth, scores):
     return roc_auc_score(truth, scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKERS)
 def test_what_was_learned_from_the_verdicts_ranks_better_than_the_verdicts(make, corpus):
     pool, pool_gold, evidence, gold = corpus

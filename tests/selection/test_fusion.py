@@ -12,8 +12,6 @@ from spacy_llmjudge.selection.fusion import (
     LEAST_SUPPORT,
     Fusion,
     cross_fit,
-    cross_fit_fusion,
-    cross_fit_support,
     fit_fusion,
 )
 
@@ -192,10 +190,10 @@ def test_one_class_of_evidence_is_not_fitted():
 
 def test_out_of_fold_means_that_the_own_document_has_no_say():
     table = world(n_docs=60)
-    before = cross_fit_fusion(table)
+    before = cross_fit(table)[0]
     lied = table.correct.copy()
     lied[table.document == 7] = ~lied[table.document == 7]
-    after = cross_fit_fusion(table.replace(correct=lied))
+    after = cross_fit(table.replace(correct=lied))[0]
     own_fold = table.folds(5) == table.folds(5)[table.document == 7][0]
     assert np.array_equal(before[own_fold], after[own_fold])
     assert not np.array_equal(before[~own_fold], after[~own_fold])
@@ -204,15 +202,15 @@ def test_out_of_fold_means_that_the_own_document_has_no_say():
 def test_duplicates_share_a_fold():
     table = world(n_docs=40)
     table = table.replace(texts=tuple("same" for _ in table.texts))
-    seen = []
-    cross_fit(table, lambda fusion, held_out: seen.append(fusion) or held_out.support, 5)
-    assert [fusion.n for fusion in seen] == [0]
+    nothing = fit_fusion(table.take(np.zeros(len(table), dtype=bool)))
+    assert nothing.n == 0
+    assert np.array_equal(cross_fit(table)[0], nothing.predict(table))
 
 
 def test_out_of_fold_support_has_no_gaps_where_the_judge_answered():
     table = world(n_docs=60)
     table = table.replace(support=np.where(np.arange(len(table)) % 3, table.support, np.nan))
-    assert not np.isnan(cross_fit_support(table)).any()
+    assert not np.isnan(cross_fit(table)[1]).any()
 
 
 @settings(max_examples=20, deadline=None)

@@ -248,6 +248,7 @@ def fingerprint(selector, order_seed):
     return DocBin(docs=silver).to_bytes(), json.dumps(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "selector",
     [

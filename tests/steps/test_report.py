@@ -60,6 +60,7 @@ def inputs(entities, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ents", "spans", "cats"])
 def test_a_round_of_every_target_has_a_whole_page(kind, tmp_path):
     inputs = make_round(tmp_path, kind, q=0.5 if kind == "cats" else 0.3)
@@ -84,6 +85,7 @@ def test_a_round_of_every_target_has_a_whole_page(kind, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_the_page_needs_no_other_file_and_is_the_same_every_time(entities, tmp_path):
     first, second = (make_report(entities, tmp_path / name) for name in "ab")
     assert first.read_bytes() == second.read_bytes()

@@ -215,6 +215,7 @@ def test_a_part_of_the_pool_is_judged_and_nothing_is_promised_for_it(
     assert "at most" not in report["statement"]
 
 
+@pytest.mark.slow
 def test_nothing_is_promised_about_a_pool_that_the_student_has_learned_from(
     judged, calibration, small_student, small_corpus, small_dataset, tmp_path
 ):
@@ -370,6 +371,7 @@ def test_an_empty_test_set_is_one_line(small_student, tmp_path):
         evaluate({"seed": str(small_student)}, tmp_path / "test.spacy", tmp_path)
 
 
+@pytest.mark.slow
 def test_classic_self_training_takes_the_best_cut_on_dev(annotated, small_corpus, tmp_path):
     report = baselines.train_unjudged(
         annotated,

@@ -57,6 +57,7 @@ def overrides(server, corpus, folder, **changes):
     }
 
 
+@pytest.mark.slow
 def test_a_server_judges_and_is_asked_once(annotated, small_corpus, replies, tmp_path):
     with Loopback(answer_from(replies)) as server:
         settings = overrides(server, small_corpus, tmp_path)

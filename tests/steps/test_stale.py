@@ -54,6 +54,7 @@ def retrain(model):
     nlp.to_disk(model)
 
 
+@pytest.mark.slow
 def test_steps_follow_a_model_that_was_retrained_in_its_place(small_student, few, tmp_path, made):
     model, fitted = tmp_path / "model", tmp_path / "calibration.json"
     shutil.copytree(small_student, model)
@@ -195,6 +196,7 @@ def test_a_tokenizer_that_was_edited_is_another_encoder(small_corpus, few, tmp_p
         train()
 
 
+@pytest.mark.slow
 def test_baselines_of_another_seed_or_corpus_are_no_baselines(small_student, few, tmp_path):
     origin = read_origin(small_student)
     models = {"seed": str(small_student)}
@@ -230,6 +232,7 @@ def annotate_dev(model, few, folder, source=None):
     return found["fingerprint"]
 
 
+@pytest.mark.slow
 def test_a_student_that_was_trained_on_dev_promises_nothing(small_corpus, few, tmp_path):
     shutil.copyfile(few / "dev.spacy", tmp_path / "same.spacy")
     model = tmp_path / "m" / "model-best"
@@ -255,6 +258,7 @@ def test_dev_in_the_examples_of_the_judge_promises_nothing(small_student, few, t
         assert bool(found.get(SEEN)) is shown
 
 
+@pytest.mark.slow
 def test_our_own_package_promises_nothing(small_student, few, tmp_path):
     wheel = export_package(small_student, tmp_path / "packages", name="ours", version="1.0.0")
     (model,) = wheel.parents[1].glob("en_ours/en_ours-*")

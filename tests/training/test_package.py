@@ -30,6 +30,7 @@ def export(nlp, folder, **settings):
     return export_package(folder / "model", folder / "packages", **how)
 
 
+@pytest.mark.slow
 def test_no_file_of_an_earlier_model_is_in_the_wheel(tmp_path):
     nlp = spacy.blank("en")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "OLD", "pattern": "weights"}])
@@ -66,6 +67,7 @@ def test_a_folder_that_is_no_package_is_left_alone(tmp_path):
     assert mine.read_text() == "years of work"
 
 
+@pytest.mark.slow
 def test_no_word_of_the_pool_is_anywhere_in_the_wheel(small_corpus, tmp_path):
     """A digit-word of one message of the pool, one of the labelled set, and a name."""
     from spacy.vocab import Vocab
@@ -135,6 +137,7 @@ def read_out(model):
     return json.loads(json.dumps(found))
 
 
+@pytest.mark.slow
 def test_a_pipeline_keeps_the_strings_that_it_needs(tmp_path):
     everything().to_disk(tmp_path)
     before = read_out(tmp_path)

@@ -157,6 +157,7 @@ PARTIAL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entities,missing,incorrect", PARTIAL)
 @pytest.mark.parametrize("cut", [0, 2, 3, 100])
 def test_partial_documents_can_be_taught_from_the_gold_path(

@@ -31,6 +31,7 @@ def test_a_student_is_a_plain_pipeline(small_student):
     }
 
 
+@pytest.mark.slow
 def test_a_training_that_is_finished_is_not_repeated(small_corpus, tmp_path):
     first = train_student(CONFIG, tmp_path / "m", overrides=settings(small_corpus))
     again = train_student(CONFIG, tmp_path / "m", overrides=settings(small_corpus))
@@ -86,6 +87,7 @@ def test_a_pipeline_that_does_not_exist_is_one_line(tmp_path):
         adopt_student(str(tmp_path / "nope"), tmp_path / "m")
 
 
+@pytest.mark.slow
 def test_a_student_goes_on_from_another(small_corpus, small_student, tmp_path):
     still = {**settings(small_corpus), "training.optimizer.learn_rate": 0.0}
     found = train_student(CONFIG, tmp_path / "m", start=small_student, overrides=still)

@@ -14,12 +14,12 @@ from .common import RowContext
 Shape = Callable[[Row, str, RowContext], Optional[List[Record]]]
 
 # the first one that knows the row reads it; the last one knows all
-SHAPES: Tuple[Shape, ...] = (
-    label_studio.read,
-    argilla.read,
-    gliner.read,
-    token_tags.read,
-    plain.read,
+SHAPES: Tuple[Tuple[str, Shape], ...] = (
+    ("Label Studio", label_studio.read),
+    ("Argilla", argilla.read),
+    ("GLiNER", gliner.read),
+    ("tokens and tags", token_tags.read),
+    ("texts with spans or labels", plain.read),
 )
 
 
@@ -31,8 +31,17 @@ def read_row(row: Row, where: str, context: RowContext) -> List[Record]:
     context (RowContext): What the row does not say.
     RETURNS (List[Record]): One record for every annotator, at least one.
     """
-    for shape in SHAPES:
+    return _read(row, where, context)[1]
+
+
+def find_tool(row: Row, where: str, context: RowContext) -> str:
+    """RETURNS (str): Whose shape a row has."""
+    return _read(row, where, context)[0]
+
+
+def _read(row: Row, where: str, context: RowContext) -> Tuple[str, List[Record]]:
+    for tool, shape in SHAPES:
         records = shape(row, where, context)
         if records:
-            return records
+            return tool, records
     raise AssertionError("the last shape reads every row or raises")

@@ -1,18 +1,28 @@
 """Argilla: records of version 1 (`annotation`), and of version 2 (`fields` and `responses`), nested or
-as a table. Suggestions of models are no gold, nor are responses that were discarded or not submitted.
+as a table. Suggestions of models are no gold, nor are responses that were discarded or not submitted;
+suggestions are read where they are asked for and nobody submitted a response.
 """
 
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from ..record import Mention, Record
+from ..record import Choice, Mention, Record
 from ..rows import Row, shape_error, show
-from .common import RowContext, make_record, read_choice, read_mentions
+from .common import (
+    RowContext,
+    WriteSettings,
+    known_scores,
+    make_record,
+    read_choice,
+    read_mentions,
+)
 
 _VERSION_1 = ("annotation_agent", "prediction", "prediction_agent", "status")
-_RESPONSES = ".responses"
+_RESPONSES, _SUGGESTION = ".responses", ".suggestion"
+# responses have somebody who gave them
+_USER = "00000000-0000-0000-0000-000000000000"
 
-# the question, the answer, and what became of it
-Response = Tuple[str, Any, str]
+# the question, the answer, what became of it, and who gave it
+Response = Tuple[str, Any, str, Any]
 
 
 def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
@@ -20,7 +30,7 @@ def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     if "annotation" in row and any(key in row for key in _VERSION_1):
         return [_read_version_1(row, where, context)]
     responses = list(_responses(row))
-    if not responses and "responses" not in row:
+    if not responses and "responses" not in row and not any(k.endswith(_SUGGESTION) for k in row):
         return None
     fields = row.get("fields")
     text = fields.get("text") if isinstance(fields, dict) else None
@@ -29,11 +39,79 @@ def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     given = [r for r in responses if r[2] == "submitted"]
     if not given:
         answer = "ignore" if any(r[2] == "discarded" for r in responses) else "accept"
-        return [make_record(row, where, context, text, answer=answer)]
-    return [
-        make_record(row, where, context, text, **_read_answer(value, question, where, context))
-        for question, value, _ in given
-    ]
+        suggested = list(_suggestions(row)) if answer == "accept" else []
+        said: Dict[str, Any] = {"answer": answer, "unread": bool(suggested)}
+        if suggested and context.settings.predictions:
+            said = {"predicted": True}
+            for question, value in suggested:
+                said.update(_read_answer(value, question, where, context))
+        return [make_record(row, where, context, text, **said)]
+    answers: Dict[Any, List[Dict[str, Any]]] = {}
+    # an empty list may be of spans or of labels: the other answers say which
+    for question, value, _, user in sorted(given, key=lambda one: one[1] == []):
+        found = _read_answer(value, question, where, context)
+        # what one person says of the spans and of the labels of a text belongs together
+        others = answers.setdefault(user, [])
+        if others and value == []:
+            others[0].update({**found, **others[0]})
+            continue
+        free = next((other for other in others if not other.keys() & found.keys()), None)
+        if free is None:
+            others.append(found)
+        else:
+            free.update(found)
+    return [make_record(row, where, context, text, **one) for of in answers.values() for one in of]
+
+
+def write(record: Record, number: int, settings: WriteSettings) -> Row:
+    """Write a record of version 2, with the questions `spans` and `label`.
+
+    record (Record): The record.
+    number (int): Its number, from 1.
+    settings (WriteSettings): Whether suggestions or responses are written, and who made them.
+    RETURNS (Row): What `rg.Dataset.records.from_json` takes.
+    """
+    answers: Dict[str, Any] = {}
+    if record.mentions is not None:
+        answers["spans"] = [_span(mention) for mention in record.mentions]
+    if record.choice is not None:
+        chosen = list(record.choice.chosen)
+        is_single = settings.exclusive and len(chosen) == 1
+        answers["label"] = chosen[0] if is_single else chosen
+    row: Row = {"id": str(number), "fields": {"text": record.text}, "metadata": {}, "vectors": {}}
+    if settings.predictions:
+        agent = settings.model_version
+        scores: Dict[str, Any] = {
+            "label": None,
+            "spans": min(known_scores(record.mentions), default=None),
+        }
+        if record.choice is not None and record.choice.scores:
+            found = list(record.choice.scores)
+            scores["label"] = found[0] if isinstance(answers["label"], str) else found
+        row["suggestions"] = {
+            name: {"value": value, "score": scores[name], "agent": agent}
+            for name, value in answers.items()
+        }
+        return {**row, "responses": {}, "status": "pending"}
+    row["responses"] = {
+        name: [{"value": value, "user_id": _USER}] for name, value in answers.items()
+    }
+    return {**row, "suggestions": {}, "status": "completed"}
+
+
+def _span(mention: Mention) -> Row:
+    span: Row = {"start": mention.start, "end": mention.end, "label": mention.label}
+    return span if mention.score is None else {**span, "score": mention.score}
+
+
+def _suggestions(row: Row) -> Iterator[Tuple[str, Any]]:
+    nested = row.get("suggestions")
+    for name, found in nested.items() if isinstance(nested, dict) else ():
+        if isinstance(found, dict) and found.get("value") is not None:
+            yield name, found["value"]
+    for key, value in row.items():
+        if key.endswith(_SUGGESTION) and value is not None:
+            yield key[: -len(_SUGGESTION)], value
 
 
 def _read_version_1(row: Row, where: str, context: RowContext) -> Record:
@@ -53,8 +131,9 @@ def _responses(row: Row) -> Iterator[Response]:
     for key, value in row.items():
         if key.endswith(_RESPONSES) and isinstance(value, list):
             statuses = row.get(f"{key}.status") or ["submitted"] * len(value)
+            users = row.get(f"{key}.users") or range(len(value))
             question = key[: -len(_RESPONSES)]
-            yield from ((question, one, status) for one, status in zip(value, statuses))
+            yield from ((question, *found) for found in zip(value, statuses, users))
         elif _holds_responses(value, ("value", "status")):
             yield from _read_responses(key, value)
 
@@ -62,8 +141,9 @@ def _responses(row: Row) -> Iterator[Response]:
 def _read_responses(question: str, responses: Any) -> Iterator[Response]:
     """Responses of an export in JSON have no status of their own: it holds what was submitted."""
     if _holds_responses(responses, ("value",)):
-        for one in responses:
-            yield question, one["value"], one.get("status") or "submitted"
+        for i, one in enumerate(responses):
+            status = one.get("status") or "submitted"
+            yield question, one["value"], status, one.get("user_id") or i
 
 
 def _holds_responses(value: Any, keys: Tuple[str, ...]) -> bool:
@@ -75,6 +155,8 @@ def _holds_responses(value: Any, keys: Tuple[str, ...]) -> bool:
 
 
 def _read_answer(value: Any, key: str, where: str, context: RowContext) -> Dict[str, Any]:
+    if value == []:
+        return {"mentions": (), "choice": Choice((), form="list")}
     if isinstance(value, list) and all(isinstance(item, (list, dict)) for item in value):
         return {"mentions": _read_spans(value, key, where)}
     return {"choice": read_choice(value, key, where, context)}

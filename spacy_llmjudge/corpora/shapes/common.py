@@ -1,18 +1,16 @@
 """What the shapes share: the text of a row, lists of spans, cells with labels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from spacy.language import Language
 
 from ...errors import Errors, LLMJudgeError
 from ..record import Choice, Mention, Record
-from ..rows import Row, range_error, read_words, require_string, shape_error, show
+from ..rows import TEXT_KEYS, Row, range_error, read_words, require_string, shape_error, show
 from ..settings import ReadSettings
 from ..spacing import edges_of, join_words, spell
 
-# the first that a row has
-TEXT_KEYS = ("text", "data", "sentence", "content")
 _STARTS, _ENDS, _LABELS = ("start", "start_offset"), ("end", "end_offset"), ("label", "labels")
 
 
@@ -28,6 +26,32 @@ class RowContext:
     nlp: Language
     settings: ReadSettings = ReadSettings()
     class_names: Dict[str, Tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WriteSettings:
+    """How records are written.
+
+    predictions (bool): They are what a model said, to be corrected by a person; else they are annotations.
+    model_version (str): The name of that model.
+    labels (Tuple[str, ...]): All labels of the texts as a whole, where they have some.
+    exclusive (bool): A text has exactly one of these.
+    """
+
+    predictions: bool = False
+    model_version: str = "spacy_llmjudge"
+    labels: Tuple[str, ...] = ()
+    exclusive: bool = False
+
+
+def region_of(mention: Mention) -> Row:
+    """RETURNS (Row): Where a mention stands, and its words."""
+    return {"start": mention.start, "end": mention.end, "text": mention.text}
+
+
+def known_scores(mentions: Optional[Sequence[Mention]]) -> List[float]:
+    """RETURNS (List[float]): How probable a model thinks those mentions of which it says so."""
+    return [m.score for m in mentions or () if m.score is not None]
 
 
 def make_record(row: Row, where: str, context: RowContext, text: Any = None, **said: Any) -> Record:
@@ -78,7 +102,8 @@ def from_token_offsets(
     for item in items:
         if not 0 <= item.start < item.end <= len(edges):
             raise range_error(where, item.start, item.end, item.label, len(edges), "tokens")
-        found.append(Mention(edges[item.start][0], edges[item.end - 1][1], item.label, item.text))
+        start, end = edges[item.start][0], edges[item.end - 1][1]
+        found.append(replace(item, start=start, end=end))
     return tuple(found)
 
 
@@ -110,10 +135,12 @@ def read_choice(value: Any, key: str, where: str, context: RowContext) -> Option
 
 
 def _read_mention(item: Any, key: str, where: str) -> List[Mention]:
-    text = None
+    text = score = None
     if isinstance(item, dict):
         start, end, labels = (_first(item, names) for names in (_STARTS, _ENDS, _LABELS))
         text = item.get("text") if isinstance(item.get("text"), str) else None
+        found = item.get("score")
+        score = found if isinstance(found, float) else None
     elif isinstance(item, list) and len(item) == 3:
         start, end, labels = item
     else:
@@ -124,7 +151,7 @@ def _read_mention(item: Any, key: str, where: str) -> List[Mention]:
     for label in labels:
         if not require_string(label, key, where).strip():
             raise shape_error(key, "an empty label", where)
-    return [Mention(start, end, label, text) for label in labels]
+    return [Mention(start, end, label, text, score) for label in labels]
 
 
 def _first(item: Dict[str, Any], names: Sequence[str]) -> Any:
@@ -147,4 +174,4 @@ def _read_scores(value: Dict[str, Any], key: str, where: str) -> Choice:
             raise LLMJudgeError(Errors.J633.format(where=where, found=show(value), column=key))
     chosen = tuple(label for label, score in value.items() if score >= 0.5)
     refused = tuple(label for label, score in value.items() if score < 0.5)
-    return Choice(chosen, refused, "scores")
+    return Choice(chosen, refused, "scores", tuple(float(value[label]) for label in chosen))

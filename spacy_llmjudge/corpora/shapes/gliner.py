@@ -1,4 +1,4 @@
-"""GLiNER's training data: tokens, and spans of them whose end is their last token."""
+"""GLiNER's training data: tokens, and spans of them whose end is their last token. We write the text as well."""
 
 from dataclasses import replace
 from typing import List, Optional
@@ -6,7 +6,13 @@ from typing import List, Optional
 from ..record import Record
 from ..rows import Row
 from ..spacing import edges_of
-from .common import RowContext, from_token_offsets, make_record, read_mentions
+from .common import (
+    RowContext,
+    WriteSettings,
+    from_token_offsets,
+    make_record,
+    read_mentions,
+)
 
 
 def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
@@ -22,3 +28,9 @@ def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     items = [replace(item, end=item.end + 1) for item in inclusive]
     mentions = from_token_offsets(items, edges_of(words, record.text), where)
     return [replace(record, mentions=mentions)]
+
+
+def write(record: Record, number: int, settings: WriteSettings) -> Row:
+    """RETURNS (Row): A record as GLiNER is trained on it."""
+    ner = [[start, end - 1, label] for start, end, label in record.in_tokens()]
+    return {"tokenized_text": list(record.words or ()), "ner": ner, "text": record.text}

@@ -1,14 +1,24 @@
 """Label Studio: tasks with their annotations (JSON), and the short form of them (JSON-MIN).
 
-What a model predicted is no gold, nor is an annotation that was cancelled.
+What a model predicted is no gold, nor is an annotation that was cancelled. Predictions are read where they are
+asked for and no person said anything, of several the last one.
 """
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
+from xml.sax.saxutils import quoteattr
 
 from ...errors import Errors, LLMJudgeError
 from ..record import Choice, Mention, Record
 from ..rows import Row
-from .common import RowContext, make_record, read_choice, read_mentions
+from .common import (
+    RowContext,
+    WriteSettings,
+    known_scores,
+    make_record,
+    read_choice,
+    read_mentions,
+    region_of,
+)
 
 _SHORT_KEYS = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "text"}
 
@@ -19,14 +29,78 @@ def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     if results is None or not isinstance(row.get("data"), dict):
         return _read_short(row, where, context)
     text = _text_of(row["data"], where)
-    if not results:
-        return [make_record(row, where, context, text)]
-    return [make_record(row, where, context, text, **_read(r, where, context)) for r in results]
+    if results:
+        return [make_record(row, where, context, text, **_read(r, where, context)) for r in results]
+    predictions = [p for p in row.get("predictions") or () if isinstance(p, dict)]
+    if not predictions or not context.settings.predictions:
+        return [make_record(row, where, context, text, unread=bool(predictions))]
+    said = _read(predictions[-1].get("result") or [], where, context)
+    return [make_record(row, where, context, text, predicted=True, **said)]
+
+
+def write(record: Record, number: int, settings: WriteSettings) -> Row:
+    """Write a record as a task.
+
+    record (Record): The record.
+    number (int): Its number, from 1.
+    settings (WriteSettings): Whether it is a prediction or an annotation, and who made it.
+    RETURNS (Row): A task with one prediction, or with one annotation.
+    """
+    results: List[Row] = []
+    for mention in record.mentions or ():
+        value = {**region_of(mention), "labels": [mention.label]}
+        results.append(_result(number, len(results), "label", "labels", value, mention.score))
+    if record.choice is not None:
+        choice = record.choice
+        score = max(choice.scores, default=None)
+        value = {"choices": list(choice.chosen)}
+        results.append(_result(number, len(results), "choice", "choices", value, score))
+    task: Row = {"id": number, "data": {"text": record.text}}
+    if settings.predictions:
+        scores = [*known_scores(record.mentions), *(record.choice.scores if record.choice else ())]
+        prediction = {"model_version": settings.model_version, "result": results}
+        # the tool sorts tasks by it: the least certain part of a text says how much it needs a look
+        task["predictions"] = [{**prediction, **({"score": min(scores)} if scores else {})}]
+    elif results or record.mentions is not None:
+        task["annotations"] = [{"id": number, "was_cancelled": False, "result": results}]
+    return task
+
+
+def write_short(record: Record, number: int, settings: WriteSettings) -> Row:
+    """RETURNS (Row): A record in the short form, which has no place for predictions and scores."""
+    row: Row = {"id": number, "text": record.text, "annotator": 1, "annotation_id": number}
+    if record.mentions:
+        row["label"] = [{**region_of(m), "labels": [m.label]} for m in record.mentions]
+    if record.choice is not None:
+        row["choice"] = {"choices": list(record.choice.chosen)}
+    return row
+
+
+def interface(labels: Sequence[str], choices: Sequence[str], single: bool) -> str:
+    """RETURNS (str): The labelling interface of a project that takes what `write` gives."""
+    lines = ["<View>", '  <Text name="text" value="$text"/>']
+    if labels:
+        lines.append('  <Labels name="label" toName="text">')
+        lines += [f"    <Label value={quoteattr(label)}/>" for label in labels]
+        lines.append("  </Labels>")
+    if choices:
+        how = "single" if single else "multiple"
+        lines.append(f'  <Choices name="choice" toName="text" choice="{how}">')
+        lines += [f"    <Choice value={quoteattr(label)}/>" for label in choices]
+        lines.append("  </Choices>")
+    return "\n".join([*lines, "</View>"])
+
+
+def _result(number: int, i: int, name: str, kind: str, value: Row, score: Optional[float]) -> Row:
+    result = {"id": f"{number}-{i}", "from_name": name, "to_name": "text", "type": kind}
+    return {**result, "value": value, **({} if score is None else {"score": score})}
 
 
 def _results(row: Row) -> Optional[List[List[Dict[str, Any]]]]:
     """The results of the annotators, but for cancelled ones; None where the row is no task."""
-    annotations = row.get("annotations", row.get("completions"))
+    # a task that was made outside of the tool may have predictions only
+    nothing = [] if isinstance(row.get("predictions"), list) else None
+    annotations = row.get("annotations", row.get("completions", nothing))
     if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
         return None
     return [a.get("result") or [] for a in annotations if not a.get("was_cancelled")]
@@ -43,16 +117,17 @@ def _text_of(data: Row, where: str) -> str:
 
 def _read(results: List[Dict[str, Any]], where: str, context: RowContext) -> Dict[str, Any]:
     mentions: List[Mention] = []
-    labels: List[Any] = []
+    labels: Optional[List[Any]] = None
     for result in results:
         value = result.get("value")
         if not isinstance(value, dict):
             continue
         if "choices" in value:
-            labels += value["choices"]
+            labels = [*(labels or ()), *value["choices"]]
         elif value.get("labels") and "start" in value:
-            mentions += read_mentions([value], "result", where)
-    choice = read_choice(labels, "choices", where, context) if labels else None
+            scored = {**value, "score": result.get("score")}
+            mentions += read_mentions([scored], "result", where)
+    choice = None if labels is None else read_choice(labels, "choices", where, context)
     return {"mentions": tuple(mentions) if mentions or choice is None else None, "choice": choice}
 
 

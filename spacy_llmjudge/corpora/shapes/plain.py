@@ -3,6 +3,7 @@
 `text` (or `tokens`), with `spans`, `entities` or `ents`, and `label`, `labels` or `cats`.
 """
 
+from dataclasses import replace
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..record import Choice, Mention, Record
@@ -10,10 +11,12 @@ from ..rows import Row, shape_error, show
 from . import prodigy
 from .common import (
     RowContext,
+    WriteSettings,
     from_token_offsets,
     make_record,
     read_choice,
     read_mentions,
+    region_of,
     token_edges,
 )
 
@@ -28,6 +31,73 @@ def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     said: Dict[str, Any] = {"mentions": mentions, "choice": choice}
     said.update(prodigy.read_answer(row, choice if mentions is None else None))
     return [make_record(row, where, context, **said)]
+
+
+def write(record: Record, number: int, settings: WriteSettings) -> Row:
+    """RETURNS (Row): A record in our own shape, with its tokens."""
+    row: Row = {"text": record.text}
+    if record.words is not None:
+        row["tokens"] = list(record.words)
+    if record.mentions is not None:
+        row["spans"] = [_scored(region_of(mention), mention) for mention in record.mentions]
+    return {**row, **_cats(record)}
+
+
+def write_cells(record: Record, number: int, settings: WriteSettings) -> Row:
+    """RETURNS (Row): A record in our own shape, as a row of a table: without tokens, and with a cell for every
+    column."""
+    row = write(replace(record, words=None), number, settings)
+    labels = None if record.choice is None else list(record.choice.chosen)
+    if labels is not None and settings.exclusive and len(labels) == 1:
+        labels = labels[0]
+    return {"text": record.text, "spans": row.get("spans"), "label": labels}
+
+
+def write_tuple(record: Record, number: int, settings: WriteSettings) -> List[Any]:
+    """RETURNS (List[Any]): A record as spaCy v2 was trained on it: the text, and what is in it."""
+    said: Dict[str, Any] = _cats(record)
+    if record.mentions is not None:
+        said["entities"] = [[m.start, m.end, m.label] for m in record.mentions]
+    return [record.text, said]
+
+
+def write_doccano(record: Record, number: int, settings: WriteSettings) -> Row:
+    """RETURNS (Row): A record as doccano imports and exports it, with `label`; where there are spans and labels
+    of the text, with `entities` and `cats`."""
+    row: Row = {"id": number, "text": record.text}
+    spans = [[m.start, m.end, m.label] for m in record.mentions or ()]
+    if record.choice is None:
+        return {**row, "label": spans, "Comments": []} if record.mentions is not None else row
+    chosen = list(record.choice.chosen)
+    if record.mentions is None:
+        return {**row, "label": chosen, "Comments": []}
+    return {**row, "entities": spans, "cats": chosen, "Comments": []}
+
+
+def write_doccano_relation(record: Record, number: int, settings: WriteSettings) -> Row:
+    """RETURNS (Row): A record of a project of doccano with relations, none of which we know."""
+    spans = [
+        {"id": i, "label": m.label, "start_offset": m.start, "end_offset": m.end}
+        for i, m in enumerate(record.mentions or ())
+    ]
+    return {"id": number, "text": record.text, "entities": spans, "relations": [], "Comments": []}
+
+
+def _scored(row: Row, mention: Mention) -> Row:
+    return {
+        **row,
+        "label": mention.label,
+        **({} if mention.score is None else {"score": mention.score}),
+    }
+
+
+def _cats(record: Record) -> Row:
+    """What is known of the labels of a text, with how probable a model thinks them."""
+    choice = record.choice
+    if choice is None:
+        return {}
+    scores = choice.scores or (1.0,) * len(choice.chosen)
+    return {"cats": {**dict(zip(choice.chosen, scores)), **dict.fromkeys(choice.refused, 0.0)}}
 
 
 def _read_mentions(row: Row, where: str, context: RowContext) -> Optional[Tuple[Mention, ...]]:

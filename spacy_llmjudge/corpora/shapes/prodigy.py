@@ -6,9 +6,9 @@ span that was asked about is known; in one about a label, only that label is.
 
 from typing import Any, Dict, Optional
 
-from ..record import Choice
+from ..record import Choice, Record
 from ..rows import Row
-from .common import RowContext
+from .common import RowContext, WriteSettings, known_scores, region_of
 from .common import read_choice as read_labels
 
 _BINARY_VIEWS = ("classification",)
@@ -29,6 +29,42 @@ def read_choice(row: Row, where: str, context: RowContext) -> Optional[Choice]:
     style = config.get("choice_style") if isinstance(config, dict) else None
     is_single = style == "single" and len(choice.chosen) == 1
     return Choice(choice.chosen, refused, "label" if is_single else "list")
+
+
+def write(record: Record, number: int, settings: WriteSettings) -> Row:
+    """Write a record as a task with its tokens and spans, and with options for the labels of the text.
+
+    record (Record): The record.
+    number (int): Its number, from 1.
+    settings (WriteSettings): An annotation was accepted, a prediction has no answer yet.
+    RETURNS (Row): The task.
+    """
+    row: Row = {"text": record.text}
+    if record.words is not None:
+        tokens = zip(record.words, record.edges, record.spaces)
+        row["tokens"] = [
+            {"text": word, "start": start, "end": end, "id": i, "ws": space}
+            for i, (word, (start, end), space) in enumerate(tokens)
+        ]
+    if record.mentions is not None:
+        row["spans"] = []
+        for mention, (start, end, label) in zip(record.mentions, record.in_tokens()):
+            span = {
+                **region_of(mention),
+                "token_start": start,
+                "token_end": end - 1,
+                "label": label,
+            }
+            row["spans"].append(span if mention.score is None else {**span, "score": mention.score})
+    scores = known_scores(record.mentions)
+    if record.choice is not None:
+        row["options"] = [{"id": label, "text": label} for label in settings.labels]
+        row["accept"] = list(record.choice.chosen)
+        row["config"] = {"choice_style": "single" if settings.exclusive else "multiple"}
+        scores += record.choice.scores
+    if scores:
+        row["meta"] = {"score": min(scores)}
+    return row if settings.predictions else {**row, "answer": "accept"}
 
 
 def read_answer(row: Row, choice: Optional[Choice]) -> Dict[str, Any]:

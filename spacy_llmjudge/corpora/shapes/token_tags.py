@@ -9,8 +9,8 @@ from typing import Any, List, Optional, Sequence
 from ...errors import Errors, LLMJudgeError
 from ..record import Record
 from ..rows import Row, read_words
-from ..tags import is_tag, make_tagged_record
-from .common import RowContext
+from ..tags import encode_record, is_tag, make_tagged_record
+from .common import RowContext, WriteSettings
 
 # this key holds nothing else, the others may hold labels of the text
 _TAG_KEY = "ner_tags"
@@ -36,6 +36,12 @@ def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     text = row["text"] if isinstance(row.get("text"), str) else None
     record = make_tagged_record(where, words, tags, context.nlp.lang, text)
     return [replace(record, keys=tuple(row))]
+
+
+def write(record: Record, number: int, settings: WriteSettings) -> Row:
+    """RETURNS (Row): A record with a tag for each token, and its text; white space is no token here."""
+    words, tags = encode_record(replace(record, unknown=()))
+    return {"id": str(number), "text": record.text, "tokens": words, _TAG_KEY: tags}
 
 
 def _holds_tags(value: Any, key: str, words: Sequence[str]) -> bool:

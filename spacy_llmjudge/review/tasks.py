@@ -1,0 +1,230 @@
+"""The four tasks: what each asks, in which order, and what its answers become."""
+
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from spacy.tokens import Doc
+
+from ..candidates import get_candidates, is_judged
+from ..report.text import clean
+from ..selection.audit import Row
+from ..storage import sha256_json
+from ..targets.base import Key, Target
+from .disagreements import find_disagreements
+from .items import Given, Item, Spans, Task, Word, is_right, make_id, overlap, settings_of, words_of
+
+CERTIFY, AUDIT, DISAGREEMENTS, GOLD = NAMES = ("certify", "audit", "disagreements", "gold")
+UNITS = {"ents": "entities", "spans": "spans", "cats": "labels"}
+QUESTIONS = {
+    "ents": "Is the marked text exactly one entity with this label?",
+    "spans": "Is the marked text exactly one span with this label?",
+    "cats": "Does this text have this label?",
+}
+
+Labelled = Tuple[Doc, Spans]
+SaveLabelled = Callable[[List[Labelled]], None]
+
+
+class Draw(NamedTuple):
+    """How items are drawn.
+
+    frame (str): A hash of what they are drawn from.
+    seed (int): Another seed, another draw.
+    planned (int): How many answers are planned.
+    """
+
+    frame: str
+    seed: int
+    planned: int
+
+    def order(self, items: Iterable[Item]) -> List[Item]:
+        """RETURNS (List[Item]): The items in a random order that is the same every time."""
+        return sorted(items, key=lambda one: sha256_json([self.seed, self.frame, one.id]))
+
+
+def make_certify(
+    docs: Sequence[Doc],
+    target: Target,
+    labels: Sequence[str],
+    draw: Draw,
+    save: Callable[[Task, Given], None],
+    *,
+    probability: Callable[[Doc, Key], Optional[float]],
+    epsilon: Optional[float] = None,
+    share: float = 0.1,
+) -> Task:
+    """Ask whether random accepted spans of a silver are right.
+
+    docs (Sequence[Doc]): The silver.
+    target (Target): What is labelled.
+    labels (Sequence[str]): The labels to correct with.
+    draw (Draw): How spans are drawn.
+    save (Callable[[Task, Given], None]): Writes the certificate.
+    probability (Callable[[Doc, Key], Optional[float]]): How likely a span was when it was accepted.
+    epsilon (Optional[float]): PAC labelling: the share of all spans that may be wrong at the end.
+    share (float): The share of wrong spans that the bound should come down to.
+    RETURNS (Task): The task.
+    """
+    items = []
+    for number, doc in enumerate(docs):
+        words = words_of(doc)
+        for key in target.keys(doc):
+            p = probability(doc, key)
+            found = make_id(number, doc.text, key)
+            items.append(Item(found, number, words, (key,), probability=p or 0.0))
+    return Task(
+        name=CERTIFY,
+        question=QUESTIONS[target.name],
+        units=UNITS[target.name],
+        items=draw.order(items),
+        labels=tuple(labels),
+        frame=make_id(draw.frame, draw.seed, epsilon),
+        planned=min(draw.planned, len(items)),
+        save=save,
+        epsilon=epsilon,
+        share=share,
+        **settings_of(target),
+    )
+
+
+def make_audit(rows: Sequence[Row], save: Callable[[List[Row]], None]) -> Task:
+    """Ask about the candidates of an audit; answers are written back into its rows.
+
+    rows (Sequence[Row]): What `read_audit` read.
+    save (Callable[[List[Row]], None]): Writes the rows.
+    RETURNS (Task): The task.
+    """
+    items = [_audit_item(number, row) for number, row in enumerate(rows)]
+
+    def write(task: Task, given: Given) -> None:
+        answered = []
+        for item, row in zip(items, rows):
+            answer = row["answer"]
+            if item.id in given:
+                answer = "yes" if is_right(item, given[item.id]) else "no"
+            answered.append({**row, "answer": answer})
+        save(answered)
+
+    return Task(
+        name=AUDIT,
+        question="Is the marked text exactly right, with this label?",
+        units="candidates",
+        items=items,
+        labels=(),
+        frame=make_id([row["id"] for row in rows]),
+        planned=len(rows),
+        save=write,
+    )
+
+
+def _audit_item(number: int, row: Row) -> Item:
+    text, start, end = row["text"], row["start"], row["end"]
+    words: List[Word] = [(clean(part), "") for part in (text[:start], text[start:end], text[end:])]
+    return Item(str(row["id"]), number, words, ((1, 2, row["label"]),))
+
+
+def make_disagreements(
+    docs: Sequence[Doc], target: Target, labels: Sequence[str], draw: Draw, save: SaveLabelled
+) -> Task:
+    """Ask about what student and judge disagree on, document by document, where they differ most first.
+
+    A document whose disagreements are all answered becomes gold: with what both agree on, which nobody is asked
+    about, and what people say. One that the judge did not answer in full is left out.
+
+    docs (Sequence[Doc]): The judged pool.
+    target (Target): What is labelled.
+    labels (Sequence[str]): The labels to correct with.
+    draw (Draw): How many are planned.
+    save (SaveLabelled): Writes the gold.
+    RETURNS (Task): The task.
+    """
+    ranked: List[Tuple[float, int, List[Item]]] = []
+    for number, doc in enumerate(docs):
+        found = list(find_disagreements(doc, target)) if is_judged(doc) else []
+        if found and all(c.verdict != "abstained" for c in get_candidates(doc)):
+            words = words_of(doc)
+            asked = [
+                Item(
+                    make_id(number, doc.text, one.candidate.key),
+                    number,
+                    words,
+                    (one.candidate.key,),
+                    (one.describe(),),
+                )
+                for one in found
+            ]
+            ranked.append((-sum(one.strength for one in found), number, asked))
+    ranked.sort(key=lambda one: one[:2])
+    by_document = {number: asked for _, number, asked in ranked}
+
+    def write(task: Task, given: Given) -> None:
+        labelled = []
+        for number, asked in by_document.items():
+            if all(one.id in given for one in asked):
+                doc, keys = docs[number], _agreed(docs[number], target)
+                keys.update(key for one in asked for key in latest(given, one))
+                spans = tuple(sorted(keys))
+                if _fits(spans, settings_of(target)):
+                    labelled.append((doc, spans))
+        save(labelled)
+
+    return Task(
+        name=DISAGREEMENTS,
+        question=QUESTIONS[target.name],
+        units="disagreements",
+        items=[one for asked in by_document.values() for one in asked],
+        labels=tuple(labels),
+        frame=make_id(draw.frame),
+        planned=min(draw.planned, sum(map(len, by_document.values()))),
+        save=write,
+        **settings_of(target),
+    )
+
+
+def _agreed(doc: Doc, target: Target) -> "set[Key]":
+    predicted = set(target.keys(doc))
+    return {c.key for c in get_candidates(doc) if c.verdict == "correct" and c.key in predicted}
+
+
+def _fits(spans: Spans, settings: Dict[str, bool]) -> bool:
+    if settings["exactly_one"] and len(spans) != 1:
+        return False
+    return settings["overlaps"] or not overlap(spans)
+
+
+def make_gold(
+    docs: Sequence[Doc], target: Target, labels: Sequence[str], draw: Draw, save: SaveLabelled
+) -> Task:
+    """Ask people to correct random documents of a silver.
+
+    docs (Sequence[Doc]): The silver.
+    target (Target): What is labelled.
+    labels (Sequence[str]): The labels.
+    draw (Draw): How documents are drawn.
+    save (SaveLabelled): Writes the gold.
+    RETURNS (Task): The task.
+    """
+    items = [
+        Item(make_id(i, doc.text), i, words_of(doc), tuple(sorted(target.keys(doc))))
+        for i, doc in enumerate(docs)
+    ]
+
+    def write(task: Task, given: Given) -> None:
+        save([(docs[one.document], latest(given, one)) for one in task.items if one.id in given])
+
+    return Task(
+        name=GOLD,
+        question="Correct everything in this document, then accept it.",
+        units="documents",
+        items=draw.order(items),
+        labels=tuple(labels),
+        frame=make_id(draw.frame, draw.seed),
+        planned=min(draw.planned, len(items)),
+        save=write,
+        whole=True,
+        **settings_of(target),
+    )
+
+
+def latest(given: Given, item: Item) -> Spans:
+    """RETURNS (Spans): What was said last about an item."""
+    return list(given[item.id].values())[-1]
