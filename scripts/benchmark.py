@@ -2,7 +2,7 @@
 
     python scripts/benchmark.py --data DIR --work DIR
 
-DIR of --data holds `mit_restaurant/`. Each row (data set, shots, method, LLM calls, seed) is kept in
+DIR of --data holds `mit_restaurant/`, `conll03/` and `snips/`. Each row (data set, shots, LLM, method, LLM calls, seed) is kept in
 docs/benchmark.json as soon as it is measured; a run that was stopped resumes where it was, and
 models that several rows share are kept in --work. docs/benchmark.md is written from the rows.
 `--quick` measures two rows with one seed; `--only` takes parts of names ("10/ours/300").
@@ -20,14 +20,17 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy
 import typer
 from benchmark_data import (
+    FRONTIER,
     ROOT,
     asked_texts,
+    cell_folder,
     doubted_texts,
     keep_replies,
     make_corpus,
     write_pool_gold,
 )
 from benchmark_report import write_report
+from spacy.vocab import Vocab
 
 from spacy_llmjudge.encoders.fetch import MINILM, fetch_encoder
 from spacy_llmjudge.evaluation.scores import (
@@ -42,20 +45,16 @@ from spacy_llmjudge.steps.baselines import label_with_judge
 from spacy_llmjudge.steps.calibrate import calibrate
 from spacy_llmjudge.steps.filter import filter_candidates
 from spacy_llmjudge.steps.judge import judge
-from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_json
+from spacy_llmjudge.storage import read_docs, read_json, write_bytes, write_docs, write_json
 from spacy_llmjudge.targets.ents import Ents
 from spacy_llmjudge.training.student import load_student, train_student
 
 RECORDED = ROOT / "configs" / "judges" / "recorded.cfg"
 CALLS = (300, 750, 1500)
 CURVE_CALLS = (300,)
-# (data set, shots): its seeds, and whether it has all methods or a few
-CELLS: Dict[Tuple[str, Optional[int]], Tuple[Tuple[int, ...], bool]] = {
-    ("mit_restaurant", 10): ((0, 1, 2), True),
-    ("mit_restaurant", 5): ((0,), False),
-    ("mit_restaurant", 20): ((0,), False),
-    ("garden", None): ((0,), False),
-}
+# dev sentences that ours asks about as well
+EVIDENCE_CALLS = 200
+WEAK = "qwen2.5-coder-0.5b"
 # What differs from configs/student.cfg, the same for all students without silver, and for all with it
 SEED_TRAINING = {"training.max_steps": 150, "training.batcher.size": 16}
 TRAINING = {
@@ -69,10 +68,11 @@ TRAINING = {
 
 @dataclass
 class Cell:
-    """One data set, one number of shots, one seed: its corpus, its seed student, its folder."""
+    """One data set, one number of shots, one LLM, one seed: its corpus, its seed student, its folder."""
 
     dataset: str
     shots: Optional[int]
+    llm: str
     seed: int
     work: Path
     data: Path
@@ -81,7 +81,7 @@ class Cell:
     @property
     def shared(self) -> Path:
         """What does not depend on the seed."""
-        return self.work / f"{self.dataset}-{self.shots or 'all'}"
+        return cell_folder(self.work, self.dataset, self.shots, self.llm)
 
     @property
     def folder(self) -> Path:
@@ -89,18 +89,34 @@ class Cell:
 
     @property
     def corpus(self) -> Path:
-        return make_corpus(self.dataset, self.shots, self.data, self.shared)
+        return make_corpus(self.dataset, self.shots, self.data, self.shared, self.llm)
 
     @property
     def replies(self) -> Path:
         _ = self.corpus  # makes the folder
         return self.shared / "replies.jsonl"
 
-    def train(self, name: str, silver: Optional[Path], start: Optional[Path] = None) -> Path:
+    @property
+    def all_gold(self) -> Path:
+        """The labelled set, and the evidence, whose gold may train once its duty is done."""
+        path = self.shared / "all_gold.spacy"
+        if not path.exists():
+            vocab = Vocab()
+            parts = (self.corpus / f"{split}.spacy" for split in ("labelled", "dev"))
+            write_docs(path, [doc for part in parts for doc in read_docs(part, vocab)])
+        return path
+
+    def train(
+        self,
+        name: str,
+        silver: Optional[Path],
+        start: Optional[Path] = None,
+        gold: Optional[Path] = None,
+    ) -> Path:
         """Train a student, from the pretrained encoder or further, or find it. RETURNS (Path): The model."""
         overrides: Dict[str, Any] = {
             "paths.encoder": str(fetch(self.work)),
-            "paths.gold": str(self.corpus / "labelled.spacy"),
+            "paths.gold": str(gold or self.corpus / "labelled.spacy"),
             "paths.dev": str(self.corpus / "dev.spacy"),
             "system.seed": self.seed,
             **(TRAINING if silver else SEED_TRAINING),
@@ -128,12 +144,19 @@ class Cell:
             )
         return folder
 
-    def judge(self, annotated: Path, name: str, texts: List[str]) -> Path:
+    def judge(
+        self, annotated: Path, name: str, texts: List[str], likelihood: Optional[str] = None
+    ) -> Path:
         """Replay the replies for some pool sentences, and for dev.
 
         name (str): Of this choice of sentences.
+        likelihood (Optional[str]): How their log-probabilities are read.
         """
         folder = annotated.with_name(f"{annotated.name}-judged-{name}")
+        overrides: Dict[str, Any] = {}
+        if likelihood is not None:
+            folder = folder.with_name(f"{folder.name}-{likelihood}")
+            overrides["components.llm_judge.task.likelihood"] = likelihood
         replies = keep_replies(self.corpus, self.replies, texts, folder / "replies.jsonl")
         for split in ("pool", "dev"):
             judge(
@@ -143,6 +166,7 @@ class Cell:
                 overrides={
                     "paths.replies": str(replies),
                     "paths.labelled": str(self.corpus / "labelled.spacy"),
+                    **overrides,
                 },
             )
         return folder
@@ -225,10 +249,10 @@ def judge_first(cell: Cell, calls: int) -> Path:
     )
 
 
-def label_as_judged(cell: Cell, name: str, judged: Path) -> Made:
+def label_as_judged(cell: Cell, name: str, judged: Path, gold: Optional[Path] = None) -> Made:
     silver = cell.folder / "silver" / f"{name}.spacy"
     label_with_judge(judged / "pool", silver)
-    return cell.train(name, silver), silver
+    return cell.train(name, silver, gold=gold), silver
 
 
 def llm_labels(cell: Cell, calls: int) -> Made:
@@ -241,7 +265,16 @@ def llm_labels_long(cell: Cell, calls: int) -> Made:
     return cell.train(f"llm_labels_long-{calls}", silver, start), silver
 
 
-def teach(cell: Cell, calls: int) -> Tuple[Path, Path]:
+def llm_labels_equal(cell: Cell, calls: int) -> Made:
+    """With all that ours has: the gold of dev, as many calls as ours makes about pool and dev together,
+    and as many steps."""
+    total = calls + EVIDENCE_CALLS
+    name = f"llm_labels_equal-{calls}"
+    start, silver = label_as_judged(cell, name, judge_first(cell, total), cell.all_gold)
+    return cell.train(f"{name}-long", silver, start, cell.all_gold), silver
+
+
+def teach(cell: Cell, calls: int, likelihood: Optional[str] = None) -> Tuple[Path, Path]:
     """Round 1 of ours: the judge reads what the seed student is least certain about, and a student of its
     labels annotates the pool. The seed student's own labels of the rest would drown them.
 
@@ -255,7 +288,7 @@ def teach(cell: Cell, calls: int) -> Tuple[Path, Path]:
     else:
         judged = cell.judge(seed_annotated(cell), name, texts)
         teacher = label_as_judged(cell, name, judged)[0]
-    return teacher, cell.judge(cell.annotate(name, teacher), str(calls), texts)
+    return teacher, cell.judge(cell.annotate(name, teacher), str(calls), texts, likelihood)
 
 
 def ours(cell: Cell, calls: int) -> Made:
@@ -268,6 +301,14 @@ def selected(name: str, text: str, cell: Cell, calls: int) -> Made:
     teacher, judged = teach(cell, calls)
     silver = cell.select(f"{name}-{calls}", judged, text)
     return cell.train(f"{name}-{calls}", silver, teacher), silver
+
+
+def ours_gold(cell: Cell, calls: int, likelihood: Optional[str] = None) -> Made:
+    """As the command does it: once selection is done, the evidence's gold trains the last student too."""
+    name = f"ours_{likelihood or 'gold'}-{calls}"
+    teacher, judged = teach(cell, calls, likelihood)
+    silver = cell.select(name, judged, conformal(Q, HARD))
+    return cell.train(name, silver, teacher, cell.all_gold), silver
 
 
 def pool_gold(cell: Cell, calls: int) -> Made:
@@ -286,7 +327,10 @@ METHODS: Dict[str, Tuple[Callable[[Cell, int], Made], Tuple[int, ...], bool]] = 
     "collaborative": (collaborative, (1500,), True),
     "llm_labels": (llm_labels, CALLS, False),
     "llm_labels_long": (llm_labels_long, (300, 1500), False),
+    "llm_labels_equal": (llm_labels_equal, (300,), True),
     "ours": (ours, CALLS, True),
+    "ours_gold": (ours_gold, (300,), True),
+    "ours_likelihood": (partial(ours_gold, likelihood="mean"), (300,), True),
     "pool_gold": (pool_gold, (1500, 0), False),
 }
 # F1 against q, and the same with doubtful tokens missing: on one seed
@@ -301,25 +345,35 @@ METHODS.update(
     }
 )
 FEW = ("seed", "llm_labels", "ours", "pool_gold")
+EQUAL = ("seed", "llm_labels", "llm_labels_equal", "ours_gold", "pool_gold")
+ALL = tuple(name for name in METHODS if name != "ours_likelihood")
+Seeds, Names, Calls = Tuple[int, ...], Tuple[str, ...], Tuple[int, ...]
+# (data set, shots, LLM): its seeds, its methods, and its numbers of calls
+CELLS: Dict[Tuple[str, Optional[int], str], Tuple[Seeds, Names, Calls]] = {
+    ("mit_restaurant", 10, FRONTIER): ((0, 1, 2), ALL, (0, *CALLS)),
+    ("mit_restaurant", 5, FRONTIER): ((0,), FEW, (0, 1500)),
+    ("mit_restaurant", 20, FRONTIER): ((0,), FEW, (0, 1500)),
+    ("garden", None, FRONTIER): ((0,), FEW, (0, 1500)),
+    ("mit_restaurant", 10, WEAK): ((0,), (*EQUAL[:-1], "ours_likelihood"), (0, 300)),
+    ("conll03", 5, FRONTIER): ((0,), EQUAL, (0, 300)),
+    ("snips", 5, FRONTIER): ((0,), EQUAL, (0, 300)),
+}
 QUICK = ("mit_restaurant/10/seed/0/0", "mit_restaurant/10/llm_labels/300/0")
 
 
 def list_rows() -> List[Tuple[str, Tuple[Any, ...]]]:
     """RETURNS (List[Tuple[str, Tuple]]): The name of each row, and what it is made from."""
     rows = []
-    for (dataset, shots), (seeds, is_full) in CELLS.items():
+    for (dataset, shots, llm), (seeds, methods, wanted) in CELLS.items():
+        where = f"{dataset}/{shots or 'all'}" + ("" if llm == FRONTIER else f"/{llm}")
         for seed in seeds:
-            for method, (_, calls, _) in METHODS.items():
+            for method in methods:
                 if method in CURVE and seed:
                     continue
-                if not is_full:
-                    calls = tuple(n for n in calls if n in (0, 1500))
-                    if method not in FEW:
-                        continue
-                for n in calls:
-                    name = f"{dataset}/{shots or 'all'}/{method}/{n}/{seed}"
-                    rows.append((name, (dataset, shots, method, n, seed)))
-    # every seed of the main cell before its rarer rows
+                for n in METHODS[method][1]:
+                    if n in wanted:
+                        name = f"{where}/{method}/{n}/{seed}"
+                        rows.append((name, (dataset, shots, llm, method, n, seed)))
     return rows
 
 
@@ -338,6 +392,7 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
     row: Dict[str, Any] = {
         "dataset": cell.dataset,
         "shots": cell.shots,
+        "llm": cell.llm,
         "method": method,
         "llm_calls": calls,
         "seed": cell.seed,
@@ -346,6 +401,7 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
         "recall": tp / max(tp + fn, 1),
         "minutes": round(minutes, 2),
         "uses_evidence": uses_evidence,
+        "gold": count_gold(cell, uses_evidence),
         "settings": settings_of(method),
     }
     if silver is not None:
@@ -354,6 +410,12 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
     if method.startswith("ours") and rival.exists():
         row["minus_llm_labels"] = compare(counts, numpy.load(rival))
     return row
+
+
+def count_gold(cell: Cell, uses_evidence: bool) -> int:
+    """RETURNS (int): Sentences of which a method knows the gold."""
+    path = cell.all_gold if uses_evidence else cell.corpus / "labelled.spacy"
+    return sum(1 for _ in read_docs(path, Vocab()))
 
 
 def settings_of(method: str) -> Dict[str, Any]:
@@ -373,8 +435,6 @@ def counts_path(cell: Cell, method: str, calls: int) -> Path:
 
 def measure_silver(cell: Cell, silver: Path) -> Dict[str, Any]:
     """Silver against the pool's hidden gold; recall in the documents that are in the silver."""
-    from spacy.vocab import Vocab
-
     vocab = Vocab()
     docs = list(read_docs(silver, vocab))
     texts = {doc.text for doc in docs}
@@ -391,7 +451,7 @@ def measure_silver(cell: Cell, silver: Path) -> Dict[str, Any]:
 
 def main(
     # fmt: off
-    data: Path = typer.Option(..., help="Folder with mit_restaurant/"),
+    data: Path = typer.Option(..., help="Folder with mit_restaurant/, conll03/ and snips/"),
     work: Path = typer.Option(Path(".benchmark"), help="Folder for corpora and models"),
     json: Path = typer.Option(ROOT / "docs" / "benchmark.json", help="File for the rows"),
     only: str = typer.Option("", help="Parts of row names, separated by commas"),
@@ -402,7 +462,7 @@ def main(
     # fmt: on
 ) -> None:
     wanted = [part for part in only.split(",") if part]
-    for name, (dataset, shots, method, calls, seed) in list_rows():
+    for name, (dataset, shots, llm, method, calls, seed) in list_rows():
         if quick and name not in QUICK or wanted and not any(part in name for part in wanted):
             continue
         known = read_json(json)["runs"] if json.exists() else {}
@@ -411,7 +471,7 @@ def main(
         if plan:
             print(name)
             continue
-        row = measure(Cell(dataset, shots, seed, work, data), method, calls)
+        row = measure(Cell(dataset, shots, llm, seed, work, data), method, calls)
         # another process may have written rows meanwhile
         known = read_json(json)["runs"] if json.exists() else {}
         write_json(json, {"runs": {**known, name: row}})

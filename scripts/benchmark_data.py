@@ -12,6 +12,8 @@ from spacy_llmjudge.selection.acquisition import choose_docs
 from spacy_llmjudge.storage import read_docs, write_bytes, write_docs
 
 ROOT = Path(__file__).parents[1]
+# Whose replies are in the files without a name; of any other LLM they are in recorded_llm_NAME.jsonl.
+FRONTIER = "frontier"
 
 
 def read_rows(path: Path) -> List[Dict[str, Any]]:
@@ -23,11 +25,21 @@ def write_rows(path: Path, rows: Iterable[Dict[str, Any]]) -> None:
     write_bytes(path, "".join(f"{line}\n" for line in lines).encode("utf8"))
 
 
-def make_corpus(dataset: str, shots: Optional[int], data: Path, folder: Path) -> Path:
+def cell_folder(work: Path, dataset: str, shots: Optional[int], llm: str) -> Path:
+    """RETURNS (Path): What is kept of one data set, one number of shots and one LLM."""
+    return work / (f"{dataset}-{shots or 'all'}" + ("" if llm == FRONTIER else f"-{llm}"))
+
+
+def make_corpus(
+    dataset: str, shots: Optional[int], data: Path, folder: Path, llm: str = FRONTIER
+) -> Path:
     """Write `corpus/` (as the step `prepare` does) and `replies.jsonl`, whole or not at all.
 
-    dataset (str): "mit_restaurant", or "garden", which the project ships.
-    shots (Optional[int]): 5, 10 or 20 sentences a label for MIT Restaurant.
+    dataset (str): "mit_restaurant", "conll03" or "snips"; or "garden", which the project ships.
+    shots (Optional[int]): 5, 10 or 20 sentences a label, but for the garden.
+    data (Path): The folder with the data sets.
+    folder (Path): Gets the files.
+    llm (str): Who answered.
     RETURNS (Path): The folder of the corpus. Evidence is `dev.spacy`; nothing is chosen on it.
     """
     corpus = folder / "corpus"
@@ -38,16 +50,17 @@ def make_corpus(dataset: str, shots: Optional[int], data: Path, folder: Path) ->
         write_bytes(folder / "replies.jsonl", (source / "responses.jsonl").read_bytes())
     else:
         source = folder / "source"
-        _convert_mit(data / dataset, source, folder / "replies.jsonl", shots)
+        _convert(data / dataset, source, folder / "replies.jsonl", shots, llm)
     prepare(source, corpus)
     return corpus
 
 
-def _convert_mit(data: Path, source: Path, replies: Path, shots: Optional[int]) -> None:
+def _convert(data: Path, source: Path, replies: Path, shots: Optional[int], llm: str) -> None:
     pool = read_rows(data / "pool.jsonl")
     gold = read_rows(data / "pool_gold.jsonl")
     dev = read_rows(data / "dev.jsonl")
-    asked = {row["dev_index"]: row for row in read_rows(data / "recorded_llm_dev.jsonl")}
+    name = "recorded_llm" if llm == FRONTIER else f"recorded_llm_{llm}"
+    asked = {row["dev_index"]: row for row in read_rows(data / f"{name}_dev.jsonl")}
     write_rows(source / "labelled.jsonl", read_rows(data / f"labelled_{shots}shot.jsonl"))
     write_rows(source / "test.jsonl", read_rows(data / "test.jsonl"))
     write_rows(source / "dev.jsonl", (dev[i] for i in sorted(asked)))
@@ -55,7 +68,7 @@ def _convert_mit(data: Path, source: Path, replies: Path, shots: Optional[int]) 
         source / "pool.jsonl",
         ({**row, "ents": truth["ents"]} for row, truth in zip(pool, gold)),
     )
-    recorded = sorted(read_rows(data / "recorded_llm.jsonl"), key=lambda r: r["pool_index"])
+    recorded = sorted(read_rows(data / f"{name}.jsonl"), key=lambda r: r["pool_index"])
     rows = [_reply(pool[row["pool_index"]]["tokens"], row) for row in recorded]
     rows += [_reply(dev[i]["tokens"], asked[i]) for i in sorted(asked)]
     write_rows(replies, rows)
@@ -74,7 +87,12 @@ def labelled_replies(data: Path, replies: Path, output: Path) -> Path:
 
 
 def _reply(tokens: List[str], row: Dict[str, Any]) -> Dict[str, Any]:
-    """Offsets into tokens become texts, as an LLM gives them."""
+    """Offsets into tokens become texts, as an LLM gives them; a reply as it was generated, a list of
+    tokens with their log-probabilities, stays as it is."""
+    if "generated" in row:
+        said = row["generated"]
+        response = "".join(text for text, _ in said)
+        return {"text": " ".join(tokens), "response": response, "tokens": said}
     response = {
         key: [
             {
@@ -91,7 +109,12 @@ def _reply(tokens: List[str], row: Dict[str, Any]) -> Dict[str, Any]:
 
 def asked_texts(corpus: Path, replies: Path, n: int) -> List[str]:
     """RETURNS (List[str]): The texts of the first n pool documents that have a reply."""
-    return [doc.text.strip() for doc in answered_docs(corpus / "pool.spacy", replies)][:n]
+    docs = answered_docs(corpus / "pool.spacy", replies)
+    if len(docs) < n:
+        raise SystemExit(
+            f"{replies} has replies for {len(docs)} pool documents, and {n} are wanted"
+        )
+    return [doc.text.strip() for doc in docs[:n]]
 
 
 def doubted_texts(annotated: Path, replies: Path, n: int) -> List[str]:

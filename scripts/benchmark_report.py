@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy
+from benchmark_data import FRONTIER, cell_folder
 
 from spacy_llmjudge.evaluation.significance import document_error, f_difference, interval_over_seeds
 from spacy_llmjudge.storage import read_json, write_bytes, write_json
@@ -16,7 +17,13 @@ HEAD = Path(__file__).with_name("benchmark_intro.md")
 # what was tried and did not work
 FAILED = Path(__file__).with_name("benchmark_failed.md")
 # what ours is compared with, at equal calls
-RIVALS = ("llm_labels", "llm_labels_long")
+RIVALS = {
+    "minus_llm_labels": "llm_labels",
+    "minus_llm_labels_long": "llm_labels_long",
+    "minus_equal": "llm_labels_equal",
+}
+# what makes the curve of F1 against q
+CURVE = ("ours_q", "ours_masked_q")
 PACKAGES = ("spacy", "spacy-transformers", "spacy-llm", "torch", "thinc")
 TITLES = {
     "seed": "seed student",
@@ -25,7 +32,10 @@ TITLES = {
     "collaborative": "collaborative filter, as published",
     "llm_labels": "LLM labels as they are",
     "llm_labels_long": "the same, trained as long as ours",
+    "llm_labels_equal": "the same, with the gold and the calls of ours, trained as long",
     "ours": "ours",
+    "ours_gold": "ours, the evidence's gold in the last training",
+    "ours_likelihood": "the same, with log-probabilities in the fusion",
     "pool_gold": "pool gold (ceiling)",
 }
 
@@ -41,18 +51,18 @@ def write_report(path: Path, order: Sequence[Tuple[str, Tuple[Any, ...]]], work:
     report = read_json(path)
     runs = report["runs"]
     groups: Dict[Tuple[Any, ...], List[Dict[str, Any]]] = defaultdict(list)
-    for name, (dataset, shots, method, calls, _) in order:
+    for name, (*key, _) in order:
         if name in runs:
-            groups[(dataset, shots, method, calls)].append(runs[name])
+            groups[tuple(key)].append(runs[name])
     rows = [_aggregate(key, found, work) for key, found in groups.items()]
     before = {_key(row): row for row in report.get("rows", [])}
     for row in rows:
-        for name in (f"minus_{rival}" for rival in RIVALS):
-            if name not in row and name in before.get(_key(row), {}):
+        for name in (*RIVALS, "f_low", "f_high"):
+            if row.get(name) is None and before.get(_key(row), {}).get(name) is not None:
                 row[name] = before[_key(row)][name]
     missing = [name for name, _ in order if name not in runs]
     write_json(path, {"rows": rows, "missing": missing, "versions": _versions(), "runs": runs})
-    table = [row for row in rows if not row["method"].startswith("ours_")]
+    table = [row for row in rows if not row["method"].startswith(CURVE)]
     text = (
         HEAD.read_text(encoding="utf8")
         + _table(table)
@@ -66,45 +76,49 @@ def write_report(path: Path, order: Sequence[Tuple[str, Tuple[Any, ...]]], work:
 
 
 def _key(row: Dict[str, Any]) -> Tuple[Any, ...]:
-    return row["dataset"], row["shots"], row["method"], row["llm_calls"], tuple(row["seeds"])
+    names = ("dataset", "shots", "method", "llm_calls")
+    return *(row[name] for name in names), row.get("llm", FRONTIER), tuple(row["seeds"])
 
 
 def _aggregate(key: Tuple[Any, ...], runs: List[Dict[str, Any]], work: Path) -> Dict[str, Any]:
-    dataset, shots, method, calls = key
+    dataset, shots, llm, method, calls = key
     seeds = [run["seed"] for run in runs]
     row: Dict[str, Any] = {
         "dataset": dataset,
         "shots": shots,
+        "llm": llm,
         "method": method,
         "llm_calls": calls,
         "seeds": seeds,
         "uses_evidence": runs[0]["uses_evidence"],
+        "gold": runs[0].get("gold"),
     }
-    row["f_mean"], row["f_std"] = _spread([run["f"] for run in runs])
+    values = [run["f"] for run in runs]
+    row["f_mean"], row["f_std"] = _spread(values)
+    counts = [_counts(work, key, method, seed) for seed in seeds]
+    if all(one is not None for one in counts):
+        found = interval_over_seeds(values, document_error(numpy.array(counts)))
+        row.update(f_low=round(found["low"], 5), f_high=round(found["high"], 5))
     minutes = [run["minutes"] for run in runs if run["minutes"] is not None]
     row["minutes"] = round(_spread(minutes)[0], 2) if minutes else None
     for source in ("precision", "recall", "wrong_share"):
         values = [run["silver"][source] for run in runs if "silver" in run]
         row[f"silver_{source}"] = round(_spread(values)[0], 4) if values else None
     if method.startswith("ours"):
-        for rival in RIVALS:
-            pairs = [[_counts(work, key, name, seed) for seed in seeds] for name in (method, rival)]
+        for name, rival in RIVALS.items():
+            pairs = [[_counts(work, key, one, seed) for seed in seeds] for one in (method, rival)]
             if all(counts is not None for side in pairs for counts in side):
                 ours, theirs = (numpy.array(side) for side in pairs)
                 values = [f_difference(a, b) for a, b in zip(ours, theirs)]
                 found = interval_over_seeds(values, document_error(ours, theirs))
-                row[f"minus_{rival}"] = {
-                    "difference": round(found["mean"], 5),
-                    **{k: round(found[k], 5) for k in ("low", "high")},
-                }
+                row[name] = {k: round(found[k], 5) for k in ("mean", "low", "high")}
     return row
 
 
 def _counts(work: Path, key: Tuple[Any, ...], method: str, seed: int) -> Optional[numpy.ndarray]:
-    dataset, shots, _, calls = key
-    path = (
-        work / f"{dataset}-{shots or 'all'}" / f"seed-{seed}" / "counts" / f"{method}-{calls}.npy"
-    )
+    dataset, shots, llm, _, calls = key
+    folder = cell_folder(work, dataset, shots, llm) / f"seed-{seed}" / "counts"
+    path = folder / f"{method}-{calls}.npy"
     return numpy.load(path) if path.exists() else None
 
 
@@ -115,9 +129,11 @@ def _spread(values: List[float]) -> Tuple[float, Optional[float]]:
 
 def _table(rows: List[Dict[str, Any]]) -> str:
     lines = []
-    for dataset, shots in dict.fromkeys((row["dataset"], row["shots"]) for row in rows):
-        lines += [f"\n## {dataset}" + (f", {shots} sentences a label" if shots else ""), ""]
-        if shots in (5, 20):
+    for where in dict.fromkeys((row["dataset"], row["shots"], row["llm"]) for row in rows):
+        dataset, shots, llm = where
+        title = f"\n## {dataset}" + (f", {shots} sentences a label" if shots else "")
+        lines += [title + ("" if llm == FRONTIER else f", answered by {llm}"), ""]
+        if shots in (5, 20) and dataset == "mit_restaurant":
             lines += ["The LLM had seen the 80 sentences of the 10-shot set.", ""]
         if dataset == "garden":
             lines += [
@@ -125,18 +141,18 @@ def _table(rows: List[Dict[str, Any]]) -> str:
                 "",
             ]
         lines.append(
-            "| method | LLM calls | seeds | test F1 | minus LLM labels | minus these, trained as long | silver P | silver R | CPU minutes |"
+            "| method | LLM calls | seeds | test F1 | minus LLM labels | minus these, trained as long | minus these, with equal gold and calls | silver P | silver R | CPU minutes |"
         )
-        lines.append("|---|---|---|---|---|---|---|---|---|")
+        lines.append("|---|---|---|---|---|---|---|---|---|---|")
         for row in rows:
-            if (row["dataset"], row["shots"]) == (dataset, shots):
+            if (row["dataset"], row["shots"], row["llm"]) == where:
                 lines.append(_line(row))
     return "\n".join(lines) + "\n"
 
 
 def _curve(runs: Dict[str, Dict[str, Any]]) -> str:
     """F1 against q, on the seed for which all of it was measured."""
-    rows = [run for run in runs.values() if run["method"].startswith("ours_")]
+    rows = [run for run in runs.values() if run["method"].startswith(CURVE)]
     if not rows:
         return ""
     where = itemgetter("dataset", "shots", "llm_calls", "seed")
@@ -174,7 +190,7 @@ def _line(row: Dict[str, Any]) -> str:
         str(row["llm_calls"] or "-"),
         str(len(row["seeds"])),
         f"{100 * row['f_mean']:.1f}{spread}",
-        *(_gain(row.get(f"minus_{rival}")) for rival in RIVALS),
+        *(_gain(row.get(name)) for name in RIVALS),
         _share(row["silver_precision"]),
         _share(row["silver_recall"]),
         "-" if row["minutes"] is None else f"{row['minutes']:.1f}",
@@ -185,9 +201,7 @@ def _line(row: Dict[str, Any]) -> str:
 def _gain(gain: Optional[Dict[str, float]]) -> str:
     if gain is None:
         return "-"
-    return "{:+.1f} ({:+.1f} to {:+.1f})".format(
-        *(100 * gain[k] for k in ("difference", "low", "high"))
-    )
+    return "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * gain[k] for k in ("mean", "low", "high")))
 
 
 def _share(value: Optional[float]) -> str:

@@ -86,7 +86,7 @@ def make_plan(
     at_most (Optional[int]): Documents of the pool that will be asked about; None: all of them.
     RETURNS (Dict[str, Any]): The plan, with `model`, `prices`, `prices_as_of` and `max_cost`.
     """
-    from ..judge.cost_estimate import plan_judging
+    from ..judge.cost_estimate import add_plans, plan_judging
     from ..ledger.prices import read_prices
     from ..steps.judge_config import load_judges, read_judge_config
     from ..storage import require_file
@@ -96,15 +96,20 @@ def make_plan(
     splits = [annotated / name for name in ("pool", "dev") if (annotated / name).exists()]
     target = find_target(next(iter(splits), annotated))
     loaded = read_judge_config(config, overrides, target)
-    nlp, (judge, *_) = load_judges(loaded, config, target)
-    docs = chain.from_iterable(
-        _read(split, nlp.vocab, None if split.name == "dev" else at_most)
-        for split in splits or [annotated]
-    )
-    plan = plan_judging(docs, judge, concurrency=concurrency, seconds_per_request=seconds)
+    nlp, judges = load_judges(loaded, config, target)
+    plans = []
+    for judge in judges:
+        docs = chain.from_iterable(
+            _read(split, nlp.vocab, None if split.name == "dev" else at_most)
+            for split in splits or [annotated]
+        )
+        plans.append(
+            plan_judging(docs, judge, concurrency=concurrency, seconds_per_request=seconds)
+        )
+    plan = add_plans(plans)
     if not plan["prompts"]:
         raise LLMJudgeError(Errors.J254.format(path=annotated, n=plan["documents"]))
-    outer = nlp.config.interpolate()["components"][judge.name]["model"]
+    outer = nlp.config.interpolate()["components"][judges[0].name]["model"]
     inner = outer["model"] if isinstance(outer.get("model"), dict) else outer
     prices = outer.get("prices")
     return {
@@ -139,7 +144,8 @@ def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
         "Model": plan["model"],
         "Documents": f"{plan['documents']:,}",
         "Candidates": f"{plan['candidates']:,}",
-        "Requests": f"{plan['requests']:,}, and {plan['stored']:,} that are answered already or asked twice",
+        "Requests": f"{plan['requests']:,}, and {plan['stored']:,} that are answered already or asked twice"
+        + (f"; then about {plan['later']:,} about what is listed" if plan["later"] else ""),
         "Tokens in": f"about {plan['tokens_in']:,}, at most {plan['tokens_in_bound']:,}",
         "Tokens out": f"about {plan['tokens_out']:,}, at most {plan['tokens_out_bound']:,}",
         "Cost": cost,

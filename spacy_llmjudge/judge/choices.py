@@ -3,8 +3,11 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from itertools import permutations
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ..candidates import Candidate
+from ..storage import sha256_json
 from .reply_json import ReplyError, find_text
 from .stated_confidence import Stated, read_stated, to_shares
 
@@ -108,6 +111,24 @@ def _find_answers(lines: Sequence[_Line], n: int) -> Dict[int, Choice]:
         for number, choices in found.items()
         if len({(c.letter, c.chance, c.correction) for c in choices}) == 1
     }
+
+
+def order_answers(
+    answers: Iterable[str], text: str, candidate: Candidate, sample: int = 0
+) -> List[str]:
+    """Order the answers to a question, drawn by the text and the candidate.
+
+    answers (Iterable[str]): The answers.
+    text (str): What the prompt shows.
+    candidate (Candidate): What it asks about.
+    sample (int): Each further sample moves every answer on by one letter.
+    RETURNS (List[str]): The answers, as A, B, C, D.
+    """
+    orders = sorted(permutations(answers))
+    identity = [text, candidate.start, candidate.end, candidate.label]
+    order = orders[int(sha256_json(identity)[:8], 16) % len(orders)]
+    shift = sample % len(order)
+    return [*order[shift:], *order[:shift]]
 
 
 def read_masses(

@@ -19,6 +19,19 @@ from .tasks.base import JudgeTask
 NO_LEDGER = Path(tempfile.gettempdir()) / "spacy_llmjudge" / "no" / "ledger.sqlite"
 
 
+# What is added up where several judges ask about the same documents.
+SUMS = (
+    "prompts",
+    "stored",
+    "requests",
+    "tokens_in",
+    "tokens_in_bound",
+    "tokens_out",
+    "tokens_out_bound",
+)
+SUMS += ("cost", "cost_bound", "seconds", "candidates", "later")
+
+
 class PromptMaker(Protocol):
     """A task, as far as a plan needs one."""
 
@@ -52,7 +65,8 @@ def plan_judging(
     concurrency (Optional[int]): Requests at the same time; None takes what the model says.
     seconds_per_request (float): How long one takes.
     RETURNS (Dict[str, Any]): What `plan_requests` counts, and `documents`, `candidates`, `concurrency`,
-        `first_prompt`. Tokens out are as many as the task expects in a reply.
+        `first_prompt`, and `later`: about how many requests come on top, about what a judge in front of
+        this one will list. Tokens out are as many as the task expects in a reply.
     """
     task, model = judge.task, judge.model
     if not isinstance(model, LedgerModel):
@@ -81,7 +95,22 @@ def plan_judging(
         "candidates": seen.candidates,
         "concurrency": workers,
         "first_prompt": seen.first_prompt,
+        "later": round(seen.documents * getattr(task, "expected_listed", 0.0)),
     }
+
+
+def add_plans(plans: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
+    """Add up what several judges of the same documents will take, one after the other.
+
+    plans (Sequence[Dict[str, Any]]): Of each judge, what `plan_judging` says.
+    RETURNS (Dict[str, Any]): The first plan with the sums; no cost where that of one is not known.
+    """
+    total = dict(plans[0])
+    for plan in plans[1:]:
+        for name in SUMS:
+            known = total[name] is not None and plan[name] is not None
+            total[name] = total[name] + plan[name] if known else None
+    return total
 
 
 def _watch(docs: Iterable[Doc], task: PromptMaker, seen: _Seen) -> Iterator[List[str]]:

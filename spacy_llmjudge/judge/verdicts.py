@@ -59,27 +59,31 @@ class Listing:
 
 
 def open_candidates(
-    doc: Doc, labels: Sequence[str], spans_key: str, target: Target
+    doc: Doc, labels: Sequence[str], spans_key: str, target: Target, proposed: bool = False
 ) -> List[Candidate]:
     """List the candidates that a judge is asked about.
 
     Without a candidate group the document's own annotation gives the candidates. Proposals of an
-    earlier judge are left out, so that judging twice is judging once.
+    earlier judge are left out, so that judging twice is judging once, unless this one goes on where the
+    earlier one ended.
 
     doc (Doc): The document.
     labels (Sequence[str]): The labels that the judge knows; candidates with others stay unjudged.
     spans_key (str): The key of the candidate group.
     target (Target): What is labelled.
+    proposed (bool): Whether an earlier judge's proposals are candidates.
     RETURNS (List[Candidate]): Ordered by start, end and label.
     """
-    return [c for c in all_candidates(doc, spans_key, target) if c.label in labels]
+    return [c for c in all_candidates(doc, spans_key, target, proposed) if c.label in labels]
 
 
-def all_candidates(doc: Doc, spans_key: str, target: Target) -> List[Candidate]:
-    """List all candidates but an earlier judge's proposals; what the document says where there is no
-    group."""
+def all_candidates(
+    doc: Doc, spans_key: str, target: Target, proposed: bool = False
+) -> List[Candidate]:
+    """List all candidates but, unless they are wanted, an earlier judge's proposals; what the document
+    says where there is no group."""
     if spans_key in doc.spans:
-        return [c for c in get_candidates(doc, spans_key) if c.source != "judge"]
+        return [c for c in get_candidates(doc, spans_key) if proposed or c.source != "judge"]
     return [Candidate(*key, source="student") for key in target.keys(doc) if key[2]]
 
 
@@ -163,6 +167,21 @@ def stand(candidate: Candidate, entities: Iterable[Reading], overlapping: bool =
         return "wrong_label"
     rivals = [r for r in touching if not overlapping or r.label == candidate.label]
     return "wrong_boundary" if rivals else "not_entity"
+
+
+def add_opinion(listed: Candidate, asked: Candidate) -> Candidate:
+    """Add what a question about a candidate brought to what a list says of it.
+
+    listed (Candidate): As the judge that lists left it.
+    asked (Candidate): The same candidate as the answer to the question has it.
+    RETURNS (Candidate): The first with the support of the second as its likelihood; the second where
+        the list says nothing about it.
+    """
+    if listed.verdict in (None, "abstained"):
+        return asked
+    if asked.verdict in (None, "abstained") or asked.support is None:
+        return listed
+    return listed.replace(likelihood=asked.support)
 
 
 def summarise(outcomes: Sequence[Outcome]) -> Tuple[str, Optional[str]]:

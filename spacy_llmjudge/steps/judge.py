@@ -25,6 +25,7 @@ from ..storage import (
 )
 from ..targets.base import Target, find_target
 from ..transport.sender import Metered
+from ..transport.tally import add_counts
 from .judge_config import load_judges, read_judge_config
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def judge(
     fingerprint.update({key: True for key in CAVEATS if said.get(key)})
     asked = {id(docs[i]) for i in chosen}
     if on_judge is not None:
-        on_judge(judges[0], len(asked))
+        # a document is done when the last one has judged it
+        on_judge(judges[-1], len(asked))
     in_shards = iter(docs)
 
     def report(n_docs: int) -> None:
@@ -100,11 +102,11 @@ def judge(
         describe=_describe,
         on_shard=report,
     )
-    usage = [one.model.usage() for one in judges if isinstance(one.model, Metered)]
+    usage = add_counts([one.model.usage() for one in judges if isinstance(one.model, Metered)])
     return {
         **manifest,
         "states": add_states(shard["states"] for shard in manifest["shards"]),
-        "usage": usage[0] if usage else None,
+        "usage": usage,
     }
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from typing import Dict, Optional, Tuple, TypedDict
+from typing import Dict, Optional, Sequence, Tuple, TypedDict
 
 from .messages import Reply
 
@@ -30,6 +30,32 @@ class Counts(TypedDict):
     tokens_out: Optional[int]
     cost: Optional[float]
     max_cost: Optional[float]
+
+
+def add_counts(parts: Sequence[Counts]) -> Optional[Counts]:
+    """Add up what several models did on one ledger, which counts the cost of all of them together.
+
+    parts (Sequence[Counts]): What each one did.
+    RETURNS (Optional[Counts]): None of none.
+    """
+    if not parts:
+        return None
+
+    def total(name: str) -> Optional[int]:
+        known = [part[name] for part in parts if part[name] is not None]  # type: ignore[literal-required]
+        return sum(known) if known else None
+
+    return {
+        **parts[0],
+        "requests": total("requests") or 0,
+        "replied": total("replied") or 0,
+        "stored": total("stored") or 0,
+        "tokens_in": total("tokens_in"),
+        "tokens_out": total("tokens_out"),
+        "abstained": dict(sum((Counter(part["abstained"]) for part in parts), Counter())),
+        "not_sent": dict(sum((Counter(part["not_sent"]) for part in parts), Counter())),
+        "cost": max((part["cost"] for part in parts if part["cost"] is not None), default=None),
+    }
 
 
 class Tally:

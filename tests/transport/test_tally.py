@@ -1,5 +1,5 @@
 from spacy_llmjudge.transport.messages import Reply
-from spacy_llmjudge.transport.tally import Tally
+from spacy_llmjudge.transport.tally import Tally, add_counts
 
 
 def test_replies_are_counted_by_how_they_ended():
@@ -31,3 +31,19 @@ def test_tokens_that_nobody_counted_are_not_none():
     assert tally.counts()["tokens_in"] is None and tally.counts()["tokens_out"] is None
     tally.reply(Reply("a", usage={"tokens_in": 3, "tokens_out": 1}))
     assert tally.counts()["tokens_in"] == 3
+
+
+def test_what_several_models_did_on_one_ledger_adds_up():
+    first, second = Tally(), Tally()
+    for tally, state in ((first, "replied"), (second, "replied"), (second, "not_sent")):
+        tally.request()
+        usage = {"tokens_in": 3, "tokens_out": 2} if tally is first else None
+        tally.reply(
+            Reply("", state=state, reason=None if state == "replied" else "budget", usage=usage)
+        )
+    counts = add_counts([first.counts(1.5, 2.0), second.counts(1.5, 2.0)])
+    assert (counts["requests"], counts["replied"], counts["not_sent"]) == (3, 2, {"budget": 1})
+    assert (counts["tokens_in"], counts["tokens_out"]) == (3, 2), "the second server does not count"
+    assert (counts["cost"], counts["max_cost"]) == (1.5, 2.0), "the ledger counts all runs together"
+    assert add_counts([first.counts()]) == first.counts()
+    assert add_counts([]) is None

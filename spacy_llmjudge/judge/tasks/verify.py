@@ -2,18 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import islice, permutations
+from itertools import islice
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from spacy.tokens import Doc
 
-from ...candidates import Candidate, set_candidates, set_status
+from ...candidates import Candidate, get_status, set_candidates, set_status
 from ...errors import Errors, LLMJudgeError
-from ...storage import sha256_json
 from ...targets.spans import SPANS_KEY
 from ...transport.messages import Prompt
-from ..choices import LETTERS, Choice, parse_choices, read_masses
+from ..choices import LETTERS, Choice, order_answers, parse_choices, read_masses
 from ..data_block import DEFAULT_SALT, block_text, make_nonce, place_in_block
 from ..demonstrations import Demonstration
 from ..examples import make_examples
@@ -23,7 +22,7 @@ from ..mapping import WindowText, touch
 from ..opinions import Judgement, Opinion, combine, count_doubts
 from ..prompts import Verbatim, compile_template
 from ..replies import Mention, ReplyError
-from ..verdicts import Outcome, all_candidates, open_candidates, summarise
+from ..verdicts import Outcome, add_opinion, all_candidates, open_candidates, summarise
 from .base import TaskSettings, is_cut_off, read_outcome, split_labels
 from .span_task import SpanTask
 
@@ -44,7 +43,6 @@ OVERLAPPING_ANSWERS = {
     "wrong_boundary": "other words with the label {label}, which share words with this span, but begin or end elsewhere",
     "not_entity": "not at all: no word of this span belongs to a span with the label {label}, nor is the span marked with another",
 }
-ORDERS = sorted(permutations(ANSWERS))
 
 Key = Tuple[int, int, str]
 
@@ -59,6 +57,7 @@ def make_verify_task(
     n_samples: int = 1,
     min_confidence: float = 0.0,
     max_candidates: Optional[int] = None,
+    after_list: bool = False,
     overlapping: Optional[bool] = None,
     student_spans_key: str = SPANS_KEY,
     seed: int = 0,
@@ -83,6 +82,9 @@ def make_verify_task(
         posterior where it is not calibrated. What has neither is asked about.
     max_candidates (Optional[int]): Ask about so many candidates of a document at most, the likeliest
         first.
+    after_list (bool): Go on where a judge that lists, earlier in the pipeline, ended: what it proposed is
+        asked about as well, its verdicts and supports stay, and the probability that a candidate is
+        correct becomes its likelihood, a further input of the fusion.
     overlapping (Optional[bool]): Whether spans may overlap and nest. None: where the corpus has spans,
         and not where it has entities.
     student_spans_key (str): The span group whose spans are judged where they may overlap and there are
@@ -122,6 +124,7 @@ def make_verify_task(
         n_samples=n_samples,
         min_confidence=min_confidence,
         max_candidates=max_candidates,
+        after_list=after_list,
     )
 
 
@@ -171,12 +174,14 @@ class VerifyTask(SpanTask):
         n_samples: int,
         min_confidence: float,
         max_candidates: Optional[int],
+        after_list: bool,
     ) -> None:
         super().__init__(settings, overlapping, student_spans_key)
         self._candidates_per_prompt = candidates_per_prompt
         self._n_samples = n_samples
         self._min_confidence = min_confidence
         self._max_candidates = max_candidates
+        self._after_list = after_list
 
     @property
     def _answers(self) -> Dict[str, str]:
@@ -199,7 +204,8 @@ class VerifyTask(SpanTask):
         return [self._make_prompt(doc, group) for group in self._make_groups(doc)]
 
     def _make_groups(self, doc: Doc) -> List[Group]:
-        asked = self._choose(open_candidates(doc, self.labels, self.spans_key, self.target))
+        place = (self.spans_key, self.target, self._after_list)
+        asked = self._choose(open_candidates(doc, self.labels, *place))
         groups = []
         for window in make_windows(doc, self._window):
             text = block_text(doc, window)
@@ -231,7 +237,9 @@ class VerifyTask(SpanTask):
         ]
         rows, verdicts = [], []
         for candidate, context in zip(group.candidates, contexts):
-            verdicts.append(dict(zip(LETTERS, _order(group, candidate))))
+            verdicts.append(
+                dict(zip(LETTERS, order_answers(ANSWERS, group.text, candidate, group.sample)))
+            )
             answers = {
                 letter: self._answers[verdict].format(label=candidate.label)
                 for letter, verdict in verdicts[-1].items()
@@ -274,8 +282,9 @@ class VerifyTask(SpanTask):
                 ):
                     ends[candidate.key] = end
         judged = {}
-        for candidate in all_candidates(doc, self.spans_key, self.target):
-            judged[candidate.key] = self._judge(candidate, ends, opinions)
+        for candidate in all_candidates(doc, self.spans_key, self.target, self._after_list):
+            found = self._judge(candidate, ends, opinions)
+            judged[candidate.key] = add_opinion(candidate, found) if self._after_list else found
         for key, proposal in self._propose(doc, opinions, ends).items():
             known = judged.get(key, proposal)
             judged[key] = known.replace(verdict="correct", support=proposal.support, reason=None)
@@ -283,6 +292,10 @@ class VerifyTask(SpanTask):
         state, reason = summarise([end.outcome for end in ends.values()])
         if not ends and make_windows(doc, self._window):
             reason = "no_candidates"
+        listed = get_status(doc, self.spans_key)
+        if self._after_list and listed["state"] and (not ends or state != "not_sent"):
+            # what the list says of the document as a whole stays
+            state, reason = listed["state"], listed["reason"]
         set_status(doc, state, reason, self.spans_key)
 
     def _read(
@@ -356,13 +369,19 @@ class VerifyTask(SpanTask):
         best = min(touching, key=lambda s: (abs(s[0] - start) + abs(s[1] - stop), s))
         return None if best == (start, stop) else (*best, label)
 
+    @property
+    def expected_listed(self) -> float:
+        """How many candidates of a document a judge in front of this one may list."""
+        rows = self.demonstrations if self._after_list else ()
+        return sum(len(row["entities"]) for row in rows) / max(len(rows), 1)
+
     def expect_reply(self, prompt: Prompt) -> int:
         """A line for each candidate."""
         return TOKENS_ANSWER * len(prompt.candidates)
 
 
 def _read_opinion(candidate: Candidate, group: Group, choice: Choice, reply: str) -> Opinion:
-    verdicts = dict(zip(LETTERS, _order(group, candidate)))
+    verdicts = dict(zip(LETTERS, order_answers(ANSWERS, group.text, candidate, group.sample)))
     logprobs = getattr(reply, "logprobs", None)
     masses, coverage = read_masses(reply, logprobs, choice.offset)
     if masses is not None:
@@ -375,12 +394,3 @@ def _confidence(candidate: Candidate) -> float:
     if candidate.confidence is not None:
         return candidate.confidence
     return 1.0 if candidate.posterior is None else candidate.posterior
-
-
-def _order(group: Group, candidate: Candidate) -> List[str]:
-    """The order of the four answers, drawn by the text and the candidate; each further sample moves
-    every answer on by one letter."""
-    identity = [group.text, candidate.start, candidate.end, candidate.label]
-    order = ORDERS[int(sha256_json(identity)[:8], 16) % len(ORDERS)]
-    shift = group.sample % len(order)
-    return [*order[shift:], *order[:shift]]
