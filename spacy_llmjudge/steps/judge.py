@@ -66,6 +66,8 @@ def judge(
         abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
         tokens and cost in this run, where it keeps a ledger.
     """
+    from ..judge.ahead import ask_ahead
+
     loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp, judges = load_judges(loaded, config, find_target(source))
     ask, shard_size = _ask_with(nlp, judges)
@@ -80,6 +82,7 @@ def judge(
     asked = {id(docs[i]) for i in chosen}
     if on_judge is not None:
         on_judge(judges[0], len(asked))
+    ask_ahead(judges[0], [docs[i] for i in chosen])
     in_shards = iter(docs)
 
     def report(n_docs: int) -> None:
