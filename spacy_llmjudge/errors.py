@@ -112,6 +112,8 @@ class Errors(metaclass=_WithCodes):
     J337 = "{host} cannot be reached through the proxy {proxy!r} of {variable}: {error}. Nothing was sent. Expected http://host:port or https://host:port; correct the variable, or name the host in NO_PROXY."
     J338 = "{variable} names the certificates in {path}, which cannot be used ({error}). Nothing was sent. Name a file of certificates in PEM format, or unset the variable."
     J339 = "The copy of the ledger {path} would overwrite the ledger itself. Name another file."
+    J360 = "llmjudge.OpenAIBatch.v1 answers only through a ledger, which keeps what a batch brings. Put llmjudge.Ledger.v1 around it, as in configs/judges/openai_batch.cfg."
+    J361 = "{host} did not start the batch {batch}, and nothing of it is paid. Correct the settings of the model, then run the same command again. It says: {message}"
     J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
 
     # Selection and targets
@@ -330,6 +332,9 @@ class Warnings(metaclass=_WithCodes):
     JW335 = "Replies in the ledger {path} are damaged, and are asked for again. What they cost stays counted. Look at the disk that it is on, and keep a copy of it with the verb `ledger backup`."
     JW336 = "{host} cannot be reached: {error}."
     JW340 = "The first {n} replies came without log-probabilities, although likelihood = {reading!r} reads them. The fusion goes by stated confidences alone: set likelihood = null, or use a model that returns them (llmjudge.OpenAI.v1 where the server does, llmjudge.Transformers.v1)."
+    JW360 = "Stopped. {host} goes on with the batches {batches}: run the same command again to get their replies, which are paid for. To end them as well when a run is interrupted, set cancel_on_interrupt = true."
+    JW361 = "Stopped, and {host} was asked to cancel the batches {batches}. What has a reply by then is paid for: run the same command again to get it."
+    JW362 = "{host} has no room for a batch of this size, so the next ones have {n} requests at most. It says: {message}"
 
     # Denoising
     JW500 = "The evidence on {label} does not carry a denoiser: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n} gold items, where at least {least} is needed. What was judged is taken as it is; label more items to go further."

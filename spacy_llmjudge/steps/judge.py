@@ -67,6 +67,8 @@ def judge(
         abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
         tokens and cost in this run, where it keeps a ledger.
     """
+    from ..judge.ahead import ask_ahead
+
     loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp, judges = load_judges(loaded, config, find_target(source))
     ask, shard_size = _ask_with(nlp, judges)
@@ -82,6 +84,8 @@ def judge(
     if on_judge is not None:
         # a document is done when the last one has judged it
         on_judge(judges[-1], len(asked))
+    # what another judge asks depends on what this one said
+    ask_ahead(judges[0], [docs[i] for i in chosen])
     in_shards = iter(docs)
 
     def report(n_docs: int) -> None:
