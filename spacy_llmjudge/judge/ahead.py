@@ -1,6 +1,6 @@
 """All questions of a run at once, for models that are asked by batches."""
 
-from typing import Any, List, Sequence, Union
+from typing import Any, Callable, Iterable, List, Union
 
 from spacy.tokens import Doc
 
@@ -11,12 +11,12 @@ from .spacy_llm_textcat import TextCatJudge
 from .tasks.base import JudgeTask
 
 
-def ask_ahead(judge: Union[LLMJudge, TextCatJudge], docs: Sequence[Doc]) -> None:
+def ask_ahead(judge: Union[LLMJudge, TextCatJudge], docs: Callable[[], Iterable[Doc]]) -> None:
     """Have the replies about documents in the ledger before the first is judged, where the model is asked by
     batches. Others are left alone.
 
     judge (Union[LLMJudge, TextCatJudge]): Who judges.
-    docs (Sequence[Doc]): The documents that will be judged.
+    docs (Callable[[], Iterable[Doc]]): The documents that will be judged, which may be read more than once.
     """
     model, task = judge.model, judge.task
     if not isinstance(model, LedgerModel) or model.batch_sender is None:
@@ -25,7 +25,7 @@ def ask_ahead(judge: Union[LLMJudge, TextCatJudge], docs: Sequence[Doc]) -> None
     if isinstance(task, JudgeTask):
         # The mark of the data block, and with it every request, depends on it.
         task.salt = model.salt
-    model.ask_ahead(lambda: (_make_prompts(task, doc) for doc in docs))
+    model.ask_ahead(lambda: (_make_prompts(task, doc) for doc in docs()))
 
 
 def _make_prompts(task: PromptMaker, doc: Doc) -> List[Any]:

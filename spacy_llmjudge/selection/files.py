@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 from ..configs import read_config
 from ..errors import Errors, LLMJudgeError
 from ..storage import MANIFEST, read_docs, read_json, sha256_json, sha256_path
+from ..streams import Documents
 from ..targets.base import Target, find_target
 from ..targets.policy import SilverPolicy
 from .caveats import CHOSEN, LEARNED, find_caveats
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class SelectionInputs:
     """What is selected from, and with what.
 
-    pool (List[Doc]): The judged documents of the pool.
+    pool (Documents): The judged documents of the pool.
     evidence (List[Doc]): The judged held-out documents.
     gold (List[Doc]): The same documents with gold, in the same order.
     selector (Selector): The selector of the config.
@@ -34,7 +35,7 @@ class SelectionInputs:
         their candidates can be drawn.
     """
 
-    pool: List[Doc]
+    pool: Documents
     evidence: List[Doc]
     gold: List[Doc]
     selector: Selector
@@ -85,7 +86,7 @@ def read_selection(
         ]
     )
     return SelectionInputs(
-        pool=list(read_docs(judged, vocab)),
+        pool=Documents(judged),
         evidence=held_out,
         gold=gold,
         selector=selector,
