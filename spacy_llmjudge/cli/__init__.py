@@ -30,6 +30,7 @@ from . import (  # noqa: E402
     start,
     train,
     unjudged,
+    watch,
 )
 
 for verb in (
@@ -53,6 +54,7 @@ for verb in (
     unjudged,
     package,
     report,
+    watch,
 ):
     verb.register(app)
 
