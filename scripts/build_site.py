@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # pages beside docs/, where the links of the repository lead to them
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "assets/garden/README.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "assets/garden/README.md", "project.yml")
 NOTEBOOK = "tutorial.ipynb"
 
 

@@ -1,14 +1,17 @@
-"""Write the reference pages docs/cli.md and docs/registered.md from the code.
+"""Write the reference pages docs/cli.md, docs/registered.md and docs/project.md from the code.
 
 python scripts/document_reference.py
 """
 
 import collections.abc
 import inspect
+import io
 import re
+import tempfile
 import types
 import typing
 from configparser import ConfigParser
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
@@ -16,6 +19,7 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 import typer
 from spacy.language import Language
 from typer.models import ArgumentInfo, OptionInfo
+from weasel.cli.document import project_document
 
 from spacy_llmjudge.cli import app
 
@@ -152,7 +156,23 @@ def table(titles: Tuple[str, ...], rows: List[Tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in lines)
 
 
-PAGES = {"cli.md": describe_cli, "registered.md": describe_registered}
+def describe_project() -> str:
+    """RETURNS (str): The page on the project, as `spacy project document` writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "project.md"
+        with redirect_stdout(io.StringIO()):
+            project_document(ROOT, page, no_emoji=True)
+        text = page.read_text(encoding="utf8")
+    return text.replace("# Weasel Project: ", "# The project: ").replace(
+        "](project", "](../project"
+    )
+
+
+PAGES = {
+    "cli.md": describe_cli,
+    "registered.md": describe_registered,
+    "project.md": describe_project,
+}
 
 
 def main() -> None:

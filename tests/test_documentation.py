@@ -1,7 +1,10 @@
 """The reference pages are those of the code, the site builds without a warning, the notebook runs."""
 
+import ast
+import json
 import re
 import shutil
+from configparser import ConfigParser
 from pathlib import Path
 
 import build_site
@@ -9,6 +12,8 @@ import document_reference
 import pytest
 import run_notebook
 import yaml
+
+import spacy_llmjudge
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -55,6 +60,18 @@ def test_every_page_is_in_the_navigation():
     assert len(listed) == len(set(listed))
     assert {page for page in listed if page.startswith("docs/")} == pages
     assert all((ROOT / page).exists() for page in listed if page != "docs/tutorial.md")
+
+
+def test_the_entry_for_spacys_universe_is_about_this_package():
+    entry = json.loads((DOCS / "universe.json").read_text(encoding="utf8"))
+    assert {"id", "title", "slogan", "description", "pip", "code_example"} <= set(entry)
+    tree = ast.parse("\n".join(entry["code_example"]))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {alias.name for node in imports for alias in node.names}
+    assert names and names <= set(spacy_llmjudge.__all__)
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf8")
+    assert entry["pip"] == setup["metadata"]["name"] == entry["title"]
 
 
 @pytest.mark.slow
