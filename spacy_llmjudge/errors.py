@@ -305,6 +305,11 @@ class Errors(metaclass=_WithCodes):
     J970 = "The variable {name} of the project is {found!r}. The commands of a project cannot pass it on: give one word without spaces, quotes and backslashes, and rename the file or folder where it names one."
     J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
     J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
+    J973 = "{path} has no calibrated confidence. Give a calibration that `calibrate` made for it with --calibration, or add the component calibrated_confidence and fit it."
+    J974 = (
+        "{path} has {n} documents with text. At least {least} are needed to tell drift from chance."
+    )
+    J975 = "{path} is a folder. Give a file of texts, in any format that `prepare` reads."
 
 
 class Warnings(metaclass=_WithCodes):

@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 
 from ..configs import read_config
 from ..errors import Errors, LLMJudgeError
-from ..storage import MANIFEST, read_docs, read_json, sha256_json, sha256_path
+from ..storage import MANIFEST, read_docs, read_json, sha256_json, sha256_path, shaped
 from ..streams import Documents
 from ..targets.base import Target, find_target
 from ..targets.policy import SilverPolicy
@@ -18,6 +18,9 @@ from .selector import Selector
 
 if TYPE_CHECKING:
     from thinc.api import Config
+
+
+HINT = "Those of this step are in configs/filter.cfg."
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,18 @@ def read_selection(
     loaded, selector, policy = read_selector(config, overrides, q)
     hint = "Run the step `judge` first."
     manifests = [read_json(folder / MANIFEST, hint) for folder in (judged, evidence)]
-    caveats = find_caveats(*(found["fingerprint"] for found in manifests))
+    fingerprints: List[Any] = []
+    shards: List[List[str]] = []
+    for folder, found in zip((judged, evidence), manifests):
+        with shaped(folder / MANIFEST):
+            fingerprints.append(found["fingerprint"])
+            shards.append([shard["sha256"] for shard in found["shards"]])
+    caveats = find_caveats(*fingerprints)
     if policy.unjudged is None:
         policy = replace(policy, unjudged=CHOSEN not in caveats or LEARNED in caveats)
     vocab = Vocab()
     held_out = list(read_docs(evidence, vocab))
     gold = match_gold(held_out, list(read_docs(evidence_gold, vocab)), evidence_gold)
-    shards = [[s["sha256"] for s in found["shards"]] for found in manifests]
     frame = sha256_json(
         [
             shards,
@@ -104,7 +112,7 @@ def read_selector(
 
     RETURNS (Tuple[Config, Selector, SilverPolicy]): The config, and what its two blocks make.
     """
-    config = read_config(path, overrides, hint="Those of this step are in configs/filter.cfg.")
+    config = read_config(path, overrides, hint=HINT)
     return config, _make_selector(config, path, q), _read_policy(config)
 
 

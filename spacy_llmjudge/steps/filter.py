@@ -8,11 +8,12 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from spacy.tokens import Doc
 
 from ..confidence.reliability import reliability
+from ..configs import read_config
 from ..corpora.duplicates import choose_distinct
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..selection.audit import check_audit, read_audit
 from ..selection.caveats import CROSSFIT
-from ..selection.files import SelectionInputs, read_selection
+from ..selection.files import HINT, SelectionInputs, read_selection
 from ..selection.select import Chosen, choose
 from ..stages import hash_named, once
 from ..storage import write_json
@@ -87,11 +88,7 @@ def filter_candidates(
 
 def _named_in(config: Path, overrides: Optional[Dict[str, Any]]) -> Dict[str, Optional[str]]:
     """RETURNS (Dict[str, Optional[str]]): The files that the config names, such as an encoder, by content."""
-    from spacy.util import load_config
-
-    if not config.exists():
-        return {}
-    return hash_named(load_config(config, overrides=dict(overrides or {}), interpolate=True))
+    return hash_named(read_config(config, overrides, hint=HINT))
 
 
 def _choose(
