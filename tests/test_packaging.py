@@ -72,7 +72,8 @@ def test_the_wheel_carries_every_config_and_template(setup):
     assert listed == {ROOT / "project.yml", *filter(Path.is_file, ROOT.glob("configs/**/*"))}
     patterns = setup["options.package_data"][PACKAGE.name].split()
     listed = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
-    assert listed == {PACKAGE / "py.typed", *PACKAGE.rglob("*.jinja")}
+    pages = {*PACKAGE.rglob("*.jinja"), *(PACKAGE / "review" / "page").iterdir()}
+    assert listed == {PACKAGE / "py.typed", *pages}
 
 
 def test_the_hooks_have_the_linter_that_the_continuous_integration_has():
