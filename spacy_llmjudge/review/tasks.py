@@ -178,7 +178,7 @@ def _ask_about(
 ) -> List[Item]:
     """RETURNS (List[Item]): An item for each disagreement; where a text has exactly one label, one for the text."""
     words = words_of(doc)
-    facts = [(one.describe(),) for one in found]
+    facts: List[Tuple[str, ...]] = [(one.describe(),) for one in found]
     if exactly_one:
         said = tuple(f"{shorten(one.candidate.label)}: {one.describe()}" for one in found)
         found, facts = [max(found, key=lambda one: one.strength)], [said]
