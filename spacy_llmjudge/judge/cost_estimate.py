@@ -21,15 +21,9 @@ NO_LEDGER = Path(tempfile.gettempdir()) / "spacy_llmjudge" / "no" / "ledger.sqli
 
 # What is added up where several judges ask about the same documents.
 SUMS = (
-    "prompts",
-    "stored",
-    "requests",
-    "tokens_in",
-    "tokens_in_bound",
-    "tokens_out",
-    "tokens_out_bound",
+    *("prompts", "stored", "requests", "candidates", "later", "seconds", "cost", "cost_bound"),
+    *("tokens_in", "tokens_in_bound", "tokens_out", "tokens_out_bound"),
 )
-SUMS += ("cost", "cost_bound", "seconds", "candidates", "later")
 
 
 class PromptMaker(Protocol):

@@ -114,8 +114,10 @@ def _read_mention(entry: Any, labels: Sequence[str], rate: Optional[Rate]) -> Me
     known = find_label(label, labels) if isinstance(label, str) else None
     if not isinstance(start, int) or isinstance(start, bool):
         start = None
-    likelihood = rate(entry["text"], label) if rate and known else None
-    return Mention(entry["text"].strip(), known or "", None, start, likelihood)
+    mention = Mention(entry["text"].strip(), known or "", None, start)
+    if rate is None or not (known and isinstance(label, str)):
+        return mention
+    return replace(mention, likelihood=rate(entry["text"], label))
 
 
 def _drop_impossible(mention: Mention, dropped: Counter) -> Mention:

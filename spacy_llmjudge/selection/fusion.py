@@ -221,9 +221,11 @@ def _verdict_rates(table: CandidateTable) -> Dict[str, float]:
 
 
 def _mean_likelihood(table: CandidateTable) -> float:
-    known = [] if table.likelihood is None else table.likelihood[~np.isnan(table.likelihood)]
+    if table.likelihood is None or np.isnan(table.likelihood).all():
+        return 0.0
     # sorted, as sums of the same numbers in another order differ in their last digits
-    return round(float(np.sort(logit(known)).mean()), DECIMALS) if len(known) else 0.0
+    known = np.sort(table.likelihood[~np.isnan(table.likelihood)])
+    return round(float(logit(known).mean()), DECIMALS)
 
 
 def _fall_back(table: CandidateTable, fusion: Fusion) -> Fusion:

@@ -23,6 +23,7 @@ from llama_server import CONTEXT, NAME, LlamaServer, find_missing
 from spacy.util import load_config, load_model_from_config
 
 from spacy_llmjudge.candidates import Candidate, get_status, set_candidates
+from spacy_llmjudge.judge.likelihood import align
 from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.models.openai import make_openai_model
 from spacy_llmjudge.transport.messages import Prompt
@@ -170,6 +171,23 @@ def test_annotate_is_held_to_the_schema_and_its_order(server, folder, tmp_path):
         # A small model tells no entity from another, but it has to name it before it is sure of it.
         names = [reply.find(f'"{name}"') for name in ("text", "label", "confidence")]
         assert names == sorted(names) or -1 in names
+
+
+def test_the_tokens_of_a_real_reply_stand_where_their_log_probabilities_say(server, tmp_path):
+    """Also of characters of several bytes; the server is asked for no alternatives."""
+    settings = {
+        "max_tokens": 60,
+        "extra": {"grammar": 'root ::= "{\\"text\\": \\"Zoë 🌱 漢字\\"}"'},
+    }
+    model = make_ledger_model(make_openai_model(server.url, NAME, **settings), tmp_path / "l.db")
+    ((reply,),) = model([[Prompt("Say it.", logprobs=True)]])
+    model.close()
+    assert reply == '{"text": "Zoë 🌱 漢字"}' and reply.logprobs
+    assert b"".join(token.data for token in reply.tokens).startswith(reply.encode())
+    pieces = align(reply, reply.tokens)
+    assert reply.tokens[-1].data == b"", "the token that ends a reply spells nothing"
+    assert {i for piece in pieces for i in range(piece.start, piece.end)} == set(range(len(reply)))
+    assert all(piece.logprob <= 0 for piece in pieces)
 
 
 def test_the_responses_api_of_a_real_server(server, tmp_path):
