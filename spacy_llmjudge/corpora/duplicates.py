@@ -87,15 +87,15 @@ def texts_of(items: Iterable[Any]) -> Set[str]:
     return {normalise(item.text) for item in items}
 
 
-def hash_text(text: str) -> int:
-    """RETURNS (int): 64 bits of a normalised text: of a million texts two share them by accident once in 30 million
-    times."""
-    return int.from_bytes(blake2b(normalise(text).encode("utf8"), digest_size=8).digest(), "big")
+def hash_normalised(text: str) -> int:
+    """RETURNS (int): 64 bits of a normalised text. Two of a million texts share them once in 30 million times."""
+    return int.from_bytes(blake2b(text.encode("utf8"), digest_size=8).digest(), "big")
 
 
 def hash_texts(texts: Iterable[str]) -> np.ndarray:
-    """RETURNS (np.ndarray): (n,) what `hash_text` gives for the texts, uint64, each once."""
-    return np.unique(np.fromiter(map(hash_text, texts), dtype="uint64"))
+    """RETURNS (np.ndarray): (n,) hashes of the normalised texts, uint64, each once."""
+    hashes = (hash_normalised(normalise(text)) for text in texts)
+    return np.unique(np.fromiter(hashes, dtype="uint64"))
 
 
 def leave_out(items: Iterable[Any], known: Container[str], dropped: Counter) -> Iterator[Any]:

@@ -22,7 +22,7 @@ from typing import (
     cast,
 )
 
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 
 from ..candidates import copy_tokens
 from ..errors import Errors, LLMJudgeError
@@ -32,10 +32,10 @@ from ..storage import (
     require_file,
     sha256_path,
     staged,
-    write_bytes,
     write_docs,
     write_json,
 )
+from ..streams import Writer, write_documents
 from ..targets.base import RECORD, Target, write_target
 from .choose_target import Wanted, choose_target
 from .class_names import find_class_names
@@ -245,7 +245,7 @@ def _write_pool(stage: Path, pool: Iterable[Doc], target: Target) -> Dict[str, _
 
     RETURNS (Dict[str, _Counts]): For "pool" and "pool_gold".
     """
-    gold = DocBin(attrs=_ENTITY_ATTRS, store_user_data=False)
+    gold = Writer(stage / f"{GOLD}.spacy", attrs=_ENTITY_ATTRS)
     labels: Counter = Counter()
     n_gold = 0
 
@@ -257,12 +257,13 @@ def _write_pool(stage: Path, pool: Iterable[Doc], target: Target) -> Dict[str, _
             gold.add(doc)
             yield copy_tokens(doc)
 
-    n_docs = write_docs(stage / "pool.spacy", strip())
+    n_docs = write_documents(stage / "pool.spacy", strip())
     found = {"pool": _Counts(n_docs, Counter())}
     # A pool whose rows all carry an empty list was exported so; that is no gold.
     if labels:
-        write_bytes(stage / f"{GOLD}.spacy", gold.to_bytes())
+        gold.finish()
         found[GOLD] = _Counts(n_gold, labels)
+    gold.discard()
     return found
 
 
