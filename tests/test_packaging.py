@@ -46,7 +46,12 @@ def imported():
 def test_what_is_imported_is_declared_and_what_is_declared_is_used(setup):
     required = names_of(setup["options"]["install_requires"])
     extras = {name: names_of(value) for name, value in setup["options.extras_require"].items()}
-    for_users = set().union(*(names for extra, names in extras.items() if extra != "dev"))
+    scripts = "".join(path.read_text(encoding="utf8") for path in (ROOT / "scripts").glob("*.py"))
+    assert extras["docs"] <= extras["dev"]
+    assert all(name in scripts for name in extras["docs"])
+    for_users = set().union(
+        *(names for extra, names in extras.items() if extra not in ("dev", "docs"))
+    )
     assert imported() <= required | for_users
     assert required - NOT_IMPORTED <= imported()
     code = "".join(path.read_text(encoding="utf8") for path in PACKAGE.rglob("*.py"))
