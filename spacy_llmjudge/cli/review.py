@@ -61,11 +61,11 @@ def review_cli(
     except ModuleNotFoundError as error:
         raise LLMJudgeError(Errors.J937.format(error=error)) from error
 
-    folder = Path(folder)
+    folder = folder.absolute()
     inputs = ReviewInputs(
         round_folder=folder,
         task=task,
-        metrics=metrics or folder.absolute().parents[1] / "metrics" / folder.name,
+        metrics=metrics or folder.parent.parent / "metrics" / folder.name,
         audit=audit,
         n=n,
         seed=seed,
@@ -80,7 +80,10 @@ def review_cli(
         with bind(port) as place:
             server, address = make_server(session, place)
             msg.good(f"Open {address}")
-            msg.info("Everything is saved as you answer; stop with Ctrl-C")
+            places = {"certify": inputs.metrics, "audit": inputs.audit_file}
+            msg.info(
+                f"What answers come to is in {places.get(task, inputs.folder)}; stop with Ctrl-C"
+            )
             server.run(sockets=[place])
 
 

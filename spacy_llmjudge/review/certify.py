@@ -54,5 +54,6 @@ def describe_pac(task: Task, given: Given) -> str:
 
 def _drawn(task: Task, given: Given) -> List[Item]:
     most = task.planned if task.epsilon is not None else len(task.items)
-    last = max((i for i, one in enumerate(task.items[:most]) if one.id in given), default=-1)
+    numbers = (task.numbers.get(id_, -1) for id_ in given)
+    last = max((number for number in numbers if number < most), default=-1)
     return list(task.items[: last + 1])

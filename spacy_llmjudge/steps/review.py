@@ -78,6 +78,10 @@ class ReviewInputs:
         return self.round_folder / FOLDER
 
     @property
+    def audit_file(self) -> Path:
+        return self.audit or self.round_folder / "audit.jsonl"
+
+    @property
     def planned(self) -> int:
         return PLANNED[self.task] if self.n is None else self.n
 
@@ -140,7 +144,7 @@ def _make_certify(inputs: ReviewInputs) -> Task:
 
 
 def _make_audit(inputs: ReviewInputs) -> Task:
-    path = _audit_file(inputs)
+    path = inputs.audit_file
 
     def save(rows: List[Row]) -> None:
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
@@ -217,15 +221,11 @@ def _labelled_row(doc: Doc, spans: Spans, target: Target) -> Dict[str, Any]:
     }
 
 
-def _audit_file(inputs: ReviewInputs) -> Path:
-    return inputs.audit or inputs.round_folder / "audit.jsonl"
-
-
 def _take_over(inputs: ReviewInputs, task: Task, answers: Answers) -> None:
     """Take over what the file of an audit says already."""
     if task.name != AUDIT:
         return
-    for item, row in zip(task.items, read_audit(_audit_file(inputs))):
+    for item, row in zip(task.items, read_audit(inputs.audit_file)):
         said = read_answer(row)
         if said is not None and item.id not in answers.given:
             answers.add("answer", item.id, "the file", item.spans if said else ())

@@ -30,9 +30,10 @@ RECORDED = CONFIGS / "judges" / "recorded.cfg"
 INPUTS = {
     *("source", "corpus", "config", "judge", "model", "gold", "calibration", "annotated", "judged"),
     *("labelled", "raw", "ledger", "test", "evidence", "audit"),
+    *("folder", "texts"),
 }
-# verbs that would train or build where a mistake is none: only what must fail is tried
-EXPENSIVE = {"train", "crossfit", "loop", "unjudged", "package"}
+# verbs that would train, build or serve where a mistake is none: only what must fail is tried
+EXPENSIVE = {"train", "crossfit", "loop", "unjudged", "package", "review"}
 # of a folder or a file that a verb reads, these are damaged
 DAMAGED = ("label", "check", "filter", "plan", "summary", "evaluate", "prepare", "annotate")
 
@@ -69,6 +70,7 @@ def world(small_dataset, small_student, tmp_path_factory):
         ending = run_spacy([str(word) for word in [*step, *metrics]], 300)
         assert ending.code == 0, ending
     LedgerStore(folder / "judge.sqlite").close()
+    (folder / "texts.txt").write_text("Slugs ate the hostas\n", encoding="utf8")
     return {"assets": dataset, "corpus": corpus, "model": small_student, "at": folder}
 
 
@@ -110,6 +112,8 @@ def command_lines(assets, corpus, model, at, out):
         "package": [model, out / "packages"],
         "watch": [model, assets / "pool.jsonl", "--reference", corpus / "test.spacy"],
         "report": [corpus, at / "metrics", out / "report", "--silver", at / "silver.spacy"],
+        "review": [at, "--metrics", out / "m"],
+        "disagreements": [model, at / "texts.txt", *judge, "--output", out / "rows.jsonl"],
         "start": [
             assets / "labelled.jsonl",
             assets / "pool.jsonl",
