@@ -8,6 +8,12 @@ python scripts/make_exports.py datasets tests/corpora/exports        # pip insta
 python scripts/make_exports.py doccano tests/corpora/exports         # pip install doccano "marshmallow<4" "numpy<2"
 python scripts/make_exports.py gliner tests/corpora/exports          # pip install gliner
 python scripts/make_exports.py spacy tests/corpora/exports           # pip install spacy
+
+And the other way round: whether a tool takes what `export` wrote.
+
+python scripts/make_exports.py check-label-studio tasks.json      # with the interface in tasks.xml
+python scripts/make_exports.py check-argilla records.json
+python scripts/make_exports.py check-datasets rows.jsonl             # or .parquet
 """
 
 import json
@@ -220,6 +226,54 @@ def make_spacy(out: Path) -> None:
     (out / "spacy-biluo.conll").write_text("\n".join(lines), encoding="utf8")
 
 
+def check_label_studio(path: Path) -> None:
+    from label_studio_sdk.label_interface import LabelInterface
+
+    tasks = json.loads(path.read_text(encoding="utf8"))
+    said = [
+        one
+        for task in tasks
+        for one in (*task.get("predictions", ()), *task.get("annotations", ()))
+    ]
+    view = LabelInterface(path.with_suffix(".xml").read_text(encoding="utf8"))
+    view.validate()
+    wrong = [
+        one
+        for task in tasks
+        for kind, check in (
+            ("predictions", view.validate_prediction),
+            ("annotations", view.validate_annotation),
+        )
+        for one in task.get(kind, ())
+        if check(one) is not True
+    ]
+    print(
+        f"{len(tasks)} tasks, {len(said)} annotations or predictions, {len(wrong)} that Label Studio refuses"
+    )
+
+
+def check_argilla(path: Path) -> None:
+    from argilla.records._io import JsonIO
+
+    records = JsonIO._records_from_json(path)
+    answers = [a for record in records for a in (*record.suggestions, *record.responses)]
+    print(f"{len(records)} records, {sum(len(answer.value) for answer in answers)} spans or labels")
+
+
+def check_datasets(path: Path) -> None:
+    from datasets import load_dataset
+
+    kind = "parquet" if path.suffix == ".parquet" else "json"
+    data = load_dataset(kind, data_files=str(path), split="train")
+    spans = sum(tag.startswith("B-") for row in data for tag in row["ner_tags"])
+    print(f"{len(data)} rows, {spans} entities")
+
+
+CHECKS: Dict[str, Callable[[Path], None]] = {
+    "check-label-studio": check_label_studio,
+    "check-argilla": check_argilla,
+    "check-datasets": check_datasets,
+}
 MAKERS: Dict[str, Tuple[Callable[[Path], None], str]] = {
     "label-studio": (make_label_studio, "label-studio-sdk"),
     "argilla": (make_argilla, "argilla"),
@@ -232,6 +286,9 @@ MAKERS: Dict[str, Tuple[Callable[[Path], None], str]] = {
 
 def main() -> None:
     name, out = sys.argv[1], Path(sys.argv[2])
+    if name in CHECKS:
+        CHECKS[name](out)
+        return
     out.mkdir(parents=True, exist_ok=True)
     make, package = MAKERS[name]
     make(out)

@@ -42,7 +42,7 @@ def crossfit_cli(
     assets: Optional[Path] = Opt(
         None,
         "--assets",
-        help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the judge's config",
+        help="Folder whose labels.yml, rules.txt and responses.jsonl, where they exist, become paths.definitions, paths.rules and paths.replies of the judge's config",
     ),
     n_folds: int = Opt(5, "--folds", help="Folds by document; each costs a training"),
     calibrator: str = Opt(

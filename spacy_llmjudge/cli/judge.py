@@ -27,7 +27,7 @@ def judge_cli(
     assets: Optional[Path] = Opt(
         None,
         "--assets",
-        help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config",
+        help="Folder whose labels.yml, rules.txt and responses.jsonl, where they exist, become paths.definitions, paths.rules and paths.replies of the config",
     ),
     only: Optional[str] = Opt(
         None, "--only", help="pool or dev: leave the other one out, if you have no dev set"

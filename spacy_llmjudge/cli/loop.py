@@ -46,7 +46,7 @@ def loop_cli(
     assets: Optional[Path] = Opt(
         None,
         "--assets",
-        help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the judge's config",
+        help="Folder whose labels.yml, rules.txt and responses.jsonl, where they exist, become paths.definitions, paths.rules and paths.replies of the judge's config",
     ),
     budget_calls: int = Opt(
         0,

@@ -23,7 +23,7 @@ def plan_cli(
     assets: Optional[Path] = Opt(
         None,
         "--assets",
-        help="Folder whose rules.txt and responses.jsonl, where they exist, become paths.rules and paths.replies of the config",
+        help="Folder whose labels.yml, rules.txt and responses.jsonl, where they exist, become paths.definitions, paths.rules and paths.replies of the config",
     ),
     at_most: int = Opt(
         0, "--at-most", help="Documents of the pool that will be asked about; 0: all", min=0

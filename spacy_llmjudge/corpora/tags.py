@@ -7,7 +7,12 @@ from .record import Mention, Record
 from .spacing import edges_of, join_words, spell
 
 # what marks the first, an inner, the last and the only token of an entity
-SCHEMES = {"bio": "BIIB", "iob1": "BIIB", "bioes": "BIES", "biluo": "BILU"}
+SCHEMES = {
+    "bio": ("B", "I", "I", "B"),
+    "iob1": ("B", "I", "I", "B"),
+    "bioes": ("B", "I", "E", "S"),
+    "biluo": ("B", "I", "L", "U"),
+}
 _TAG = re.compile(r"O|-|[BIMELSU]-\S.*")
 
 

@@ -53,7 +53,7 @@ def _define_labels(config: "Config") -> None:
     if not definitions:
         return
     for component in config.get("components", {}).values():
-        task = component.get("task") if isinstance(component, dict) else None
+        task: Any = component.get("task") if isinstance(component, dict) else None
         name = task.get("@llm_tasks") if isinstance(task, dict) else None
         if name is None or task.get("label_definitions") or not registry.has("llm_tasks", name):
             continue

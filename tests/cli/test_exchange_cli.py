@@ -1,12 +1,27 @@
 """The verbs `export` and `import` on the command line."""
 
 import json
+import re
+import shlex
+import shutil
 from pathlib import Path
 
 from cli_helpers import error_line, run
-from exchange_helpers import SENTENCES, make_gold, said_in
+from exchange_helpers import SENTENCES, make_gold, make_silver, said_in
 
-GARDEN = Path(__file__).parents[2] / "assets" / "garden"
+from spacy_llmjudge.corpora.writers import FORMATS
+
+ROOT = Path(__file__).parents[2]
+GARDEN = ROOT / "assets" / "garden"
+# what people bring back in the commands of docs/in_and_out.md
+CORRECTED = {
+    "corrected.json": "label-studio",
+    "assets/my_data/labelled.jsonl": "jsonl",
+    "prodigy.jsonl": "prodigy",
+    "doccano_export.jsonl": "doccano",
+    "argilla.json": "argilla",
+    "brat_corrected": "brat",
+}
 
 
 def test_gold_goes_to_label_studio_and_comes_back(tmp_path):
@@ -58,3 +73,25 @@ def test_mistakes_are_one_line(tmp_path):
         done = run(*arguments)
         assert done.exit_code == 1 and code in error_line(done)
     assert [path.name for path in tmp_path.iterdir()] == ["gold.spacy"]
+
+
+def test_every_command_of_the_page_runs(tmp_path, monkeypatch):
+    """With a silver of a run, and with gold in the place of what people would have corrected."""
+    monkeypatch.chdir(tmp_path)
+    make_silver(tmp_path / "corpus" / "round-1")
+    shutil.copytree(
+        tmp_path / "corpus" / "round-1", tmp_path / "corpus" / "round-1" / "judged" / "pool"
+    )
+    (tmp_path / "corpus" / "round-1" / "judged" / "pool" / "silver.spacy").unlink()
+    gold = make_gold(tmp_path / "gold.spacy")
+    for name, format_ in CORRECTED.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        assert run("export", gold, name, "--format", format_).exit_code == 0
+    text = (ROOT / "docs" / "in_and_out.md").read_text(encoding="utf8")
+    commands = re.findall(r"^    python -m spacy llmjudge (.+)$", text, flags=re.MULTILINE)
+    assert len(commands) == 17
+    for command in commands:
+        done = run(*shlex.split(command))
+        assert done.exit_code == 0, done.output
+    for name in FORMATS:
+        assert f"`{name}`" in text

@@ -6,12 +6,11 @@ from xml.etree import ElementTree
 import pytest
 from corpora_helpers import quietly, write_jsonl
 from english import NLP
-from exchange_helpers import SENTENCES, Spans, make_gold, said_in, there_and_back
+from exchange_helpers import SENTENCES, make_gold, make_silver, said_in, there_and_back
 from hostile_strings import HOSTILE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spacy_llmjudge.candidates import Candidate, set_candidates
 from spacy_llmjudge.corpora.exchange import ExportSettings, compare, export_docs, import_docs
 from spacy_llmjudge.corpora.formats import Part, read_records
 from spacy_llmjudge.corpora.prepare import prepare
@@ -22,6 +21,7 @@ from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import read_docs, write_docs
 from spacy_llmjudge.targets.cats import Cats
 from spacy_llmjudge.targets.ents import Ents
+from spacy_llmjudge.targets.spans import Spans
 
 FILES = {
     name: f"data{sorted(one.suffixes, reverse=True)[0]}"
@@ -126,21 +126,6 @@ def test_labels_beside_entities_are_counted(tmp_path):
         tmp_path / "gold.spacy", tmp_path / "y.json", ExportSettings("label-studio")
     )
     assert found.lost == []
-
-
-def make_silver(folder):
-    """Silver with a token of which nothing is known, and the decisions beside it."""
-    silver = NLP.make_doc("aphids on the sick quince")
-    Ents().annotate(silver, [(0, 1, "PEST")])
-    silver.set_ents(list(silver.ents), missing=[silver[4:5]], default="outside")
-    decided = NLP.make_doc(silver.text)
-    set_candidates(silver, [])
-    found = Candidate(0, 1, "PEST", posterior=0.4, confidence=0.5, probability=0.75)
-    unsure = Candidate(4, 5, "PLANT", posterior=0.2, confidence=0.3)
-    set_candidates(decided, [found, unsure])
-    write_docs(folder / "silver.spacy", [silver])
-    write_docs(folder / "decided.spacy", [decided])
-    return folder / "silver.spacy"
 
 
 @pytest.mark.parametrize("name", ["label-studio", "argilla", "prodigy", "jsonl", "csv"])

@@ -2,12 +2,12 @@
 
 from english import NLP
 
+from spacy_llmjudge.candidates import Candidate, set_candidates
 from spacy_llmjudge.corpora.exchange import ExportSettings, export_docs, import_docs
 from spacy_llmjudge.storage import read_docs, write_docs
 from spacy_llmjudge.targets.base import find_target
 from spacy_llmjudge.targets.cats import Cats
 from spacy_llmjudge.targets.ents import Ents
-from spacy_llmjudge.targets.spans import Spans
 
 # a text, and its spans: words and label, in the order in which they stand
 SENTENCES = [
@@ -50,6 +50,21 @@ def keys_of(doc, spans):
     return keys
 
 
+def make_silver(folder):
+    """Silver with a token of which nothing is known, and the decisions beside it."""
+    silver = NLP.make_doc("aphids on the sick quince")
+    Ents().annotate(silver, [(0, 1, "PEST")])
+    silver.set_ents(list(silver.ents), missing=[silver[4:5]], default="outside")
+    decided = NLP.make_doc(silver.text)
+    set_candidates(silver, [])
+    found = Candidate(0, 1, "PEST", posterior=0.4, confidence=0.5, probability=0.75)
+    unsure = Candidate(4, 5, "PLANT", posterior=0.2, confidence=0.3)
+    set_candidates(decided, [found, unsure])
+    write_docs(folder / "silver.spacy", [silver])
+    write_docs(folder / "decided.spacy", [decided])
+    return folder / "silver.spacy"
+
+
 def said_in(path, squeeze=False):
     """What a `.spacy` file says: texts with their spans or labels."""
     target = find_target(path)
@@ -70,6 +85,3 @@ def there_and_back(source, path, format_, *, back=None, **settings):
     gold = path.parent / "back.spacy"
     import_docs([path], gold, force=True, **(back or {}))
     return exported, gold
-
-
-__all__ = ["SENTENCES", "Ents", "Spans", "keys_of", "make_gold", "said_in", "there_and_back"]

@@ -99,7 +99,7 @@ def _result(number: int, i: int, name: str, kind: str, value: Row, score: Option
 def _results(row: Row) -> Optional[List[List[Dict[str, Any]]]]:
     """The results of the annotators, but for cancelled ones; None where the row is no task."""
     # a task that was made outside of the tool may have predictions only
-    nothing = [] if isinstance(row.get("predictions"), list) else None
+    nothing: Optional[List[Any]] = [] if isinstance(row.get("predictions"), list) else None
     annotations = row.get("annotations", row.get("completions", nothing))
     if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
         return None

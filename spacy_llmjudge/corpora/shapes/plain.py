@@ -47,7 +47,7 @@ def write_cells(record: Record, number: int, settings: WriteSettings) -> Row:
     """RETURNS (Row): A record in our own shape, as a row of a table: without tokens, and with a cell for every
     column."""
     row = write(replace(record, words=None), number, settings)
-    labels = None if record.choice is None else list(record.choice.chosen)
+    labels: Any = None if record.choice is None else list(record.choice.chosen)
     if labels is not None and settings.exclusive and len(labels) == 1:
         labels = labels[0]
     return {"text": record.text, "spans": row.get("spans"), "label": labels}
