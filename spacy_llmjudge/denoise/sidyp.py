@@ -7,7 +7,7 @@ learns to undo the noise, and its own guesses sharpen the candidates (Ye et al. 
 """
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from .arrays import (
     decode,
     prepare,
 )
-from .linear import Predict, balance_weights, fit_linear, make_folds, out_of_fold
+from .linear import Predict, balance_weights, fit_linear, out_of_fold
 from .neighbours import (
     ask_neighbours,
     choose_candidates,
@@ -85,8 +85,8 @@ def refine_sidyp(
     dynamic (bool): Whether the denoisers' guesses sharpen the candidates. Without, and unless `published`,
         there are no denoisers at all.
     published (bool): Whether to do as the paper does: each item counts the same in the classifiers, and the
-        denoisers say what the labels are. Otherwise each class counts the same, and a class-balanced
-        regression on the candidates says it, out of fold.
+        denoisers say what the labels are. Otherwise each class counts the same, the items get the likeliest
+        of their candidates, and `predict` is a class-balanced regression on these.
     classifiers (Optional[Branches]): Trained elsewhere, such as by fine-tuning an encoder; if `published`,
         `predict` then takes what their `apply` takes.
     groups (Optional[Sequence[Any]]): What must share a fold where the noise rate is estimated.
@@ -150,10 +150,10 @@ def refine_sidyp(
     if denoisers is not None and published:
         relabel = (classifiers.probabilities, classifiers.trajectories, codes)
         probabilities = denoisers.relabel(*relabel)
-        model = partial(_predict_published, classifiers, denoisers)
+        model: Predict = partial(_predict_published, classifiers, denoisers)
     else:
-        folds = make_folds(codes, 5, seed, groups)
-        probabilities, model = regress(matrix, np.mean(weights, axis=0), folds)
+        probabilities = np.mean(weights, axis=0)
+        model = fit_soft(matrix, probabilities)
 
     def predict(new: Any) -> np.ndarray:
         return model(check_width(new, matrix.shape[1]) if own or not published else new)
@@ -170,18 +170,6 @@ def _predict_published(
     return denoisers.predict(*classifiers.apply(new))
 
 
-def regress(
-    features: np.ndarray, weights: np.ndarray, folds: np.ndarray
-) -> Tuple[np.ndarray, Predict]:
-    """RETURNS (Tuple[np.ndarray, Callable]): What `fit_soft` says of each item without its fold, shape (n, C); and
-    the same for other items."""
-    out = np.zeros_like(weights)
-    for fold in np.unique(folds):
-        held = folds == fold
-        out[held] = fit_soft(features[~held], weights[~held])(features[held])
-    return out, fit_soft(features, weights)
-
-
 def fit_soft(features: np.ndarray, weights: np.ndarray) -> Predict:
     """Fit a regression on weighted candidates, each class with the same mass.
 
@@ -190,7 +178,7 @@ def fit_soft(features: np.ndarray, weights: np.ndarray) -> Predict:
     RETURNS (Callable): See `fit_linear`.
 
     >>> model = fit_soft(np.array([[-1.0], [-1.0], [1.0]]), np.array([[1.0, 0.0], [1.0, 0.0], [0.2, 0.8]]))
-    >>> model(np.array([[1.0]])).argmax()
+    >>> int(model(np.array([[1.0]])).argmax())
     1
     """
     items, codes = np.nonzero(weights)

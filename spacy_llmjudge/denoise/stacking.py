@@ -120,7 +120,7 @@ def stack(
 
     >>> x = np.repeat([[-1.0, 0.2], [1.0, -0.2]], 20, axis=0)
     >>> noisy = ["a"] * 16 + ["b"] * 4 + ["b"] * 20
-    >>> gold = ["a"] * 10 + [None] * 20 + ["b"] * 10
+    >>> gold = [None] * 10 + ["a"] * 10 + [None] * 10 + ["b"] * 10
     >>> stack(x, noisy, gold).labels == ["a"] * 20 + ["b"] * 20
     True
     """

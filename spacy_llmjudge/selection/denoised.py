@@ -171,6 +171,7 @@ class SiDyP(DenoisedSelector):
             branches=self.branches,
             epochs=self.epochs,
             neighbours=self.neighbours,
+            published=True,
             groups=groups,
             seed=self.seed,
         )

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from denoise_report import compare, write_report
+from denoise_report import compare, count, rank, write_report
 
 
 def row(method, seed, accuracy, dataset="mit", gold=0):
@@ -51,10 +51,40 @@ def test_a_refusal_is_a_row_too(tmp_path):
     assert "refused: [J511] too little" in (tmp_path / "none.md").read_text()
 
 
-def test_differences_are_paired_over_seeds():
-    rows = [row("robust_uu", s, 0.7 + 0.01 * s, gold=50) for s in range(3)]
-    rows += [row("stacking", s, 0.6 + 0.01 * s, gold=50) for s in range(4)]
-    found = compare(rows, "mit", ("robust_uu", 50, "stacking", 50), "accuracy")
-    assert found["seeds"] == 3
-    assert found["difference"] == pytest.approx(0.1)
-    assert found["low"] == pytest.approx(0.1) == found["high"]
+def scored(method, seed, right, n=100, gold=50):
+    """A row of which the first items are right."""
+    truth = [i % 2 for i in range(n)]
+    got = [t if i < right else 1 - t for i, t in enumerate(truth)]
+    return {**row(method, seed, right / n, gold=gold), "truth": truth, "got": got}
+
+
+def test_differences_are_paired_over_seeds_and_their_intervals_count_the_items():
+    rows = [scored("stacking", s, 70 + s) for s in range(3)]
+    rows += [scored("robust_uu", s, 60 + s) for s in range(4)]
+    found = compare(rows, "mit", ("stacking", 50, "robust_uu", 50), "accuracy")
+    assert found["seeds"] == 3 and found["difference"] == pytest.approx(0.1)
+    # the ten items that differ are a sample: sqrt(.1 * .9 / 100) = .03, though the seeds agree wholly
+    assert found["high"] - 0.1 == pytest.approx(1.96 * 0.03, rel=0.15)
+
+
+def test_items_whose_gold_was_given_do_not_count():
+    full = scored("stacking", 0, 70)
+    part = {**full, "truth": [-1] * 10 + full["truth"][10:], "got": [-1] * 10 + full["got"][10:]}
+    for score in ("accuracy", "macro_f1"):
+        assert (
+            count(part, score)[:10].sum() == 0
+            and (count(part, score)[10:] == count(full, score)[10:]).all()
+        )
+
+
+def test_methods_are_ranked_over_sets_and_scores():
+    cell = {"accuracy": 0.5, "macro_f1": 0.5}
+    better = {"accuracy": 0.6, "macro_f1": 0.6}
+    mine = {
+        ("a", "x"): better,
+        ("b", "x"): cell,
+        ("a", "y"): cell,
+        ("b", "y"): cell,
+        ("c", "x"): cell,
+    }
+    assert rank(mine, ["x", "y"]) == {"a": 1.25, "b": 1.75}
