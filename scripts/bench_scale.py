@@ -57,6 +57,26 @@ with open(texts, encoding="utf8") as lines:
     for doc in nlp.pipe((line.rstrip("\\n") for line in lines)):
         pass
 """
+INTRO = """# Large pools
+
+CPU seconds and peak memory of each step, by the number of documents in the pool: short sentences that are all
+different, with {candidates} candidates each. Each step is a process of its own, and its start is included (2 to 4 s,
+280 MB: Python, spaCy, torch). "Again" means that nothing has changed. Below stand `spacy apply` and a plain loop over
+`nlp.pipe` with the same student, with and without the component that adds candidates and confidence.
+
+Measured by `python scripts/bench_scale.py --sizes 1000 10000 --json docs/scale.json` ({machine}).
+
+What is in memory:
+
+- A pool of at most 10,000 documents is one file, and so are the silver and the decided pool. More become a folder of
+  that name (`corpus/pool.spacy/`) with shards and a manifest, which `spacy train` and `spacy apply` read as well. A file
+  of your own may be larger; it is then in memory as a whole, but not its documents.
+- `annotate` and `judge` hold one shard. A shard that is done is neither read nor made again; its hash is checked.
+- `prepare` holds 17 bytes a document, to know which texts it has seen.
+- `filter` holds its candidates as columns, 83 bytes a candidate and some copies of them, and the rank of each document.
+  Silver documents wait on the disk to be sorted.
+- The reader of training holds at most 10,000 silver documents of a kind; of more, a random one of those that it holds is next.
+"""
 
 
 class Cost(TypedDict):
@@ -241,7 +261,9 @@ def describe_machine() -> str:
 def make_table(found: Dict[str, Any]) -> str:
     """RETURNS (str): The figures as a page of Markdown."""
     sizes: List[Size] = found["sizes"]
-    rows = ["| step | " + " | ".join(f"{one['documents']:,}" for one in sizes) + " |"]
+    candidates = ", ".join(f"{one['candidates']:g}" for one in sizes)
+    rows = [INTRO.format(machine=found["machine"], candidates=candidates)]
+    rows += ["| step | " + " | ".join(f"{one['documents']:,}" for one in sizes) + " |"]
     rows.append("|---|" + "---:|" * len(sizes))
     for name in sizes[0]["steps"]:
         costs = [one["steps"].get(name) for one in sizes]
