@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, TypedDict
+from typing import Any, Dict, Iterator, List, Optional, Tuple, TypedDict
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "assets" / "garden"
@@ -108,14 +108,24 @@ def main() -> int:
     work = args.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     make_student(work)
-    found = {"machine": describe_machine(), "sizes": []}
+    found: Dict[str, Any] = {"machine": describe_machine(), "sizes": []}
     for n in args.sizes:
-        found["sizes"].append(measure_size(work, n, args.only))
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf8")
-        args.json.with_suffix(".md").write_text(make_table(found), encoding="utf8")
-    print(make_table(found))
+        one: Size = {"documents": n, "candidates": 0.0, "steps": {}}
+        found["sizes"].append(one)
+        for name, cost in measure_size(work, n, args.only):
+            one["steps"][name] = cost
+            print(n, name, cost, flush=True)
+            if name == "judge":
+                one["candidates"] = count_candidates(work / str(n) / "judged" / "pool")
+            write(args.json, found)
     return 0
+
+
+def write(path: Path, found: Dict[str, Any]) -> None:
+    """Write the figures, and the page beside them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf8")
+    path.with_suffix(".md").write_text(make_table(found), encoding="utf8")
 
 
 def make_student(work: Path) -> None:
@@ -134,8 +144,8 @@ def make_student(work: Path) -> None:
     )
 
 
-def measure_size(work: Path, n: int, only: Optional[List[str]]) -> Size:
-    """RETURNS (Size): What each step took with a pool of n documents."""
+def measure_size(work: Path, n: int, only: Optional[List[str]]) -> Iterator[Tuple[str, Cost]]:
+    """YIELDS (Tuple[str, Cost]): What each step took with a pool of n documents."""
     folder = work / str(n)
     make_dataset(folder / "data", n)
     model, corpus = work / "student" / "model-best", folder / "corpus"
@@ -179,12 +189,9 @@ def measure_size(work: Path, n: int, only: Optional[List[str]]) -> Size:
         for made in (corpus, annotated, judged):
             shutil.rmtree(made, ignore_errors=True)
     write_judge(folder, corpus)
-    steps = {}
     for name, command in commands.items():
         if only is None or name in only:
-            steps[name] = run(command)
-            print(n, name, steps[name], flush=True)
-    return {"documents": n, "candidates": count_candidates(judged / "pool"), "steps": steps}
+            yield name, run(command)
 
 
 def make_dataset(folder: Path, n: int) -> None:
@@ -261,11 +268,11 @@ def describe_machine() -> str:
 def make_table(found: Dict[str, Any]) -> str:
     """RETURNS (str): The figures as a page of Markdown."""
     sizes: List[Size] = found["sizes"]
-    candidates = ", ".join(f"{one['candidates']:g}" for one in sizes)
+    candidates = ", ".join(f"{one['candidates']:g}" for one in sizes if one["candidates"])
     rows = [INTRO.format(machine=found["machine"], candidates=candidates)]
     rows += ["| step | " + " | ".join(f"{one['documents']:,}" for one in sizes) + " |"]
     rows.append("|---|" + "---:|" * len(sizes))
-    for name in sizes[0]["steps"]:
+    for name in dict.fromkeys(name for one in sizes for name in one["steps"]):
         costs = [one["steps"].get(name) for one in sizes]
         cells = ["" if c is None else f"{c['cpu_s']:.1f} s, {c['peak_mb']:,.0f} MB" for c in costs]
         rows.append(f"| {name} | " + " | ".join(cells) + " |")
