@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, TypedDict
+from typing import Any, Dict, Iterator, List, Optional, Tuple, TypedDict
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "assets" / "garden"
@@ -57,6 +57,26 @@ with open(texts, encoding="utf8") as lines:
     for doc in nlp.pipe((line.rstrip("\\n") for line in lines)):
         pass
 """
+INTRO = """# Large pools
+
+CPU seconds and peak memory of each step, by the number of documents in the pool: short sentences that are all
+different, with {candidates} candidates each. Each step is a process of its own, and its start is included (2 to 4 s,
+280 MB: Python, spaCy, torch). "Again" means that nothing has changed. Below stand `spacy apply` and a plain loop over
+`nlp.pipe` with the same student, with and without the component that adds candidates and confidence.
+
+Measured by `python scripts/bench_scale.py --sizes 1000 10000 --json docs/scale.json` ({machine}).
+
+What is in memory:
+
+- A pool of at most 10,000 documents is one file, and so are the silver and the decided pool. More become a folder of
+  that name (`corpus/pool.spacy/`) with shards and a manifest, which `spacy train` and `spacy apply` read as well. A file
+  of your own may be larger; it is then in memory as a whole, but not its documents.
+- `annotate` and `judge` hold one shard. A shard that is done is neither read nor made again; its hash is checked.
+- `prepare` holds 17 bytes a document, to know which texts it has seen.
+- `filter` holds its candidates as columns, 83 bytes a candidate and some copies of them, and the rank of each document.
+  Silver documents wait on the disk to be sorted.
+- The reader of training holds at most 10,000 silver documents of a kind; of more, a random one of those that it holds is next.
+"""
 
 
 class Cost(TypedDict):
@@ -88,14 +108,24 @@ def main() -> int:
     work = args.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     make_student(work)
-    found = {"machine": describe_machine(), "sizes": []}
+    found: Dict[str, Any] = {"machine": describe_machine(), "sizes": []}
     for n in args.sizes:
-        found["sizes"].append(measure_size(work, n, args.only))
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf8")
-        args.json.with_suffix(".md").write_text(make_table(found), encoding="utf8")
-    print(make_table(found))
+        one: Size = {"documents": n, "candidates": 0.0, "steps": {}}
+        found["sizes"].append(one)
+        for name, cost in measure_size(work, n, args.only):
+            one["steps"][name] = cost
+            print(n, name, cost, flush=True)
+            if name == "judge":
+                one["candidates"] = count_candidates(work / str(n) / "judged" / "pool")
+            write(args.json, found)
     return 0
+
+
+def write(path: Path, found: Dict[str, Any]) -> None:
+    """Write the figures, and the page beside them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf8")
+    path.with_suffix(".md").write_text(make_table(found), encoding="utf8")
 
 
 def make_student(work: Path) -> None:
@@ -114,8 +144,8 @@ def make_student(work: Path) -> None:
     )
 
 
-def measure_size(work: Path, n: int, only: Optional[List[str]]) -> Size:
-    """RETURNS (Size): What each step took with a pool of n documents."""
+def measure_size(work: Path, n: int, only: Optional[List[str]]) -> Iterator[Tuple[str, Cost]]:
+    """YIELDS (Tuple[str, Cost]): What each step took with a pool of n documents."""
     folder = work / str(n)
     make_dataset(folder / "data", n)
     model, corpus = work / "student" / "model-best", folder / "corpus"
@@ -159,12 +189,9 @@ def measure_size(work: Path, n: int, only: Optional[List[str]]) -> Size:
         for made in (corpus, annotated, judged):
             shutil.rmtree(made, ignore_errors=True)
     write_judge(folder, corpus)
-    steps = {}
     for name, command in commands.items():
         if only is None or name in only:
-            steps[name] = run(command)
-            print(n, name, steps[name], flush=True)
-    return {"documents": n, "candidates": count_candidates(judged / "pool"), "steps": steps}
+            yield name, run(command)
 
 
 def make_dataset(folder: Path, n: int) -> None:
@@ -241,9 +268,11 @@ def describe_machine() -> str:
 def make_table(found: Dict[str, Any]) -> str:
     """RETURNS (str): The figures as a page of Markdown."""
     sizes: List[Size] = found["sizes"]
-    rows = ["| step | " + " | ".join(f"{one['documents']:,}" for one in sizes) + " |"]
+    candidates = ", ".join(f"{one['candidates']:g}" for one in sizes if one["candidates"])
+    rows = [INTRO.format(machine=found["machine"], candidates=candidates)]
+    rows += ["| step | " + " | ".join(f"{one['documents']:,}" for one in sizes) + " |"]
     rows.append("|---|" + "---:|" * len(sizes))
-    for name in sizes[0]["steps"]:
+    for name in dict.fromkeys(name for one in sizes for name in one["steps"]):
         costs = [one["steps"].get(name) for one in sizes]
         cells = ["" if c is None else f"{c['cpu_s']:.1f} s, {c['peak_mb']:,.0f} MB" for c in costs]
         rows.append(f"| {name} | " + " | ".join(cells) + " |")

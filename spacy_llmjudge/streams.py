@@ -262,7 +262,7 @@ class Sorter:
 
     def add(self, rank: int, doc: Doc) -> None:
         """Take in a document with its place in the order, which no other one has."""
-        new = ([], DocBin(store_user_data=False))
+        new: Tuple[List[int], DocBin] = ([], DocBin(store_user_data=False))
         ranks, binary = self._waiting.setdefault(rank // self._most, new)
         ranks.append(rank)
         with self._codecs.found():
@@ -275,7 +275,8 @@ class Sorter:
         """YIELDS (Tuple[int, Doc]): Ranks and documents, in their order."""
         on_disk = {int(path.name) for path in self._folder.glob("*")}
         for number in sorted(on_disk.union(self._waiting)):
-            vocab, found = Vocab(), []
+            vocab = Vocab()
+            found: List[Tuple[int, Doc]] = []
             for ranks, binary in self._parts(number):
                 found += zip(ranks, make_docs(binary, vocab, self._folder, self._codecs))
             yield from sorted(found, key=lambda pair: pair[0])

@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf8")
 PAGES = {path.name: path.read_text(encoding="utf8") for path in (ROOT / "docs").glob("*.md")}
 # made by scripts, from what they measured
 MADE = {"benchmark", "denoise", "errors", "judge", "posterior", "selection", "selection_cost"}
-MADE |= {"student", "training_speed", "cases", "cli", "registered", "project"}
+MADE |= {"student", "training_speed", "cases", "cli", "registered", "project", "scale"}
 FOR_USERS = {name: text for name, text in PAGES.items() if name[:-3] not in MADE}
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 

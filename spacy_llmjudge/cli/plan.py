@@ -124,12 +124,13 @@ def make_plan(
 
 def _read(split: Path, vocab: Any, at_most: Optional[int]) -> Iterator[Any]:
     from ..selection.acquisition import choose_docs
-    from ..storage import read_docs
+    from ..streams import Documents
 
+    docs = Documents(split, vocab)
     if at_most is None:
-        return read_docs(split, vocab)
-    docs = list(read_docs(split, vocab))
-    return (docs[i] for i in choose_docs(docs, at_most))
+        return iter(docs)
+    chosen = set(choose_docs(docs, at_most))
+    return (doc for i, doc in enumerate(docs) if i in chosen)
 
 
 def _rows(plan: Dict[str, Any]) -> Dict[str, str]:

@@ -130,7 +130,7 @@ class CandidateTable:
         return (self.verdict != UNJUDGED) & (self.verdict != ABSTAINED)
 
 
-# each column with the code of its type in an `array`: 66 bytes a candidate
+# each column with the code of its type in an `array`: 75 bytes a candidate
 _CODES = {
     "document": "q",
     "start": "q",
@@ -169,7 +169,7 @@ def table_from_docs(
     if gold is not None:
         docs = list(docs)
         _check_gold(docs, gold, target)
-    columns = {name: array(code) for name, code in _CODES.items()}
+    columns: Dict[str, Any] = {name: array(code) for name, code in _CODES.items()}
     codes: Dict[str, int] = {}
     digests = []
     for i, doc in enumerate(docs):
@@ -201,12 +201,11 @@ def table_from_docs(
     order = document_order(docs, digests, visible)
     rank = np.empty(len(order), dtype="int64")
     rank[order] = np.arange(len(order))
-    document = np.array(columns["document"], dtype="int64")
-    rows = np.argsort(rank[document], kind="stable")
+    rows = np.argsort(rank[np.frombuffer(columns["document"], dtype="q")], kind="stable")
     made: Dict[str, Any] = {}
-    for name in _CODES:
-        dtype = {"d": "float64", "b": bool}.get(_CODES[name], "int64")
-        made[name] = np.array(columns.pop(name), dtype=dtype)[rows]
+    for name, code in _CODES.items():
+        column = np.frombuffer(columns.pop(name), dtype=code)[rows]
+        made[name] = column.astype(bool) if code == "b" else column
     made["label"] = numbers[made["label"]] if len(rows) else made["label"]
     if gold is None:
         made["correct"] = None

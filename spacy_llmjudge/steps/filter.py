@@ -149,8 +149,10 @@ def _write(
         if whole is not None:
             whole.finish()
     finally:
-        for one in (waiting, kept, *([] if whole is None else [whole])):
-            one.discard()
+        waiting.discard()
+        kept.discard()
+        if whole is not None:
+            whole.discard()
     rounded: Dict[str, Any] = _rounded(report)
     return rounded
 

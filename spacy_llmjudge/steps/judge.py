@@ -8,6 +8,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
+    ContextManager,
     Dict,
     Iterable,
     List,
@@ -83,7 +84,7 @@ def judge(
 
     loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp, judges = load_judges(loaded, config, find_target(source))
-    ask, shard_size = _ask_with(nlp, judges)
+    ask, shard_size, zone = _ask_with(nlp, judges)
     docs = Documents(source, nlp.vocab)
     inputs = {**fingerprint, "at_most": at_most, "before": asked_before}
     plan = once(
@@ -124,7 +125,7 @@ def judge(
         is_complete=is_asked,
         describe=_describe,
         on_shard=report,
-        zone=nlp.memory_zone if docs.has_shards else nullcontext,
+        zone=zone,
     )
     usage = add_counts([one.model.usage() for one in judges if isinstance(one.model, Metered)])
     return {
@@ -186,20 +187,21 @@ def _is_shown(docs: Documents, config: "Config") -> bool:
 
 def _ask_with(
     nlp: "Language", judges: List["Judge"]
-) -> Tuple[Callable[[List[Doc]], Dict[int, Doc]], int]:
-    """How to ask about documents: a function that gives each one by the id of what came in; and about
-    how many before what was said is written."""
+) -> Tuple[Callable[[List[Doc]], Dict[int, Doc]], int, Callable[[], ContextManager[Any]]]:
+    """How to ask about documents: a function that gives each one by the id of what came in; about
+    how many before what was said is written; and where their words are kept meanwhile."""
     from ..judge.spacy_llm_textcat import BATCH, TextCatJudge
 
     first = judges[0]
     if isinstance(first, TextCatJudge):
-        return lambda docs: {id(doc): doc for doc in first.pipe(docs)}, BATCH
+        # its component may have a cache of documents
+        return lambda docs: {id(doc): doc for doc in first.pipe(docs)}, BATCH, nullcontext
 
     def ask(docs: List[Doc]) -> Dict[int, Doc]:
         named = ((doc, id(doc)) for doc in docs)
         return {name: doc for doc, name in nlp.pipe(named, as_tuples=True)}
 
-    return ask, SHARD_SIZE
+    return ask, SHARD_SIZE, nlp.memory_zone
 
 
 def add_states(parts: Iterable[Mapping[str, int]]) -> Dict[str, int]:

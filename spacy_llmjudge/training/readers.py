@@ -1,8 +1,9 @@
 """A corpus reader that mixes gold and silver documents in fixed shares."""
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from spacy.language import Language
 from spacy.pipeline import EntityRecognizer
@@ -96,7 +97,7 @@ def make_mixed_corpus(
         cover = [_ExampleMaker(doc, target) for doc in _cover_labels(gold_docs, target)]
         golds = _cycle([_ExampleMaker(doc, target) for doc in gold_docs], random.Random(seed))
         yield from (make(nlp) for make in cover)
-        silver_docs = Documents(silver, nlp.vocab) if silver else ()
+        silver_docs: Sequence[Doc] = Documents(silver, nlp.vocab) if silver else ()
         if not silver_docs:
             yield from (make(nlp) for make in golds)
         streams = [(golds, gold_per_batch)]
@@ -144,7 +145,8 @@ def _has_gold_path(parser: EntityRecognizer, example: Example) -> bool:
     return True
 
 
-class _Part(NamedTuple):
+@dataclass(frozen=True)
+class _Part:
     """Silver documents of a kind.
 
     docs (Iterable[Doc]): All documents; they can be read again.
