@@ -406,6 +406,8 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
     }
     if silver is not None:
         row["silver"] = measure_silver(cell, silver)
+        if method == "pool_gold":
+            row["gold"] += row["silver"]["documents"]
     rival = counts_path(cell, "llm_labels", calls)
     if method.startswith("ours") and rival.exists():
         row["minus_llm_labels"] = compare(counts, numpy.load(rival))
