@@ -330,7 +330,7 @@ METHODS: Dict[str, Tuple[Callable[[Cell, int], Made], Tuple[int, ...], bool]] = 
     "llm_labels_equal": (llm_labels_equal, (300,), True),
     "ours": (ours, CALLS, True),
     "ours_gold": (ours_gold, (300,), True),
-    "ours_likelihood": (partial(ours_gold, likelihood="mean"), (300,), True),
+    "ours_likelihood": (partial(ours_gold, likelihood="label"), (300,), True),
     "pool_gold": (pool_gold, (1500, 0), False),
 }
 # F1 against q, and the same with doubtful tokens missing: on one seed
