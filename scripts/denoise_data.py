@@ -3,7 +3,7 @@
 SemEval: sentences with two nominals, labelled by an LLM. MIT Restaurant: candidate entities of a
 small tagger that was fitted on 80 sentences, accepted or rejected by an LLM's recorded answers; and
 the 320 candidates of another student on which the same LLM was asked one by one. The garden's topics, with the
-labels of a large LLM; and them, Reuters and 20 Newsgroups with those of a small one (`weak_labels.py`).
+labels of a large LLM; and them and Reuters with those of a small one (`weak_labels.py`).
 """
 
 import io

@@ -43,9 +43,8 @@ OVERVIEW = {
     "topics": "topics",
     "mit": "MIT",
     "mit_verify": "MIT, asked",
-    "reuters": "Reuters",
     "weak_topics": "topics, small LLM",
-    "newsgroups": "newsgroups (untouched)",
+    "reuters": "Reuters, small LLM (untouched)",
 }
 STAGED = ("sidyp", "sidyp_candidates", "sidyp_published")
 SHOWN = ("accuracy", "macro_f1", "train_accuracy", "train_macro_f1", "ece")
@@ -54,9 +53,8 @@ TITLES = {
     "topics": "Topics of the garden demo, labelled by a large LLM without examples (eight classes)",
     "mit": "MIT Restaurant, verdicts of a recorded LLM on candidate entities: those that it listed",
     "mit_verify": "MIT Restaurant, 320 candidates on which the LLM was asked one by one",
-    "reuters": "Reuters news, labelled by SmolLM2-135M (eight classes, very unequal)",
     "weak_topics": "Topics of the garden demo, labelled by SmolLM2-135M",
-    "newsgroups": "20 Newsgroups in six broad groups, labelled by SmolLM2-135M: run once, after all choices",
+    "reuters": "Reuters news, labelled by SmolLM2-135M (eight classes, very unequal): run once, after all choices",
     "semeval_finetuned": "SemEval with the encoder fine-tuned on the LLM's labels",
     "mit_weakened": "MIT Restaurant, the same verdicts with {flipped:.0%} of them flipped at random",
 }
@@ -71,7 +69,6 @@ PAIRS = [
             "prior_correction",
             "stacking_unbalanced",
             "robust_uu",
-            "stacking_uu",
         )
     ),
     ("stacking", 100, "stacking_unbalanced", 100),

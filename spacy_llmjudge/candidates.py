@@ -6,8 +6,7 @@ the spans (the convention of `spancat`), so they survive DocBin, `to_bytes` and 
 """
 
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.vocab import Vocab
@@ -40,8 +39,7 @@ DECISIONS = ("accepted", "rejected", "undecided")
 NOT_ASKED = "not_asked"
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One (start, end, label) of a document that might be an entity. What is not known is None.
 
     start (int): The first token.
@@ -77,11 +75,11 @@ class Candidate:
         return (self.start, self.end, self.label)
 
     def replace(self, **changes: Any) -> "Candidate":
-        return replace(self, **changes)
+        return self._replace(**changes)
 
     def unjudged(self) -> "Candidate":
         """RETURNS (Candidate): What is known of it without any judge."""
-        return replace(self, verdict=None, support=None, likelihood=None, reason=None)
+        return self._replace(verdict=None, support=None, likelihood=None, reason=None)
 
 
 def get_candidates(doc: Doc, key: str = KEY) -> List[Candidate]:
@@ -98,15 +96,8 @@ def get_candidates(doc: Doc, key: str = KEY) -> List[Candidate]:
     lengths = {name: len(values) for name, values in columns.items()}
     if any(length != len(group) for length in lengths.values()):
         raise LLMJudgeError(Errors.J005.format(lengths=lengths, key=key))
-    return [
-        Candidate(
-            span.start,
-            span.end,
-            span.label_,
-            **{name: values[i] for name, values in columns.items()},
-        )
-        for i, span in enumerate(group)
-    ]
+    rows = zip(*columns.values())
+    return [Candidate(span.start, span.end, span.label_, *row) for span, row in zip(group, rows)]
 
 
 def set_candidates(doc: Doc, candidates: Iterable[Candidate], key: str = KEY) -> None:
@@ -118,12 +109,35 @@ def set_candidates(doc: Doc, candidates: Iterable[Candidate], key: str = KEY) ->
     """
     ordered = sorted(candidates, key=lambda candidate: candidate.key)
     attrs = dict(doc.spans[key].attrs) if key in doc.spans else {}
-    for name in FIELDS:
-        attrs[name] = [getattr(candidate, name) for candidate in ordered]
-        if name in _RARE and not any(value is not None for value in attrs[name]):
+    columns = list(zip(*ordered)) or [()] * len(Candidate._fields)
+    attrs.update((name, list(column)) for name, column in zip(FIELDS, columns[-len(FIELDS) :]))
+    for name in _RARE:
+        if all(value is None for value in attrs[name]):
             del attrs[name]
     spans = [Span(doc, c.start, c.end, label=c.label) for c in ordered]
     doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
+
+
+def set_decisions(
+    doc: Doc,
+    decided: Dict[Tuple[int, int, str], Tuple[float, str]],
+    key: str = KEY,
+) -> None:
+    """Write what was decided on the candidates of a document; the others have no decision any more.
+
+    doc (Doc): The document.
+    decided (Dict[Tuple[int, int, str], Tuple[float, str]]): Probability and decision by start, end and label.
+    key (str): The key of the span group.
+    """
+    group = doc.spans.get(key)
+    columns = [name for name in FIELDS if name not in _RARE]
+    if group is None or any(len(group.attrs.get(name, ())) != len(group) for name in columns):
+        set_candidates(doc, get_candidates(doc, key), key)
+        group = doc.spans[key]
+    none = (None, None)
+    said = [decided.get((span.start, span.end, span.label_), none) for span in group]
+    group.attrs["probability"] = [p for p, _ in said]
+    group.attrs["decision"] = [decision for _, decision in said]
 
 
 def get_outside(doc: Doc, key: str = KEY) -> Optional[List[float]]:
@@ -186,13 +200,13 @@ def copy_tokens(doc: Doc, vocab: Optional[Vocab] = None) -> Doc:
 
 def _span_getter(span: Span) -> List[Dict[str, Any]]:
     found = get_candidates(span.doc)
-    return [asdict(c) for c in found if c.start == span.start and c.end == span.end]
+    return [c._asdict() for c in found if c.start == span.start and c.end == span.end]
 
 
 def _doc_getter(doc: Doc) -> Dict[str, Any]:
     return {
         "status": get_status(doc),
-        "candidates": [asdict(c) for c in get_candidates(doc)],
+        "candidates": [c._asdict() for c in get_candidates(doc)],
     }
 
 

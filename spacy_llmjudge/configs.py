@@ -2,6 +2,7 @@
 
 import codecs
 import configparser
+import re
 from typing import TYPE_CHECKING, Any, Mapping, Optional
 
 from .errors import Errors, LLMJudgeError
@@ -10,7 +11,15 @@ from .storage import PathLike, require_file
 if TYPE_CHECKING:
     from thinc.api import Config
 
+_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+# what a terminal, or a reader of a prompt, would take for a command; the last ones turn the direction of a line
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def on_one_line(text: str) -> str:
+    """RETURNS (str): A text without line breaks, and with other control characters escaped."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], _BREAKS.sub(" ", text))
 
 
 def read_text(path: PathLike, hint: str = "Run the step that makes it first.") -> str:

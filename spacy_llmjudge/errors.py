@@ -113,6 +113,8 @@ class Errors(metaclass=_WithCodes):
     J338 = "{variable} names the certificates in {path}, which cannot be used ({error}). Nothing was sent. Name a file of certificates in PEM format, or unset the variable."
     J339 = "The copy of the ledger {path} would overwrite the ledger itself. Name another file."
     J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
+    J360 = "llmjudge.OpenAIBatch.v1 answers only through a ledger, which keeps what a batch brings. Put llmjudge.Ledger.v1 around it, as in configs/judges/openai_batch.cfg."
+    J361 = "{host} did not start the batch {batch}, and nothing of it is paid. Correct the settings of the model, then run the same command again. It says: {message}"
 
     # Selection and targets
     J400 = "There are {n_docs} held-out documents and {n_gold} gold documents. They must be the same documents in the same order; run the step `judge` on the held-out gold again."
@@ -298,9 +300,16 @@ class Errors(metaclass=_WithCodes):
     J958 = "{path} is a folder that is not empty, or no place for a file. Give another name."
     J959 = "{path} is there already. Choose another name, or replace the file with --force."
     J960 = "{path} has no candidates, so --cut has nothing to choose from. Give a folder that `annotate` or `judge` wrote, or decided.spacy."
+    J961 = "{path} does not say what labels mean: {found}. Expected, for each label, a definition, or `definition`, `examples` and `counter_examples`."
+    J962 = "{path} says what {unknown} means, but the data has the labels {labels}. Correct the name, or take it out."
     J970 = "The variable {name} of the project is {found!r}. The commands of a project cannot pass it on: give one word without spaces, quotes and backslashes, and rename the file or folder where it names one."
     J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
     J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
+    J973 = "{path} has no calibrated confidence. Give a calibration that `calibrate` made for it with --calibration, or add the component calibrated_confidence and fit it."
+    J974 = (
+        "{path} has {n} documents with text. At least {least} are needed to tell drift from chance."
+    )
+    J975 = "{path} is a folder. Give a file of texts, in any format that `prepare` reads."
 
 
 class Warnings(metaclass=_WithCodes):
@@ -328,6 +337,9 @@ class Warnings(metaclass=_WithCodes):
     JW335 = "Replies in the ledger {path} are damaged, and are asked for again. What they cost stays counted. Look at the disk that it is on, and keep a copy of it with the verb `ledger backup`."
     JW336 = "{host} cannot be reached: {error}."
     JW340 = "The first {n} replies came without log-probabilities, although likelihood = {reading!r} reads them. The fusion goes by stated confidences alone: set likelihood = null, or use a model that returns them (llmjudge.OpenAI.v1 where the server does, llmjudge.Transformers.v1)."
+    JW360 = "Stopped. {host} goes on with the batches {batches}: run the same command again to get their replies, which are paid for. To end them as well when a run is interrupted, set cancel_on_interrupt = true."
+    JW361 = "Stopped, and {host} was asked to cancel the batches {batches}. What has a reply by then is paid for: run the same command again to get it."
+    JW362 = "{host} has no room for a batch of this size, so the next ones have {n} requests at most. It says: {message}"
 
     # Denoising
     JW500 = "The evidence on {label} does not carry a denoiser: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n} gold items, where at least {least} is needed. What was judged is taken as it is; label more items to go further."

@@ -4,8 +4,9 @@ A folder holds files `shard-00000.spacy` and so on, a record of those that are w
 when all of them are there a manifest with their hashes.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, ContextManager, Dict, Iterable, List, Optional, Sequence, TypeVar
 
 from spacy.tokens import Doc
 
@@ -13,24 +14,28 @@ from .errors import Errors, LLMJudgeError
 from .locks import alone
 from .stages import Stages, count_made
 from .storage import MANIFEST, PathLike, sha256_file, sha256_json, write_docs, write_json
+from .streams import SHARD_SIZE
 
-SHARD_SIZE = 256
+# a document, or more than that
+Item = TypeVar("Item")
 
 
 def process_shards(
-    docs: Sequence[Doc],
+    docs: Sequence[Item],
     folder: PathLike,
-    process: Callable[[List[Doc]], Iterable[Doc]],
+    process: Callable[[List[Item]], Iterable[Doc]],
     *,
     fingerprint: Dict[str, Any],
     shard_size: int = SHARD_SIZE,
     is_complete: Optional[Callable[[List[Doc]], bool]] = None,
     describe: Optional[Callable[[List[Doc]], Dict[str, Any]]] = None,
     on_shard: Optional[Callable[[int], None]] = None,
+    zone: Callable[[], ContextManager[Any]] = nullcontext,
 ) -> Dict[str, Any]:
     """Process documents shard by shard into a folder; resume where an earlier run stopped.
 
-    docs (Sequence[Doc]): The documents, always in the same order.
+    docs (Sequence[Item]): The documents, always in the same order. Those of a shard are asked for, as a slice,
+        when it has to be made.
     folder (PathLike): Gets the shards, and `manifest.json` when all are whole.
     process (Callable): From the documents of one shard to the documents to write.
     fingerprint (Dict[str, Any]): All that the result depends on, as JSON. Shards that were made
@@ -40,6 +45,7 @@ def process_shards(
         written, and made again the next time.
     describe (Optional[Callable[[List[Doc]], Dict[str, Any]]]): What the manifest says of each shard.
     on_shard (Optional[Callable[[int], None]]): Called with the number of documents that are done.
+    zone (Callable): Entered around the work on each shard, such as the `memory_zone` of a pipeline.
     RETURNS (Dict[str, Any]): The manifest: `fingerprint`, `shards` (name, sha256, docs, and what
         `describe` found).
     """
@@ -55,42 +61,45 @@ def process_shards(
             is_complete,
             describe or (lambda processed: {}),
             on_shard,
+            zone,
         )
 
 
 def _process(
-    docs: Sequence[Doc],
+    docs: Sequence[Item],
     folder: Path,
-    process: Callable[[List[Doc]], Iterable[Doc]],
+    process: Callable[[List[Item]], Iterable[Doc]],
     fingerprint: Dict[str, Any],
     shard_size: int,
     is_complete: Optional[Callable[[List[Doc]], bool]],
     describe: Callable[[List[Doc]], Dict[str, Any]],
     on_shard: Optional[Callable[[int], None]],
+    zone: Callable[[], ContextManager[Any]],
 ) -> Dict[str, Any]:
     inputs = {"mark": sha256_json({**fingerprint, "shard_size": shard_size, "docs": len(docs)})}
     stages = Stages(folder)
     shards = []
     for start in range(0, len(docs), shard_size):
-        batch = list(docs[start : start + shard_size])
+        n_docs = min(shard_size, len(docs) - start)
         name = f"shard-{start // shard_size:05d}"
         file_ = folder / f"{name}.spacy"
         about = stages.find(name, inputs, [file_])
         if about is None:
             # a folder of which a part is of other inputs is not finished
             (folder / MANIFEST).unlink(missing_ok=True)
-            processed = list(process(batch))
-            write_docs(file_, processed)
-            about = describe(processed)
-            if is_complete is None or is_complete(processed):
+            with zone():
+                processed = list(process(list(docs[start : start + n_docs])))
+                write_docs(file_, processed)
+                about = describe(processed)
+                is_whole = is_complete is None or is_complete(processed)
+                del processed
+            if is_whole:
                 stages.keep(name, inputs, [file_], about)
             else:
                 count_made()
-        shards.append(
-            {"name": file_.name, "sha256": sha256_file(file_), "docs": len(batch), **about}
-        )
+        shards.append({"name": file_.name, "sha256": sha256_file(file_), "docs": n_docs, **about})
         if on_shard is not None:
-            on_shard(len(batch))
+            on_shard(n_docs)
     for stale in {*folder.glob("shard-*.spacy")} - {folder / shard["name"] for shard in shards}:
         stale.unlink()
     manifest = {"fingerprint": fingerprint, "shards": shards}

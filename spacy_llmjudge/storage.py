@@ -8,9 +8,12 @@ import secrets
 import shutil
 import time
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
+from spacy.attrs import ORTH
+from spacy.strings import StringStore
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from srsly import msgpack_decoders, msgpack_encoders
@@ -23,6 +26,8 @@ PathLike = Union[str, Path]
 # what a pipeline can read at once: spaCy's own limit, and as many tokens as so much text has in most languages
 MAX_CHARACTERS = 1_000_000
 MAX_TOKENS = 250_000
+# documents that are made of a file at a time
+_AT_ONCE = 256
 # nanoseconds after which a change of a file is sure to show in its times
 _SETTLED = 2_000_000_000
 _HASHES: Dict[Tuple[int, ...], str] = {}
@@ -204,7 +209,7 @@ def write_docs(path: PathLike, docs: Iterable[Doc]) -> int:
     RETURNS (int): How many.
     """
     binary = DocBin(store_user_data=False)
-    with _codecs_found_once():
+    with Codecs().found():
         for doc in docs:
             binary.add(doc)
         data = binary.to_bytes()
@@ -222,20 +227,56 @@ def read_docs(path: PathLike, vocab: Vocab) -> Iterator[Doc]:
     RAISES (LLMJudgeError): J002 where a file is no DocBin, J006 where one of the manifest is missing, J114 where
         a document is too long.
     """
-    path = require_file(path)
-    files = list_shards(path) if path.is_dir() else [path]
-    for file_ in files:
+    codecs = Codecs()
+    for file_ in list_files(path):
+        yield from make_docs(read_bin(file_, codecs), vocab, file_, codecs)
+
+
+def read_texts(path: PathLike) -> Iterator[str]:
+    """Read the texts of a `.spacy` file or a folder of shards, in their order, without making documents."""
+    codecs = Codecs()
+    for file_ in list_files(path):
+        binary = read_bin(file_, codecs)
+        strings = StringStore(binary.strings)
+        column = binary.attrs.index(ORTH)
+        for tokens, spaces, flags in zip(binary.tokens, binary.spaces, binary.flags):
+            words = [strings[word] for word in tokens[:, column].tolist()]
+            if flags.get("has_unknown_spaces"):
+                yield "".join(f"{word} " for word in words)
+            else:
+                after = spaces[:, 0].tolist()
+                yield "".join(f"{word} " if space else word for word, space in zip(words, after))
+
+
+def read_bin(path: Path, codecs: "Codecs") -> DocBin:
+    """RETURNS (DocBin): What is in a file, before documents are made of it."""
+    try:
+        with codecs.found():
+            return DocBin().from_bytes(path.read_bytes())
+    except Exception as error:
+        raise LLMJudgeError(Errors.J002.format(path=path, error=type(error).__name__)) from error
+
+
+def make_docs(binary: DocBin, vocab: Vocab, where: PathLike, codecs: "Codecs") -> Iterator[Doc]:
+    """Make the documents of a DocBin, a few at a time.
+
+    binary (DocBin): What `read_bin` gave.
+    vocab (Vocab): The vocabulary that the documents will share.
+    where (PathLike): Its file, for messages.
+    YIELDS (Doc): The documents.
+    """
+    docs = binary.get_docs(vocab)
+    while True:
         try:
-            with _codecs_found_once():
-                docs = list(DocBin().from_bytes(file_.read_bytes()).get_docs(vocab))
-        except LLMJudgeError:
-            raise
+            with codecs.found():
+                few = list(islice(docs, _AT_ONCE))
         except Exception as error:
-            raise LLMJudgeError(
-                Errors.J002.format(path=file_, error=type(error).__name__)
-            ) from error
-        for doc in docs:
-            require_length(doc, file_)
+            found = {"path": where, "error": type(error).__name__}
+            raise LLMJudgeError(Errors.J002.format(**found)) from error
+        if not few:
+            return
+        for doc in few:
+            require_length(doc, where)
             yield doc
 
 
@@ -246,6 +287,12 @@ def require_length(doc: Doc, where: PathLike) -> None:
         found = {"length": length, "tokens": len(doc), "text": doc[:8].text[:60]}
         limits = {"characters": MAX_CHARACTERS, "most": MAX_TOKENS}
         raise LLMJudgeError(Errors.J114.format(where=where, **found, **limits))
+
+
+def list_files(path: PathLike) -> List[Path]:
+    """RETURNS (List[Path]): The `.spacy` file itself, or the files of a folder of shards in their order."""
+    path = require_file(path)
+    return list_shards(path) if path.is_dir() else [path]
 
 
 def list_shards(folder: Path) -> List[Path]:
@@ -260,14 +307,24 @@ def list_shards(folder: Path) -> List[Path]:
     return files
 
 
-@contextmanager
-def _codecs_found_once() -> Iterator[None]:
-    """Look for packages that extend msgpack once, and not twice for each document with a span group."""
-    with (
-        answering(msgpack_encoders, msgpack_encoders.get_all()),
-        answering(msgpack_decoders, msgpack_decoders.get_all()),
-    ):
-        yield
+class Codecs:
+    """What extends msgpack, looked for once among all packages, and not twice for each document with a span group.
+
+    EXAMPLE:
+        >>> codecs = Codecs()
+        >>> with codecs.found():
+        ...     data = DocBin().to_bytes()
+    """
+
+    def __init__(self) -> None:
+        self._entries = [(one, one.get_all()) for one in (msgpack_encoders, msgpack_decoders)]
+
+    @contextmanager
+    def found(self) -> Iterator[None]:
+        """Read and write documents in this block."""
+        (encoders, of_encoders), (decoders, of_decoders) = self._entries
+        with answering(encoders, of_encoders), answering(decoders, of_decoders):
+            yield
 
 
 def sha256_bytes(data: bytes) -> str:

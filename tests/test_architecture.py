@@ -8,7 +8,16 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "spacy_llmjudge"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # what everybody may import
-EVERYBODY = {"errors", "candidates", "storage", "locks", "registries", "numeric", "configs"}
+EVERYBODY = {
+    "errors",
+    "candidates",
+    "storage",
+    "streams",
+    "locks",
+    "registries",
+    "numeric",
+    "configs",
+}
 WORK = {
     "targets",
     "encoders",
@@ -32,6 +41,7 @@ ALLOWED = {
     "errors": set(),
     "candidates": {"errors"},
     "storage": {"errors"},
+    "streams": {"errors", "storage"},
     "locks": {"errors"},
     "numeric": {"errors"},
     "configs": {"errors", "storage"},

@@ -46,7 +46,12 @@ def imported():
 def test_what_is_imported_is_declared_and_what_is_declared_is_used(setup):
     required = names_of(setup["options"]["install_requires"])
     extras = {name: names_of(value) for name, value in setup["options.extras_require"].items()}
-    for_users = set().union(*(names for extra, names in extras.items() if extra != "dev"))
+    scripts = "".join(path.read_text(encoding="utf8") for path in (ROOT / "scripts").glob("*.py"))
+    assert extras["docs"] <= extras["dev"]
+    assert all(name in scripts for name in extras["docs"])
+    for_users = set().union(
+        *(names for extra, names in extras.items() if extra not in ("dev", "docs"))
+    )
     assert imported() <= required | for_users
     assert required - NOT_IMPORTED <= imported()
     code = "".join(path.read_text(encoding="utf8") for path in PACKAGE.rglob("*.py"))
@@ -72,7 +77,8 @@ def test_the_wheel_carries_every_config_and_template(setup):
     assert listed == {ROOT / "project.yml", *filter(Path.is_file, ROOT.glob("configs/**/*"))}
     patterns = setup["options.package_data"][PACKAGE.name].split()
     listed = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
-    assert listed == {PACKAGE / "py.typed", *PACKAGE.rglob("*.jinja")}
+    pages = {*PACKAGE.rglob("*.jinja"), *(PACKAGE / "review" / "page").iterdir()}
+    assert listed == {PACKAGE / "py.typed", *pages}
 
 
 def test_the_hooks_have_the_linter_that_the_continuous_integration_has():

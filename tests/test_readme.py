@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf8")
 PAGES = {path.name: path.read_text(encoding="utf8") for path in (ROOT / "docs").glob("*.md")}
 # made by scripts, from what they measured
 MADE = {"benchmark", "denoise", "errors", "judge", "posterior", "selection", "selection_cost"}
-MADE |= {"student", "training_speed", "cases"}
+MADE |= {"student", "training_speed", "cases", "cli", "registered", "project"}
 FOR_USERS = {name: text for name, text in PAGES.items() if name[:-3] not in MADE}
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
@@ -33,6 +33,8 @@ PYTHON = blocks(README, "python")
 (OPINION,) = blocks(PAGES["own_pipeline.md"], "python")
 (LOOP,) = blocks(PAGES["more_rounds.md"], "bash")
 (AUDIT,) = blocks(PAGES["evidence.md"], "bash")
+(REVIEW,) = blocks(PAGES["review.md"], "bash")
+(CERTIFICATE,) = blocks(PAGES["review.md"], "python")
 (TOPICS,) = blocks(PAGES["targets.md"], "bash")
 
 
@@ -40,6 +42,7 @@ def test_every_block_is_known():
     assert set(re.findall(r"```(\w+)\n", README)) <= {"bash", "python", "text", "mermaid"}
     assert len(IN_CI) == 2 and len(PYTHON) == 2
     known = {"own_pipeline.md": 1, "more_rounds.md": 1, "evidence.md": 1, "targets.md": 1}
+    known["review.md"] = 2
     found = {name: len(re.findall(r"```\w+\n", text)) for name, text in FOR_USERS.items()}
     assert {name: n for name, n in found.items() if n} == known
 
@@ -54,6 +57,8 @@ def test_every_page_is_reached_from_the_first():
         page = new.pop()
         reached.add(page)
         for target in LINK.findall((ROOT / page).read_text(encoding="utf8")):
+            if "//" in target:
+                continue
             path = Path(os.path.normpath(page.parent / target))
             if path.suffix == ".md" and path not in reached:
                 new.add(path)
@@ -112,6 +117,27 @@ def test_a_second_opinion_is_asked_for_as_the_readme_says(
     held_out = [make_example(nlp, doc) for doc in read_docs(small_corpus / "dev.spacy", nlp.vocab)]
     exec(compile(OPINION, "own_pipeline.md", "exec"), {"held_out_examples": held_out})
     assert "spider mites" in capsys.readouterr().out
+
+
+def test_a_certificate_is_made_as_the_page_says(capsys):
+    exec(compile(CERTIFICATE, "review.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert printed.startswith("At most 12.7 % of the 1965 entities")
+    # one whose median the page names
+    assert "9 of these are wrong" in printed and "more right answers" in printed
+
+
+def test_the_reviews_of_the_page_can_be_asked_for():
+    """Their options are known, and stop at the folder that is not there."""
+    from typer.testing import CliRunner
+
+    from spacy_llmjudge.cli import app
+
+    install, *commands = REVIEW.splitlines()
+    assert install == 'pip install "spacy_llmjudge[review]"'
+    for command in commands:
+        found = CliRunner().invoke(app, shlex.split(command)[4:])
+        assert found.exit_code == 1 and "[J001]" in found.output, found.output
 
 
 @pytest.mark.slow

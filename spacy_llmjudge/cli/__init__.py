@@ -33,6 +33,7 @@ from . import (  # noqa: E402
     start,
     train,
     unjudged,
+    watch,
 )
 
 for verb in (
@@ -59,6 +60,7 @@ for verb in (
     exchange,
     review,
     disagreements,
+    watch,
 ):
     verb.register(app)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Optional
 
 from ..candidates import CANDIDATE_CUT
-from ..shards import SHARD_SIZE
+from ..streams import SHARD_SIZE
 from .arguments import Arg, Opt, splits_of
 from .printer import msg
 from .progress import progress_bar
@@ -39,16 +39,13 @@ def annotate_cli(
 
     A run that was stopped resumes with the shards that are missing.
     """
-    from spacy.vocab import Vocab
-
     from ..steps.annotate import annotate
-    from ..storage import read_docs
+    from ..streams import count_docs
 
     with timed("annotate", metrics):
         for split in splits_of(only):
             source = corpus / f"{split}.spacy"
-            total = sum(1 for _ in read_docs(source, Vocab()))
-            with progress_bar(total, f"Annotating {split}") as progress:
+            with progress_bar(count_docs(source), f"Annotating {split}") as progress:
                 manifest = annotate(
                     model,
                     calibration,

@@ -115,13 +115,18 @@ def overrides_by_config(
 def paths_in(assets: Optional[Path]) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): The settings of a judge's config that name what a folder of assets has; a
     dataset that is one file may hold what an LLM said in a column."""
+    from ..corpora.guidelines import find_guidelines
     from ..storage import require_file
 
-    if assets is not None and require_file(assets, "It is what --assets names.").is_file():
-        return {"paths.replies": str(assets)}
+    if assets is None:
+        return {}
+    definitions = find_guidelines(assets)
+    found = {} if definitions is None else {"paths.definitions": str(definitions)}
+    if require_file(assets, "It is what --assets names.").is_file():
+        return {"paths.replies": str(assets), **found}
     names = {"paths.rules": "rules.txt", "paths.replies": "responses.jsonl"}
-    files = {key: (assets or Path()) / name for key, name in names.items()}
-    return {key: str(file_) for key, file_ in files.items() if assets and file_.exists()}
+    files = {key: assets / name for key, name in names.items()}
+    return {**{key: str(file_) for key, file_ in files.items() if file_.exists()}, **found}
 
 
 def splits_of(only: Optional[str]) -> Tuple[str, ...]:

@@ -83,6 +83,8 @@ def summary_cli(
         model_rows,
         silver_rows,
     )
+    from ..report.sections import say_certificate
+    from ..selection.certificate import read_certificate
     from ..stages import SECONDS, read_seconds
     from ..storage import read_json, shaped, write_json
 
@@ -114,6 +116,8 @@ def summary_cli(
         _show_table(("label", "spans", "precision", "recall"), silver)
     if statement:
         msg.text(f"{statement}\n")
+    for said in say_certificate(read_certificate(metrics)):
+        msg.text(f"{said}\n")
     if warning:
         msg.warn(warning)
     if calibration:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, Optional
 import typer
 
 from ..candidates import CANDIDATE_CUT
-from ..shards import SHARD_SIZE
+from ..streams import SHARD_SIZE
 from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of, paths_in
 from .calibrate import NAMES, calibrator_of
 from .filter import show_promise

@@ -140,6 +140,13 @@ def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
             f" (prices of {plan['prices_as_of']})"
         )
     minutes, seconds = divmod(round(plan["seconds"]), 60)
+    time = (
+        f"about {minutes} min {seconds} s at {plan['concurrency']} requests at a time"
+        f" and {plan['seconds_per_request']:g} s a request"
+    )
+    if plan["batches"]:
+        time = f"{plan['batches']} batches at most {plan['window']} long, often much shorter"
+        cost += "; batches cost {:g} of the price".format(plan["price_share"])
     return {
         "Model": plan["model"],
         "Documents": f"{plan['documents']:,}",
@@ -149,8 +156,7 @@ def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
         "Tokens in": f"about {plan['tokens_in']:,}, at most {plan['tokens_in_bound']:,}",
         "Tokens out": f"about {plan['tokens_out']:,}, at most {plan['tokens_out_bound']:,}",
         "Cost": cost,
-        "Time": f"about {minutes} min {seconds} s at {plan['concurrency']} requests at a time"
-        f" and {plan['seconds_per_request']:g} s a request",
+        "Time": time,
     }
 
 

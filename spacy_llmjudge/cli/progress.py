@@ -94,7 +94,9 @@ class Meter:
         usage = self._usage()
         if usage is not None:
             parts += [describe_tokens(usage), describe_money(usage)]
-        parts.append(f"{self._left(done)} left")
+        # Such as a batch, of which nobody knows how long it takes.
+        waits = getattr(self._model, "under_way", "")
+        parts.append(waits or f"{self._left(done)} left")
         return " | ".join(parts)
 
     def _usage(self) -> Optional[Counts]:

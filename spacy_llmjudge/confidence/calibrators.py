@@ -189,24 +189,36 @@ SHORT_NAMES = {
 
 
 def make_platt(slope: float = 1.0, intercept: float = 0.0) -> Platt:
-    """Two numbers; the default. Keeps the ranking."""
+    """Two numbers; the default. Keeps the ranking.
+
+    slope, intercept (float): What a fit finds, in log-odds.
+    """
     return Platt(slope, intercept)
 
 
 def make_temperature(temperature: float = 1.0) -> Temperature:
-    """One number; keeps .5 where it is."""
+    """One number; keeps .5 where it is.
+
+    temperature (float): What a fit finds.
+    """
     return Temperature(temperature)
 
 
 def make_isotonic(x: Sequence[float] = (0.0, 1.0), y: Sequence[float] = (0.0, 1.0)) -> Isotonic:
-    """Any monotone shape; needs some hundred spans."""
+    """Any monotone shape; needs some hundred spans.
+
+    x, y (Sequence[float]): What a fit finds: the corners of the curve.
+    """
     return Isotonic(x, y)
 
 
 def make_venn_abers(
     x: Sequence[float] = (), y: Sequence[float] = (), weight: Sequence[float] = ()
 ) -> VennAbers:
-    """Isotonic with a guarantee of validity; cautious where evidence is thin."""
+    """Isotonic with a guarantee of validity; cautious where evidence is thin.
+
+    x, y, weight (Sequence[float]): What a fit keeps: posteriors, shares of right ones, and counts.
+    """
     return VennAbers(x, y, weight)
 
 

@@ -5,6 +5,7 @@ Every finding is a pair of a level and a message: "good", "info", "warn" (the ru
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Dict, List, Tuple
 
 from ..errors import Errors, LLMJudgeError
@@ -13,6 +14,7 @@ from ..targets.base import Target, find_target
 from ..targets.cats import Cats
 from .describe import Counts, describe
 from .duplicates import fold_numbers
+from .guidelines import find_guidelines, read_guidelines, undefined
 from .language import make_blank
 from .split_names import GOLD, SPLITS
 
@@ -106,6 +108,7 @@ def check(corpus: PathLike, *, lang: str = "en", q: float = 0.1, window: int = 5
         *_check_overlaps(splits),
         *_check_tokens(splits, target, window, lang),
         *_check_evidence(evidence, splits, target),
+        *_check_guidelines(corpus, splits, target),
     ]
     return Findings(target, splits, evidence, messages)
 
@@ -245,6 +248,18 @@ def _check_evidence(evidence: Evidence, splits: Splits, target: Target) -> List[
         return [*messages, ("fail", text)]
     text = f"At q = {q} the selection keeps nothing unless it can keep {share:.1%} of the candidates; {carries}."
     return [*messages, ("warn" if share > LARGE_SHARE else "good", text)]
+
+
+def _check_guidelines(corpus: Path, splits: Splits, target: Target) -> List[Message]:
+    path = find_guidelines(corpus)
+    if path is None:
+        return []
+    labels = target.labels if isinstance(target, Cats) else splits["labelled"].labels
+    missing = undefined(read_guidelines(path), labels)
+    if not missing:
+        return [("good", "Every label has a definition.")]
+    text = f"No definition of {', '.join(missing)}: a sentence each in labels.yml says what the judge is to look for."
+    return [("info", text)]
 
 
 def _check_near_texts(dev: Counts) -> List[Message]:

@@ -9,6 +9,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..storage import PathLike, require_file
 from .formats import COLUMN_SUFFIXES, ROW_SUFFIXES, SUFFIXES, Part, holds_rows, read_named_rows
+from .guidelines import NAMES as GUIDELINES
 from .lines import printable
 from .split_names import GOLD, SPLITS, names_of, split_in_stem, split_of_stem, split_of_value
 
@@ -75,7 +76,8 @@ def list_folder(source: Path) -> str:
 
 
 def _files(source: Path) -> List[Path]:
-    paths = (source / name for name in os.listdir(source) if not name.startswith("."))
+    names = (name for name in os.listdir(source) if name not in GUIDELINES)
+    paths = (source / name for name in names if not name.startswith("."))
     return sorted(path for path in paths if not path.is_dir())
 
 

@@ -5,15 +5,16 @@ A pool may be large: it is read one row at a time, first for what each row is, t
 
 import random
 import warnings
+from array import array
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Container, Dict, Iterable, Iterator, NamedTuple, Optional, Set, Tuple
+from typing import Any, Container, Iterable, Iterator, NamedTuple, Optional, Tuple
 
+import numpy as np
 from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
-from .duplicates import normalise
+from .duplicates import hash_normalised, normalise
 from .formats import (
     Part,
     holds_rows,
@@ -29,12 +30,12 @@ from .shapes import read_row
 
 
 class Kept(NamedTuple):
-    """pool (Set[int]): The rows that stay in the pool.
-    dev (Set[int]): The rows that are held out.
+    """pool (np.ndarray): (n,) True for the rows that stay in the pool.
+    dev (np.ndarray): (n,) True for those that are held out.
     """
 
-    pool: Set[int]
-    dev: Set[int]
+    pool: np.ndarray
+    dev: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -63,41 +64,49 @@ class Pool:
         RETURNS (Kept): The rows.
         """
         dropped = self.reader.dropped["pool"]
-        rows: Dict[bytes, int] = {}
-        with_gold: Set[int] = set()
+        # of each row with a text of its own its hash, its number, and whether it is without gold
+        hashes, numbers, lacks_gold = array("Q"), array("q"), array("b")
         says_anything = False
+        n_rows = 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for i, record in enumerate(self._records()):
+                n_rows = i + 1
                 text = normalise(record.text)
                 if not text or text in known:
                     dropped["duplicates" if text else "empty"] += 1
                     continue
-                key = blake2b(text.encode("utf8"), digest_size=12).digest()
-                has_gold = self._has_gold(record)
                 says_anything = says_anything or self._says_anything(record)
-                dropped["duplicates"] += key in rows
-                if key not in rows or (has_gold and rows[key] not in with_gold):
-                    rows[key] = i
-                    with_gold.update([i] if has_gold else [])
-        kept = set(rows.values())
-        return self._hold_out(kept, with_gold & kept if says_anything else set(), holdout, seed)
+                hashes.append(hash_normalised(text))
+                numbers.append(i)
+                lacks_gold.append(not self._has_gold(record))
+        order = np.lexsort((numbers, lacks_gold, hashes))
+        # the first of each text
+        firsts = order[np.unique(np.array(hashes)[order], return_index=True)[1]]
+        dropped["duplicates"] += len(order) - len(firsts)
+        kept, with_gold = np.zeros((2, n_rows), dtype=bool)
+        kept[np.array(numbers)[firsts]] = True
+        if says_anything:
+            with_gold[np.array(numbers)[firsts]] = np.array(lacks_gold)[firsts] == 0
+        return self._hold_out(kept, with_gold, holdout, seed)
 
-    def read(self, rows: Container[int]) -> Iterator[Doc]:
+    def read(self, rows: np.ndarray) -> Iterator[Doc]:
         """YIELDS (Doc): The documents of the rows that were chosen, with the gold that is known for them."""
         for i, record in enumerate(self._records()):
-            if i in rows:
+            if rows[i]:
                 yield self.reader.make_doc(record, "pool")
         warn_of_repairs(self.part.path, self.reader.dropped["pool"]["repaired_tags"])
 
-    def _hold_out(self, kept: Set[int], with_gold: Set[int], holdout: int, seed: int) -> Kept:
+    def _hold_out(self, kept: np.ndarray, with_gold: np.ndarray, holdout: int, seed: int) -> Kept:
+        drawn = np.zeros_like(kept)
         if not holdout:
-            return Kept(kept, set())
-        if not 0 < holdout <= len(with_gold) or holdout == len(kept):
-            found = {"n": len(with_gold), "holdout": holdout, "path": self.part.path}
+            return Kept(kept, drawn)
+        rows = np.flatnonzero(with_gold).tolist()
+        if not 0 < holdout <= len(rows) or holdout == kept.sum():
+            found = {"n": len(rows), "holdout": holdout, "path": self.part.path}
             raise LLMJudgeError(Errors.J637.format(**found))
-        drawn = set(random.Random(f"{seed} holdout").sample(sorted(with_gold), holdout))
-        return Kept(kept - drawn, drawn)
+        drawn[random.Random(f"{seed} holdout").sample(rows, holdout)] = True
+        return Kept(kept & ~drawn, drawn)
 
     def _has_gold(self, record: Record) -> bool:
         """Whether all is known of a row: an answer to a binary question is not enough."""

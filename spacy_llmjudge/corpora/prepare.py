@@ -22,7 +22,7 @@ from typing import (
     cast,
 )
 
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 
 from ..candidates import copy_tokens
 from ..errors import Errors, LLMJudgeError
@@ -32,15 +32,17 @@ from ..storage import (
     require_file,
     sha256_path,
     staged,
-    write_bytes,
     write_docs,
     write_json,
 )
+from ..streams import Writer, write_documents
 from ..targets.base import RECORD, Target, write_target
 from .choose_target import Wanted, choose_target
 from .class_names import find_class_names
 from .files import Parts, expected_names, find_parts, list_folder
 from .formats import Part
+from .guidelines import RECORD as LABELS
+from .guidelines import find_guidelines, read_guidelines, require_known, to_json
 from .language import make_blank
 from .lines import printable
 from .reader import Reader
@@ -50,7 +52,7 @@ from .settings import ReadSettings
 from .split_names import GOLD, SPLITS
 
 REPORT = "prepare.json"
-FILES = (*(f"{name}.spacy" for name in (*SPLITS, GOLD)), RECORD, REPORT)
+FILES = (*(f"{name}.spacy" for name in (*SPLITS, GOLD)), RECORD, LABELS, REPORT)
 _ENTITY_ATTRS = ["ENT_IOB", "ENT_TYPE"]
 
 
@@ -80,6 +82,7 @@ def prepare(
     test: Optional[PathLike] = None,
     pool: Optional[PathLike] = None,
     pool_gold: Optional[PathLike] = None,
+    guidelines: Optional[PathLike] = None,
     target: Optional[str] = None,
     spans_key: Optional[str] = None,
     single_label: bool = False,
@@ -105,6 +108,8 @@ def prepare(
         rows name their set in a column.
     out (Path): The folder of the corpus.
     labelled, dev, test, pool, pool_gold (Optional[Path]): A file that stands elsewhere.
+    guidelines (Optional[Path]): What the labels mean; None: `labels.yml` or `labels.json` in the folder, where it
+        is there.
     target (Optional[str]): What is annotated: "ents", "spans" or "cats". None: what the labelled set
         shows.
     spans_key (Optional[str]): The span group of the spans.
@@ -144,8 +149,13 @@ def prepare(
         "settings": [asdict(wanted), asdict(settings), sampling, lang, ignore_unseen_labels],
     }
 
+    said = find_guidelines(source) if guidelines is None else Path(guidelines)
+    if said is not None:
+        inputs["guidelines"] = [printable(said), sha256_path(said)]
+
     def work() -> Dict[str, Any]:
-        found = _write(source, out, parts, wanted, settings, sampling, lang, ignore_unseen_labels)
+        unseen = ignore_unseen_labels
+        found = _write(source, out, parts, wanted, settings, sampling, lang, unseen, said)
         return dict(found)
 
     outputs = [out / name for name in FILES]
@@ -168,12 +178,18 @@ def _write(
     sampling: Sampling,
     lang: str,
     ignore_unseen_labels: bool,
+    guidelines: Optional[Path],
 ) -> Report:
     nlp = make_blank(lang)
     reader = Reader(nlp, choose_target(parts, wanted, nlp, settings), settings)
     docs, pool_docs = read_sets(parts, reader, sampling)
     if not ignore_unseen_labels:
         require_known_labels(docs, reader.target, settings.labels)
+    means = {} if guidelines is None else read_guidelines(guidelines)
+    if guidelines is not None:
+        known = count_labels([doc for found in docs.values() for doc in found], reader.target)
+        of_texts = getattr(reader.target, "labels", ())
+        require_known(means, [*known, *settings.labels, *of_texts], guidelines)
     with staged(out, FILES) as stage:
         for split, split_docs in docs.items():
             write_docs(stage / f"{split}.spacy", split_docs)
@@ -186,6 +202,8 @@ def _write(
         report["settings"] = {"files": _names(parts), "lang": lang, **sampling._asdict()}
         report["settings"].update(_given(wanted, settings))
         write_target(stage, reader.target)
+        if guidelines is not None:
+            write_json(stage / LABELS, to_json(means))
         write_json(stage / REPORT, report)
     return report
 
@@ -227,7 +245,7 @@ def _write_pool(stage: Path, pool: Iterable[Doc], target: Target) -> Dict[str, _
 
     RETURNS (Dict[str, _Counts]): For "pool" and "pool_gold".
     """
-    gold = DocBin(attrs=_ENTITY_ATTRS, store_user_data=False)
+    gold = Writer(stage / f"{GOLD}.spacy", attrs=_ENTITY_ATTRS)
     labels: Counter = Counter()
     n_gold = 0
 
@@ -239,12 +257,13 @@ def _write_pool(stage: Path, pool: Iterable[Doc], target: Target) -> Dict[str, _
             gold.add(doc)
             yield copy_tokens(doc)
 
-    n_docs = write_docs(stage / "pool.spacy", strip())
+    n_docs = write_documents(stage / "pool.spacy", strip())
     found = {"pool": _Counts(n_docs, Counter())}
     # A pool whose rows all carry an empty list was exported so; that is no gold.
     if labels:
-        write_bytes(stage / f"{GOLD}.spacy", gold.to_bytes())
+        gold.finish()
         found[GOLD] = _Counts(n_gold, labels)
+    gold.discard()
     return found
 
 

@@ -70,7 +70,7 @@ def read_sets(parts: Parts, reader: Reader, sampling: Sampling) -> Tuple[Docs, I
     reader.dropped["labelled"]["not_sampled"] = len(rest)
     pool = Pool(reader, parts["pool"], parts[GOLD])
     kept = pool.choose(known, sampling.holdout, sampling.seed)
-    if kept.dev:
+    if kept.dev.any():
         docs["dev"] = list(pool.read(kept.dev))
     return docs, pool.read(kept.pool)
 

@@ -7,7 +7,7 @@ learns to undo the noise, and its own guesses sharpen the candidates (Ye et al. 
 """
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -87,8 +87,8 @@ def refine_sidyp(
     published (bool): Whether to do as the paper does: each item counts the same in the classifiers, and the
         denoisers say what the labels are. Otherwise each class counts the same, and a class-balanced
         regression on the candidates says it, out of fold.
-    classifiers (Optional[Branches]): Trained elsewhere, such as by fine-tuning an encoder; `predict`
-        then takes what their `apply` takes.
+    classifiers (Optional[Branches]): Trained elsewhere, such as by fine-tuning an encoder; if `published`,
+        `predict` then takes what their `apply` takes.
     groups (Optional[Sequence[Any]]): What must share a fold where the noise rate is estimated.
     seed (int): For weights, batches and noise.
     RETURNS (Denoised): If `published`, labels and probabilities of the items come from their own noisy label
@@ -152,13 +152,8 @@ def refine_sidyp(
         probabilities = denoisers.relabel(*relabel)
         model = partial(_predict_published, classifiers, denoisers)
     else:
-        candidates = np.mean(weights, axis=0)
         folds = make_folds(codes, 5, seed, groups)
-        probabilities = np.zeros((len(codes), n))
-        for fold in np.unique(folds):
-            held = folds == fold
-            probabilities[held] = fit_soft(matrix[~held], candidates[~held])(matrix[held])
-        model = fit_soft(matrix, candidates)
+        probabilities, model = regress(matrix, np.mean(weights, axis=0), folds)
 
     def predict(new: Any) -> np.ndarray:
         return model(check_width(new, matrix.shape[1]) if own or not published else new)
@@ -173,6 +168,18 @@ def _predict_published(
     classifiers: "Branches", denoisers: "Diffusion", new: np.ndarray
 ) -> np.ndarray:
     return denoisers.predict(*classifiers.apply(new))
+
+
+def regress(
+    features: np.ndarray, weights: np.ndarray, folds: np.ndarray
+) -> Tuple[np.ndarray, Predict]:
+    """RETURNS (Tuple[np.ndarray, Callable]): What `fit_soft` says of each item without its fold, shape (n, C); and
+    the same for other items."""
+    out = np.zeros_like(weights)
+    for fold in np.unique(folds):
+        held = folds == fold
+        out[held] = fit_soft(features[~held], weights[~held])(features[held])
+    return out, fit_soft(features, weights)
 
 
 def fit_soft(features: np.ndarray, weights: np.ndarray) -> Predict:

@@ -78,7 +78,8 @@ def plan_judging(
         expected = round(seen.expected * plan["requests"] / plan["prompts"])
         plan["tokens_out"] = min(expected, plan["tokens_out_bound"])
     workers = concurrency or model.workers
-    plan["seconds"] = -(-plan["requests"] // workers) * seconds_per_request
+    if not plan["batches"]:
+        plan["seconds"] = -(-plan["requests"] // workers) * seconds_per_request
     price = model.find_price()
     if price is not None:
         asked = price.of_tier(model.service_tier)

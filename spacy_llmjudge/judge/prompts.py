@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence, Tuple, Union
 
-from ..configs import read_text
+from ..configs import on_one_line, read_text
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..storage import require_file
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 _RULE = re.compile(r"\s*([^\s:][^:]*?)\s*:\s*(\S.*?)\s*$")
 
-_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
-# what a terminal, or a reader of the prompt, would take for a command; the last ones turn the direction of a line
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 # characters
 MAX_LABEL = 200
 MAX_DEFINITION = 4000
@@ -55,7 +52,7 @@ def _on_one_line(value: Any) -> Any:
     """A label, definition or rule with line breaks would stand in the prompt as a section of its own."""
     if not isinstance(value, str) or isinstance(value, Verbatim):
         return value
-    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], _BREAKS.sub(" ", value))
+    return on_one_line(value)
 
 
 def require_short(labels: Mapping[str, str]) -> None:

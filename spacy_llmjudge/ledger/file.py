@@ -15,6 +15,17 @@ from ..storage import is_out_of_files
 from .rescue import PATIENCE, find_damage, move_away, read_remains, write_remains
 
 LAYOUT = 1
+# Batches that are not settled yet; ledgers from before there were any get the table when they are opened.
+_BATCHES = """
+CREATE TABLE IF NOT EXISTS batches (
+    run TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    model TEXT NOT NULL,
+    file TEXT,
+    created REAL,
+    batch TEXT
+) WITHOUT ROWID
+"""
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE models (id TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID;
@@ -88,12 +99,13 @@ def use_tables(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     if has_tables:
+        db.execute(_BATCHES)
         return
     db.execute("BEGIN IMMEDIATE")
     try:
         # Where folders cannot be locked, another process may have been faster.
         if not _check_tables(db, path):
-            for statement in _statements(_SCHEMA):
+            for statement in (_BATCHES, *_statements(_SCHEMA)):
                 db.execute(statement)
             db.execute("INSERT INTO meta VALUES ('salt', ?)", (secrets.token_hex(16),))
             db.execute(f"PRAGMA user_version = {LAYOUT}")

@@ -6,16 +6,20 @@ import os
 import threading
 import warnings
 import weakref
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError, Warnings
+from ..transport.batches import BatchSender
 from ..transport.breaker import Breaker
 from ..transport.key_literals import refuse_key_literals
 from ..transport.limits import Limits
+from ..transport.messages import Reply
 from ..transport.sender import Sender
 from ..transport.tally import Counts, Tally
 from ..transport.workers import MARGIN, reply_in_order
+from .batches import Batches
 from .foreign import ForeignModel, Model
 from .paid_requests import PaidRequests, PendingRequest
 from .prices import FREE, NANO, Price, find_price, read_prices
@@ -92,6 +96,7 @@ class LedgerModel:
         self.path = Path(path)
         self.max_cost = max_cost
         self._model: Sender = model if isinstance(model, Sender) else ForeignModel(model)
+        self.batch_sender = self._model if isinstance(self._model, BatchSender) else None
         self._prices = prices
         self._allow_unpriced = allow_unpriced
         self.workers = concurrency or self._model.concurrency
@@ -106,6 +111,7 @@ class LedgerModel:
         self._process: Optional[int] = None
         self._store: Optional[LedgerStore] = None
         self._requests: Optional[PaidRequests] = None
+        self._batches: Optional[Batches] = None
         self._price: Optional[Price] = None
         self._warned = False
         self._limits = Limits(*self._rates)
@@ -114,7 +120,16 @@ class LedgerModel:
         self._lock = threading.Lock()
 
     def __getstate__(self) -> Dict[str, Any]:
-        alive = ("_process", "_store", "_requests", "_limits", "_breaker", "_tally", "_lock")
+        alive = (
+            "_process",
+            "_store",
+            "_requests",
+            "_limits",
+            "_breaker",
+            "_tally",
+            "_lock",
+            "_batches",
+        )
         return {name: value for name, value in vars(self).items() if name not in alive}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
@@ -145,6 +160,9 @@ class LedgerModel:
             an empty one with a state and a reason.
         """
         _, requests = self._open()
+        if self._batches is not None:
+            yield from self._reply_by_batches(prompts, requests, self._batches)
+            return
         self._breaker.try_again()
         pending = ([self.pending(prompt) for prompt in group] for group in prompts)
         stream = reply_in_order(
@@ -160,6 +178,46 @@ class LedgerModel:
         self._warn(requests)
         self._breaker.warn(self._model.host)
 
+    def ask_ahead(self, prompts: Callable[[], Iterable[Iterable[str]]]) -> None:
+        """Have the replies to all prompts of a run in the ledger before the first is wanted, where the model is
+        asked by batches; nothing is done for others, or where all replies are there.
+
+        prompts (Callable[[], Iterable[Iterable[str]]]): Makes the prompts of each document, as often as it is
+            called.
+        """
+        _, requests = self._open()
+        if self._batches is not None:
+            self._batches.answer(
+                lambda: (self.pending(prompt) for group in prompts() for prompt in group),
+                ahead=True,
+            )
+            self._warn(requests)
+
+    def _reply_by_batches(
+        self, prompts: Iterable[Iterable[str]], requests: PaidRequests, batches: Batches
+    ) -> Iterator[List[Reply]]:
+        for groups in batches.split(prompts):
+            asked = [[self.pending(prompt) for prompt in group] for group in groups]
+            flat = [one for group in asked for one in group]
+            missing = [
+                one for one in flat if not self.is_kept(one) and not batches.is_asked(one.key)
+            ]
+            if missing:
+                batches.answer(partial(list, missing))
+            for group in asked:
+                yield [self._find_reply(one, requests, batches) for one in group]
+            self._warn(requests)
+
+    def _find_reply(self, one: PendingRequest, requests: PaidRequests, batches: Batches) -> Reply:
+        reply = requests.look_up(one, is_new=one.key in batches.new_keys)
+        batches.new_keys.discard(one.key)
+        return self._tally.reply(batches.why_not(one.key)) if reply is None else reply
+
+    @property
+    def under_way(self) -> str:
+        """What is waited for, in words; nothing where replies come one by one."""
+        return "" if self._batches is None else self._batches.under_way
+
     def usage(self) -> Counts:
         """What this run has done so far, and what all runs of this ledger have cost, with the worst cases
         of requests under way; may be called from any thread.
@@ -174,7 +232,7 @@ class LedgerModel:
         """Close the file; the next prompt opens it again."""
         if self._store is not None:
             self._store.close()
-            self._store = self._requests = None
+            self._store = self._requests = self._batches = None
 
     def _open(self) -> Tuple[LedgerStore, PaidRequests]:
         if self._process not in (None, os.getpid()):
@@ -203,6 +261,17 @@ class LedgerModel:
                 tally=self._tally,
                 hook=self._hook,
             )
+            if self.batch_sender is not None:
+                self._batches = Batches(
+                    self.batch_sender,
+                    store,
+                    self._model_id,
+                    price=self._price,
+                    max_cost=self.max_cost,
+                    tally=self._tally,
+                    notices=requests.notices,
+                    hook=self._hook,
+                )
             self._store, self._requests, self._process = store, requests, os.getpid()
         if store.lost:
             warnings.warn(Warnings.JW311.format(count=store.lost, path=self.path), stacklevel=3)
@@ -218,7 +287,10 @@ class LedgerModel:
         """RETURNS (Optional[Price]): The price of the model, where the table has it."""
         if self._prices is None:
             return None
-        return find_price(read_prices(self._prices)[1], self._model.name)
+        price = find_price(read_prices(self._prices)[1], self._model.name)
+        if price is None or self.batch_sender is None:
+            return price
+        return price.in_batch(self.batch_sender.price_share)
 
     def bound_tokens(self, pending: PendingRequest) -> Tuple[int, Optional[int]]:
         """RETURNS (Tuple[int, Optional[int]]): The most tokens in and out that it can cost, with None
@@ -255,7 +327,8 @@ class LedgerModel:
         requests.notices.warn()
         if self.max_cost is None or self._warned:
             return
-        share = requests.spent / (self.max_cost * NANO)
+        spent = max(requests.spent, 0 if self._batches is None else self._batches.spent)
+        share = spent / (self.max_cost * NANO)
         if share >= _WARN_AT:
             self._warned = True
             text = Warnings.JW310.format(

@@ -5,7 +5,7 @@ A run that is killed loses at most the replies that were under way, and pays for
 
 import threading
 from dataclasses import dataclass
-from typing import Callable, Optional, Union
+from typing import Callable, Optional, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..transport.breaker import Breaker
@@ -79,12 +79,17 @@ class PaidRequests:
         self._exhausted = False
         self._n_missing = 0
 
-    def look_up(self, pending: PendingRequest) -> Optional[Reply]:
-        """RETURNS (Optional[Reply]): The reply that the ledger has, without asking anybody."""
+    def look_up(self, pending: PendingRequest, is_new: bool = False) -> Optional[Reply]:
+        """Find a reply without asking anybody.
+
+        pending (PendingRequest): The request.
+        is_new (bool): Whether the reply came in this run, and counts as one of it.
+        RETURNS (Optional[Reply]): The reply that the ledger has.
+        """
         raw = self._store.find(pending.key)
         if raw is not None:
             try:
-                return self._parse(Attempt("replied", raw, asked=False))
+                return self._parse(Attempt("replied", raw, asked=is_new))
             except (StrictJSONError, KeyError, TypeError):
                 self._store.discard(pending.key)
                 self.notices.add(Warnings.JW335.format(path=self._store.path))
@@ -168,6 +173,9 @@ class PaidRequests:
                 return claim
             if claim.state == "stored":
                 return Attempt("replied", claim.reply or "", asked=False)
+            if claim.state == "batch":
+                # Whoever asks the model by batches gets it.
+                return Attempt("not_sent", reason="in_batch", asked=False)
             if claim.state == "budget" and self._store.open_rows == 0:
                 # Nothing is under way that could turn out cheaper than its worst case.
                 self._exhausted = True
@@ -176,26 +184,13 @@ class PaidRequests:
         return Attempt("not_sent", reason="stopped", asked=False)
 
     def _worst_case(self, pending: PendingRequest) -> int:
-        if self._price is None:
-            return 0
-        tokens_in, tokens_out = self._sender.bound_tokens(pending.request)
-        if tokens_out is None:
-            if self._max_cost is not None and self._price != FREE:
-                text = Errors.J325.format(model=self._sender.name, max_cost=self._max_cost)
-                raise LLMJudgeError(text)
-            tokens_out = 0
-        return self._price.worst(tokens_in, tokens_out, self._sender.service_tier)
+        return worst_case(self._sender, self._price, self._max_cost, pending)
 
     def _commit(self, row: int, outcome: Attempt) -> None:
         """Write down how a request ended. Of a reply only its count of tokens was read so far, and
         where there is none the worst case stays."""
-        charge: Optional[int] = None if outcome.billed else 0
-        usage = outcome.usage
-        if outcome.state == "replied" and self._price is not None:
-            charge = self._price.charge(usage)
-            if not self._price.has_tier(usage.tier):
-                text = Warnings.JW333.format(host=self._sender.host, tier=usage.tier)
-                self.notices.add(text)
+        charge, notice = find_charge(self._sender, self._price, outcome)
+        self.notices.add(notice)
         self._store.settle(
             row,
             "replied" if outcome.state == "replied" else "failed",
@@ -203,9 +198,38 @@ class PaidRequests:
             reply=outcome.raw or None,
             reason=outcome.reason,
             status=outcome.status,
-            tokens=(usage.tokens_in, usage.tokens_out),
+            tokens=(outcome.usage.tokens_in, outcome.usage.tokens_out),
         )
 
     def _pass(self, point: str) -> None:
         if self._hook is not None:
             self._hook(point)
+
+
+def worst_case(
+    sender: Sender, price: Optional[Price], max_cost: Optional[float], pending: PendingRequest
+) -> int:
+    """RETURNS (int): What a request costs at most, nano-dollars."""
+    if price is None:
+        return 0
+    tokens_in, tokens_out = sender.bound_tokens(pending.request)
+    if tokens_out is None:
+        if max_cost is not None and price != FREE:
+            text = Errors.J325.format(model=sender.name, max_cost=max_cost)
+            raise LLMJudgeError(text)
+        tokens_out = 0
+    return price.worst(tokens_in, tokens_out, sender.service_tier)
+
+
+def find_charge(
+    sender: Sender, price: Optional[Price], outcome: Attempt
+) -> Tuple[Optional[int], str]:
+    """RETURNS (Tuple[Optional[int], str]): What a request cost, nano-dollars, with None for its worst
+    case; and a warning, where its price is not known."""
+    charge: Optional[int] = None if outcome.billed else 0
+    if outcome.state != "replied" or price is None:
+        return charge, ""
+    tier = outcome.usage.tier
+    known = price.has_tier(tier)
+    notice = "" if known else Warnings.JW333.format(host=sender.host, tier=tier)
+    return price.charge(outcome.usage), notice

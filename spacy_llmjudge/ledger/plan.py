@@ -23,7 +23,10 @@ class Plan:
     tokens_out_bound (int): Every reply at its longest.
     cost (Optional[float]): US dollars for the guesses; None without a price.
     cost_bound (Optional[float]): US dollars for the bounds.
-    seconds (float): At the model's concurrency.
+    seconds (float): At the model's concurrency; 0 where it is asked by batches.
+    batches (int): Into how many batches they go; 0 where they are sent one by one.
+    window (Optional[str]): How long a batch may take.
+    price_share (float): What a request costs in one, as a share of its price.
     first_request (Optional[str]): The first request that would be sent, as it would be sent.
     """
 
@@ -37,6 +40,9 @@ class Plan:
     cost: Optional[float] = None
     cost_bound: Optional[float] = None
     seconds: float = 0.0
+    batches: int = 0
+    window: Optional[str] = None
+    price_share: float = 1.0
     first_request: Optional[str] = None
 
     def to_dict(self) -> Dict[str, Any]:
@@ -59,6 +65,7 @@ def plan_requests(
     RETURNS (Plan): The plan.
     """
     plan = Plan()
+    n_bytes = 0
     seen: Set[str] = set()
     for group in prompts:
         for prompt in group:
@@ -76,7 +83,14 @@ def plan_requests(
             plan.tokens_out_bound += bound_out or tokens_per_reply
             if plan.first_request is None:
                 plan.first_request = pending.request.decode("utf8")
-    plan.seconds = plan.requests * seconds_per_reply / model.workers
+            n_bytes += len(pending.request)
+    batch = model.batch_sender
+    if batch is not None:
+        by_size = -(-n_bytes // batch.max_bytes)
+        plan.batches = max(-(-plan.requests // batch.max_requests), by_size)
+        plan.window, plan.price_share = batch.window, batch.price_share
+    else:
+        plan.seconds = plan.requests * seconds_per_reply / model.workers
     price = model.find_price()
     if price is not None:
         asked = price.of_tier(model.service_tier)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple, Union
 
@@ -15,6 +15,7 @@ NANO = 1_000_000_000
 _PER_MILLION = "usd_per_million_tokens"
 # What servers call the tier that the prices of a model are about.
 _STANDARD = (None, "auto", "default", "standard", "on_demand")
+_BATCH = "batch"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,25 @@ class Price:
     def of_tier(self, tier: Optional[str]) -> "Price":
         """RETURNS (Price): The price of a service tier, or the standard one."""
         return self.tiers.get(tier or "", self)
+
+    def in_batch(self, share: float) -> "Price":
+        """What a model costs where it is asked by batches.
+
+        share (float): Of the price; a tier "batch" in the table counts instead.
+        RETURNS (Price): The price.
+
+        EXAMPLE:
+            >>> price = Price(2.0, 8.0, cached_input=0.5).in_batch(0.5)
+            >>> price.input, price.output, price.cached_input
+            (1.0, 4.0, 0.25)
+        """
+        half = self.tiers.get(_BATCH) or Price(
+            share * self.input,
+            share * self.output,
+            None if self.cached_input is None else share * self.cached_input,
+        )
+        # Servers may call the tier of such a reply by the name that it has without batches, or so.
+        return replace(half, tiers={**dict.fromkeys(self.tiers, half), _BATCH: half})
 
     def charge(self, usage: Usage) -> Optional[int]:
         """RETURNS (Optional[int]): What a reply cost, nano-dollars; None where nobody counted."""

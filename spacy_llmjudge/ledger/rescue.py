@@ -94,7 +94,7 @@ def read_remains(path: Path) -> Dict[str, List[tuple]]:
     """Read all rows of a damaged ledger that can be read.
 
     path (Path): The file.
-    RETURNS (Dict[str, List[tuple]]): The rows of `meta`, `models` and `attempts`.
+    RETURNS (Dict[str, List[tuple]]): The rows of `meta`, `models`, `batches` and `attempts`.
     """
     whole = path.with_name(path.name + ".whole")
     shutil.copyfile(path, whole)
@@ -115,8 +115,11 @@ def read_remains(path: Path) -> Dict[str, List[tuple]]:
         for table, columns, order in (
             ("meta", "name, value", "name"),
             ("models", "id, settings", "id"),
+            ("batches", "run, owner, model, file, created, batch", "run"),
             ("attempts", _COLUMNS, "id"),
         ):
+            if (table,) not in tables:
+                continue
             rows: Dict[Any, tuple] = {}
             # From both ends: a broken page in the middle then hides neither side of it.
             ends = []

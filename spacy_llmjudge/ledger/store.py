@@ -11,13 +11,14 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError
+from ..transport.batches import NO_FAULT, RUN
 from ..transport.breaker import DOWN
 from .file import explain, hold, let_go, open_file, rescue_if_damaged, use_tables
 from .lock import announce, has_live_runs, is_alive, open_alone, presence_path, remove_dead
-from .writer import GroupWriter
+from .writer import GroupWriter, Job
 
 # Space that must be free beside the replies under way, for pages that change with them.
 _ROOM = 1_000_000
@@ -34,15 +35,18 @@ class Claim:
     """What became of a reservation.
 
     state (str): "reserved" (send it), "stored" (there is a reply), "taken" (somebody is asking just
-        now, or the disk has no room beside those under way) or "budget" (it does not fit).
+        now, or the disk has no room beside those under way), "batch" (it waits in a batch) or "budget"
+        (it does not fit).
     row (int): The row that was made.
     reply (Optional[str]): The stored reply.
+    batch (str): What the rows of the batch are reserved under.
     spent (int): All charges so far, reservations included, in nano-dollars.
     """
 
     state: str
     row: int = 0
     reply: Optional[str] = None
+    batch: str = ""
     spent: int = 0
 
 
@@ -115,7 +119,7 @@ class LedgerStore:
 
     def count_failed_runs(self, key: str) -> int:
         """RETURNS (int): In how many runs a request failed in a way that may be its prompt's fault."""
-        reasons = ("internal", "no_key", *DOWN)
+        reasons = ("internal", "no_key", *DOWN, *NO_FAULT)
         marks = ", ".join("?" * len(reasons))
         sql = (
             "SELECT COUNT(DISTINCT run) FROM attempts WHERE key = ? AND state = 'failed'"
@@ -131,6 +135,10 @@ class LedgerStore:
             yield
         except sqlite3.DatabaseError as error:
             raise LLMJudgeError(explain(self.path, error)) from None
+
+    def commit(self, job: Job) -> Any:
+        """Do something to the file, and wait until it is on the disk. RETURNS (Any): What the job returned."""
+        return self._writer.commit(job)
 
     def add_model(self, model_id: str, settings: str) -> None:
         """Note which model the rows are about."""
@@ -156,7 +164,9 @@ class LedgerStore:
             if not self._has_room(n_open):
                 # When those under way are home, there may be room again.
                 return Claim("taken")
-            claim = self._writer.commit(lambda db: self._claim(db, key, model_id, charge, budget))
+            claim = self._writer.commit(
+                lambda db: self.claim(db, key, model_id, charge, budget, self.run)
+            )
             return claim
         finally:
             if claim is None or claim.state != "reserved":
@@ -184,7 +194,7 @@ class LedgerStore:
         status (Optional[int]): The HTTP status.
         tokens (Tuple[Optional[int], Optional[int]]): Tokens in and out.
         """
-        values = (state, reason, status, charge, *tokens, _now(), reply, row)
+        values = (state, reason, status, charge, *tokens, now(), reply, row)
         try:
             self._writer.commit(
                 lambda db: db.execute(
@@ -201,22 +211,31 @@ class LedgerStore:
     def release(self, row: int) -> None:
         """Take back a reservation that was not used."""
         try:
-            self._writer.commit(lambda db: db.execute("DELETE FROM attempts WHERE id = ?", (row,)))
+            self._writer.commit(lambda db: remove_rows(db, "id = ?", row))
         finally:
             with self._lock:
                 self.open_rows -= 1
 
-    def _claim(
-        self, db: sqlite3.Connection, key: str, model_id: str, charge: int, budget: Optional[int]
+    def claim(
+        self,
+        db: sqlite3.Connection,
+        key: str,
+        model_id: str,
+        charge: int,
+        budget: Optional[int],
+        run: str,
     ) -> Claim:
+        """Reserve a request inside of a commit, in the name of a run or of a batch."""
         reply = _find(db, key)
         if reply is not None:
             return Claim("stored", reply=reply)
         rows = db.execute(
             "SELECT id, run FROM attempts WHERE key = ? AND state = 'reserved'", (key,)
         )
-        for row, run in rows.fetchall():
-            if run == self.run or is_alive(presence_path(self.path, run)):
+        for row, other in rows.fetchall():
+            if other.startswith(RUN):
+                return Claim("batch", batch=other)
+            if other == self.run or is_alive(presence_path(self.path, other)):
                 return Claim("taken")
             db.execute("UPDATE attempts SET state = 'lost' WHERE id = ?", (row,))
         spent = db.execute("SELECT charge FROM totals").fetchone()[0]
@@ -225,7 +244,7 @@ class LedgerStore:
         made = db.execute(
             "INSERT INTO attempts (key, model, run, state, charge, started)"
             " VALUES (?, ?, ?, 'reserved', ?, ?)",
-            (key, model_id, self.run, charge, _now()),
+            (key, model_id, run, charge, now()),
         )
         return Claim("reserved", row=made.lastrowid or 0, spent=spent + charge)
 
@@ -241,7 +260,8 @@ class LedgerStore:
         open_runs = db.execute("SELECT DISTINCT run FROM attempts WHERE state = 'reserved'")
         count = 0
         for (run,) in open_runs.fetchall():
-            if not is_alive(presence_path(self.path, run)):
+            # What waits in a batch is not lost with the run that made it.
+            if not run.startswith(RUN) and not is_alive(presence_path(self.path, run)):
                 sql = "UPDATE attempts SET state = 'lost' WHERE run = ? AND state = 'reserved'"
                 count += db.execute(sql, (run,)).rowcount
         db.execute("COMMIT")
@@ -301,5 +321,12 @@ def _find(db: sqlite3.Connection, key: str) -> Optional[str]:
     return row[0] if row else None
 
 
-def _now() -> str:
+def remove_rows(db: sqlite3.Connection, where: str, value: Union[int, str]) -> None:
+    """Remove rows inside of a commit, and what they cost from the sum of all charges."""
+    db.execute(f"UPDATE attempts SET charge = 0 WHERE {where}", (value,))
+    db.execute(f"DELETE FROM attempts WHERE {where}", (value,))
+
+
+def now() -> str:
+    """RETURNS (str): The time, as rows note it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

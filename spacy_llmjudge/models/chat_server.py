@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 from ..errors import LLMJudgeError, Warnings
 from ..transport.breaker import Breaker
 from ..transport.credentials import Credentials, redact
-from ..transport.http import Connections
+from ..transport.http import Connections, HttpResponse
 from ..transport.limits import Limits
 from ..transport.messages import Prompt, Reply
 from ..transport.notices import Notices
@@ -175,12 +175,12 @@ class ChatServer:
             elif prompt.logprobs:
                 # of the tokens that are said; alternatives to them would only make the reply long
                 self._wire.ask_logprobs(body, 1)
-        return _dump(body)
+        return dump(body)
 
     def identify(self, request: bytes) -> bytes:
         """RETURNS (bytes): What a reply depends on beside the prompt's number: the address, and the
         request with all its keys sorted, so that the same question has the same key in every order."""
-        return self._url.encode("utf8") + b"\n" + _dump(json.loads(request), sort_keys=True)
+        return self._url.encode("utf8") + b"\n" + dump(json.loads(request), sort_keys=True)
 
     def bound_tokens(self, request: bytes) -> Tuple[int, int]:
         """The most tokens that a request can cost: no tokenizer makes more tokens than bytes.
@@ -200,15 +200,20 @@ class ChatServer:
         if request is None:
             request = self.make_request(prompt)
         try:
-            headers = {**_HEADERS, **self._credentials.read()}
+            headers = self._headers()
             connections = self._connect()
         except LLMJudgeError as error:
             return Attempt("failed", reason="no_key", billed=False, asked=False, error=error)
         wanted: Dict[str, Any] = json.loads(request)
         body = apply_remedies(wanted, self._remedies)
-        response = connections.post(request if body == wanted else _dump(body), headers)
-        raw = redact(response.body.decode("utf8", "replace"), self._credentials.secrets())
-        asked = Asked(
+        response = connections.post(request if body == wanted else dump(body), headers)
+        return self.read(response, wanted, body, getattr(prompt, "logprobs", False))
+
+    def _headers(self) -> Dict[str, str]:
+        return {**_HEADERS, **self._credentials.read()}
+
+    def _asked(self) -> Asked:
+        return Asked(
             self.host,
             self.name,
             self._url,
@@ -216,11 +221,27 @@ class ChatServer:
             self.max_reply_bytes,
             self._wire.holder,
         )
-        outcome, problem = read_response(response, raw, asked, self._accepted)
+
+    def read(
+        self,
+        response: HttpResponse,
+        wanted: Dict[str, Any],
+        body: Dict[str, Any],
+        reads_all: bool = False,
+    ) -> Attempt:
+        """Find out how a request ended.
+
+        response (HttpResponse): What came of it.
+        wanted (Dict[str, Any]): The request as it is written where the server refuses none of its fields.
+        body (Dict[str, Any]): The request as it was written.
+        reads_all (bool): A task that reads the log-probabilities of all tokens says itself that they never come.
+        RETURNS (Attempt): How it ended.
+        """
+        raw = redact(response.body.decode("utf8", "replace"), self._credentials.secrets())
+        outcome, problem = read_response(response, raw, self._asked(), self._accepted)
         if outcome.state == "replied":
             self._accepted = True
-            # A task that reads all tokens says itself that they never come.
-            if not getattr(prompt, "logprobs", False):
+            if not reads_all:
                 outcome.notice = self._miss_logprobs(body, outcome.body)
         elif problem is not None and outcome.reason == f"http_{outcome.status}":
             remedy = find_remedy(outcome.status or 0, problem, body)
@@ -276,7 +297,8 @@ class ChatServer:
         return self._wire.read(load_strict(raw) if body is None else body)
 
 
-def _dump(body: Dict[str, Any], sort_keys: bool = False) -> bytes:
+def dump(body: Any, sort_keys: bool = False) -> bytes:
+    """RETURNS (bytes): JSON as it is sent, on one line."""
     text = json.dumps(body, sort_keys=sort_keys, ensure_ascii=False, separators=(",", ":"))
     # Half a character of UTF-16, which a text may hold, is written as JSON escapes it.
     return text.encode("utf8", "backslashreplace")

@@ -4,6 +4,8 @@ Nothing is asked before the first prompt: no network in the constructor, in `spa
 `to_disk`. The key is read from the environment when a request leaves.
 """
 
+import re
+from inspect import signature
 from typing import Any, Dict, NoReturn, Optional
 
 from ..errors import Errors, LLMJudgeError
@@ -12,6 +14,8 @@ from ..transport.credentials import Credentials
 from ..transport.key_literals import refuse_key_literals
 from ..transport.retry import RetryPolicy
 from ..transport.wire_formats import WIRE_FORMATS
+from .batch_dialects import DIALECTS
+from .batch_server import BatchManners, BatchServer
 from .chat_server import ChatServer
 
 # What the budget and the parser rely on.
@@ -132,6 +136,77 @@ def make_openai_model(
         },
         context_length=context_length,
     )
+
+
+def make_openai_batch_model(
+    *,
+    dialect: str = "openai",
+    endpoint: Optional[str] = None,
+    window: str = "24h",
+    price_share: float = 0.5,
+    max_requests: int = 50_000,
+    max_bytes: int = 200_000_000,
+    first_pause: float = 10.0,
+    longest_pause: float = 300.0,
+    cancel_on_interrupt: bool = False,
+    **settings: Any,
+) -> BatchServer:
+    """Make the model `llmjudge.OpenAIBatch.v1`: the same requests as `llmjudge.OpenAI.v1`, in files that the
+    provider works off within a day, for less money. It needs `llmjudge.Ledger.v1` around it.
+
+    dialect (str): Whose protocol: "openai", which Groq and others speak too, or "mistral".
+    endpoint (Optional[str]): What a line says it is sent to; None takes `/v1/chat/completions`, or
+        `/v1/responses` with api = "responses".
+    window (str): How long the provider may take.
+    price_share (float): What a request costs, as a share of its price. Where the table of prices has a tier
+        "batch" for the model, that counts.
+    max_requests (int): Requests in a file.
+    max_bytes (int): Bytes in a file.
+    first_pause (float): Seconds between two looks at a batch, in the beginning.
+    longest_pause (float): Seconds between two looks at most.
+    cancel_on_interrupt (bool): Cancel the batches when somebody interrupts the run. Else they go on, and the
+        next run gets their replies.
+    settings (Any): As `make_openai_model` has them. `concurrency` does not matter here.
+    RETURNS (BatchServer): The model.
+    """
+    if dialect not in DIALECTS:
+        _refuse("dialect", dialect, " or ".join(f'"{name}"' for name in sorted(DIALECTS)))
+    if not re.fullmatch(
+        r"[1-9][0-9]{0,3}[hd]" if dialect == "openai" else r"[1-9][0-9]{0,3}h", window
+    ):
+        _refuse("window", window, 'a number of hours, such as "24h"')
+    for name, value, least, most in (
+        ("price_share", price_share, 0.0, 1.0),
+        ("max_requests", max_requests, 1, 1_000_000),
+        ("max_bytes", max_bytes, 1, 10**12),
+        ("first_pause", first_pause, 0.001, 86_400.0),
+        ("longest_pause", longest_pause, first_pause, 86_400.0),
+    ):
+        if not least <= value <= most:
+            _refuse(name, value, f"a number of {least:g} to {most:g}")
+    return BatchServer(
+        make_openai_model(**settings),
+        BatchManners(
+            DIALECTS[dialect],
+            endpoint,
+            window,
+            price_share,
+            max_requests,
+            max_bytes,
+            (first_pause, longest_pause),
+            cancel_on_interrupt,
+        ),
+    )
+
+
+# A config names the settings of both.
+_own, _shared = (signature(make) for make in (make_openai_batch_model, make_openai_model))
+make_openai_batch_model.__signature__ = _own.replace(  # type: ignore[attr-defined]
+    parameters=[
+        *(p.replace(kind=p.KEYWORD_ONLY) for p in _shared.parameters.values()),
+        *(p for p in _own.parameters.values() if p.kind == p.KEYWORD_ONLY),
+    ]
+)
 
 
 def _refuse(name: str, value: Any, expected: str) -> NoReturn:

@@ -3,7 +3,7 @@
 import re
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
-from .sections import percent, show_interval
+from .sections import percent, say_certificate, show_interval
 from .text import shorten
 
 Json = Mapping[str, Any]
@@ -40,6 +40,7 @@ class CardFacts(NamedTuple):
     selection (Json): What `filter` wrote.
     summary (Json): What `evaluate` wrote.
     judged (Json): What `evaluate` wrote about this student.
+    certificate (Json): What `review` wrote about the silver.
     speed (Optional[Speed]): How fast it was.
     licence (str): The licence of the package.
     """
@@ -56,6 +57,7 @@ class CardFacts(NamedTuple):
     selection: Json = {}
     summary: Json = {}
     judged: Json = {}
+    certificate: Json = {}
     speed: Optional[Speed] = None
     licence: str = ""
 
@@ -117,6 +119,8 @@ def _describe_data(facts: CardFacts) -> List[str]:
         kept = facts.selection["documents"]["silver"]
         lines += ["", f"Silver: {facts.selection['spans']} annotations in {kept} documents."]
         lines += ["", f"> {escape(facts.selection['statement'], 2000)}"]
+    for said in say_certificate(facts.certificate):
+        lines += ["", f"> {escape(said, 2000)}"]
     silver = facts.summary.get("silver") or {}
     if silver.get("wrong_share") is not None:
         share, recall = percent(silver["wrong_share"]), percent(silver["recall"])

@@ -87,6 +87,18 @@ def confusion_table(found: Confusions, caption: str, corner: str) -> Table:
     return Table(caption, (corner, *(shorten(name) for name in found.columns)), rows)
 
 
+def describe_labels(labels: Mapping[str, Mapping[str, Any]]) -> Section:
+    """RETURNS (Section): What people wrote down of the labels: what `labels.json` of a corpus holds, as a table."""
+    rows = []
+    for label, said in labels.items():
+        meaning = ": ".join(part for part in (said["name"], said["definition"]) if part)
+        lists = ("; ".join(said[key]) for key in ("examples", "counter_examples"))
+        rows.append([shorten(cell, 500) or "-" for cell in (label, meaning, *lists)])
+    header = ["label", "what it means", "examples", "what looks like it and is not"]
+    caption = "As the judge was told, where it was"
+    return Section("labels", "Labels", tables=[Table(caption, header, rows)])
+
+
 def describe_money(judge: Mapping[str, Any], seconds: Mapping[str, float]) -> Section:
     """What the judge was asked, and what it took."""
     title = "Money and time"

@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Dict, Optional, Sequence
 
+from ..configs import read_config
 from ..stages import read_commands
 from ..storage import sha256_path
 from .details import Provenance
@@ -53,11 +54,9 @@ def _find_versions() -> Dict[str, str]:
 
 
 def _read_settings(model: Optional[Path]) -> Dict[str, str]:
-    from spacy.util import load_config
-
     if model is None or not (model / "config.cfg").exists():
         return {}
-    config = load_config(model / "config.cfg", interpolate=True)
+    config = read_config(model / "config.cfg")
     named = {
         "seed": config.get("training", {}).get("seed"),
         "training steps": config.get("training", {}).get("max_steps"),

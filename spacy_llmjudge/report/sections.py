@@ -45,9 +45,14 @@ class Section(NamedTuple):
 
 
 def describe_run(
-    summary: Json, selection: Json, seconds: Mapping[str, float], units: str
+    summary: Json,
+    selection: Json,
+    seconds: Mapping[str, float],
+    units: str,
+    certificate: Optional[Json] = None,
 ) -> Section:
-    """The run in five lines: the students, the calls, the cost and the time, the silver, the statement."""
+    """The run in a few lines: the students, the calls, the cost and the time, the silver, the statement, and the
+    certificate where people answered about the silver."""
     lines = [_say_students(summary)]
     judge = summary.get("judge") or {}
     if judge:
@@ -64,7 +69,24 @@ def describe_run(
             f"{selection['decisions']['accepted']} of {candidates['pool_without_overlaps']} candidates were accepted."
         )
         lines.append(selection["statement"])
+    lines += say_certificate(certificate or {})
     return Section("run", "The run", [line for line in lines if line])
+
+
+def say_certificate(certificate: Json) -> List[str]:
+    """RETURNS (List[str]): What a certificate says, and PAC labelling where people did it; nothing without one."""
+    if not certificate:
+        return []
+    pac = certificate.get("pac") or {}
+    agreed = [
+        f"{one['first']} and {one['second']} agree on {one['same']} of {one['both']}"
+        for one in certificate.get("agreement") or ()
+    ]
+    people = f" Of those who answered, {'; '.join(agreed)}." if agreed else ""
+    return [
+        f"Certificate: {certificate['statement']}{people}",
+        *([f"PAC labelling: {pac['statement']}"] if pac else []),
+    ]
 
 
 def _say_students(summary: Json) -> str:

@@ -8,7 +8,7 @@ from ..report.text import shorten
 from .agreement import find_agreement
 from .answers import Answers
 from .certify import certify, describe_pac, find_cut
-from .items import Item, Task
+from .items import Item, Spans, Task
 
 # characters of a person's name
 MOST_NAME = 60
@@ -62,7 +62,7 @@ class Session:
                 self.task.save(self.task, self.answers.given)
                 return self._state(by, more, self.task.find(last))
             item = self.task.find(data.get("item"))
-            spans = ()
+            spans: Spans = ()
             if kind in ("answer", "draft"):
                 spans = self.task.read_spans(item, data.get("spans"))
             self.answers.add(kind, item.id, by, spans)

@@ -1,15 +1,15 @@
 """The four tasks: what each asks, in which order, and what its answers become."""
 
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc
 
 from ..candidates import get_candidates, is_judged
-from ..report.text import clean
+from ..report.text import clean, shorten
 from ..selection.audit import Row
 from ..storage import sha256_json
 from ..targets.base import Key, Target
-from .disagreements import find_disagreements
+from .disagreements import Disagreement, find_disagreements
 from .items import Given, Item, Spans, Task, Word, is_right, make_id, overlap, settings_of, words_of
 
 CERTIFY, AUDIT, DISAGREEMENTS, GOLD = NAMES = ("certify", "audit", "disagreements", "gold")
@@ -128,7 +128,8 @@ def make_disagreements(
     """Ask about what student and judge disagree on, document by document, where they differ most first.
 
     A document whose disagreements are all answered becomes gold: with what both agree on, which nobody is asked
-    about, and what people say. One that the judge did not answer in full is left out.
+    about, and what people say. One that the judge did not answer in full is left out, and so is one in which people
+    accept what cannot stand together. Where a text has exactly one label, there is one question about each text.
 
     docs (Sequence[Doc]): The judged pool.
     target (Target): What is labelled.
@@ -137,50 +138,58 @@ def make_disagreements(
     save (SaveLabelled): Writes the gold.
     RETURNS (Task): The task.
     """
-    ranked: List[Tuple[float, int, List[Item]]] = []
+    settings = settings_of(target)
+    ranked: List[Tuple[float, List[Item]]] = []
     for number, doc in enumerate(docs):
         found = list(find_disagreements(doc, target)) if is_judged(doc) else []
         if found and all(c.verdict != "abstained" for c in get_candidates(doc)):
-            words = words_of(doc)
-            asked = [
-                Item(
-                    make_id(number, doc.text, one.candidate.key),
-                    number,
-                    words,
-                    (one.candidate.key,),
-                    (one.describe(),),
-                )
-                for one in found
-            ]
-            ranked.append((-sum(one.strength for one in found), number, asked))
-    ranked.sort(key=lambda one: one[:2])
-    by_document = {number: asked for _, number, asked in ranked}
+            strength = sum(one.strength for one in found)
+            ranked.append((-strength, _ask_about(doc, number, found, settings["exactly_one"])))
+    ranked.sort(key=lambda one: (one[0], one[1][0].document))
 
     def write(task: Task, given: Given) -> None:
         labelled = []
-        for number, asked in by_document.items():
+        for _, asked in ranked:
             if all(one.id in given for one in asked):
-                doc, keys = docs[number], _agreed(docs[number], target)
+                doc = docs[asked[0].document]
+                keys = set() if task.exactly_one else _agreed(doc, target)
                 keys.update(key for one in asked for key in latest(given, one))
                 spans = tuple(sorted(keys))
-                if _fits(spans, settings_of(target)):
+                if _fits(spans, settings):
                     labelled.append((doc, spans))
         save(labelled)
 
+    items = [one for _, asked in ranked for one in asked]
     return Task(
         name=DISAGREEMENTS,
         question=QUESTIONS[target.name],
         units="disagreements",
-        items=[one for asked in by_document.values() for one in asked],
+        items=items,
         labels=tuple(labels),
         frame=make_id(draw.frame),
-        planned=min(draw.planned, sum(map(len, by_document.values()))),
+        planned=min(draw.planned, len(items)),
         save=write,
-        **settings_of(target),
+        **settings,
     )
 
 
-def _agreed(doc: Doc, target: Target) -> "set[Key]":
+def _ask_about(
+    doc: Doc, number: int, found: Sequence[Disagreement], exactly_one: bool
+) -> List[Item]:
+    """RETURNS (List[Item]): An item for each disagreement; where a text has exactly one label, one for the text."""
+    words = words_of(doc)
+    facts: List[Tuple[str, ...]] = [(one.describe(),) for one in found]
+    if exactly_one:
+        said = tuple(f"{shorten(one.candidate.label)}: {one.describe()}" for one in found)
+        found, facts = [max(found, key=lambda one: one.strength)], [said]
+    keys = [one.candidate.key for one in found]
+    return [
+        Item(make_id(number, doc.text, key), number, words, (key,), fact)
+        for key, fact in zip(keys, facts)
+    ]
+
+
+def _agreed(doc: Doc, target: Target) -> Set[Key]:
     predicted = set(target.keys(doc))
     return {c.key for c in get_candidates(doc) if c.verdict == "correct" and c.key in predicted}
 

@@ -1,7 +1,9 @@
 """Which documents to ask the judge about, where there is not the money for all of them."""
 
+import heapq
+from collections import deque
 from pathlib import Path
-from typing import List, Optional, Sequence, Set
+from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
@@ -51,7 +53,17 @@ def choose_docs(
     if asked_before is not None:
         judged = read_docs(asked_before, Vocab())
         known = {doc.text for doc in judged if get_status(doc, key)["state"] is not None}
-    taken = [i for i, doc in enumerate(docs) if doc.text in known]
-    rest = set(range(len(docs))) - set(taken)
-    order = sorted(rest, key=lambda i: (-doubt(docs[i], key), docs[i].text, i))
-    return sorted(taken + order[:at_most])
+    taken: List[int] = []
+
+    def rest() -> Iterator[Tuple[float, str, int]]:
+        for i, doc in enumerate(docs):
+            if doc.text in known:
+                taken.append(i)
+            else:
+                yield -doubt(doc, key), doc.text, i
+
+    scored = rest()
+    least = heapq.nsmallest(at_most, scored)
+    # of none it asks for none
+    deque(scored, maxlen=0)
+    return sorted(taken + [i for _, _, i in least])

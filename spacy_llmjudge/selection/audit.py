@@ -7,7 +7,7 @@ says which one of how many it is and carries a hash of what was drawn, and all o
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 import numpy as np
 from spacy.tokens import Doc
@@ -65,7 +65,10 @@ def draw_audit(
         rows = np.flatnonzero(
             part & decisions.pool_chosen & (decisions.probability >= selector.floor)
         )
-        described = [_describe(pool_docs, tables.pool, row) for row in rows.tolist()]
+        described = [
+            _describe(pool_docs[tables.pool.document[row]], tables.pool, row)
+            for row in rows.tolist()
+        ]
         found.append(sorted(described, key=lambda row: sha256_json([seed, row])))
     sizes = _share(n, [len(rows) for rows in found])
     drawn = sorted(
@@ -105,7 +108,7 @@ def export_audit(
     """
     inputs = read_selection(judged, evidence, evidence_gold, config, overrides, q)
     rows = draw_audit(
-        inputs.pool,
+        list(inputs.pool),
         inputs.evidence,
         inputs.gold,
         inputs.selector,
@@ -163,11 +166,11 @@ def check_audit(rows: Sequence[Row], frame: str) -> None:
         _answer_of(row, rows)
 
 
-def truth_of(audit: Sequence[Row], docs: Sequence[Doc], table: CandidateTable) -> np.ndarray:
+def truth_of(audit: Sequence[Row], docs: Iterable[Doc], table: CandidateTable) -> np.ndarray:
     """Find the candidates that were answered.
 
     audit (Sequence[Row]): Rows of `draw_audit`, answered.
-    docs (Sequence[Doc]): The documents of the pool.
+    docs (Iterable[Doc]): The documents of the pool.
     table (CandidateTable): Their candidates.
     RETURNS (np.ndarray): (m,) 1.0 where right, 0.0 where wrong, nan where nobody was asked.
     """
@@ -178,9 +181,10 @@ def truth_of(audit: Sequence[Row], docs: Sequence[Doc], table: CandidateTable) -
     texts = {text for text, *_ in answers}
     truth = np.full(len(table), np.nan)
     known = np.array([text in texts for text in table.texts], dtype=bool)
+    asked = {i: doc for i, doc in enumerate(docs) if known[i]}
     seen = set()
     for row in np.flatnonzero(known[table.document]) if len(table) else ():
-        described = _describe(docs, table, int(row))
+        described = _describe(asked[table.document[row]], table, int(row))
         identity = tuple(described[name] for name in _IDENTITY)
         if identity in answers:
             truth[row] = float(answers[identity][1])
@@ -239,8 +243,7 @@ def read_answer(row: Row) -> Optional[bool]:
     return ANSWERS.get(str(row.get("answer")).strip().lower())
 
 
-def _describe(docs: Sequence[Doc], table: CandidateTable, row: int) -> Row:
-    doc = docs[table.document[row]]
+def _describe(doc: Doc, table: CandidateTable, row: int) -> Row:
     span = doc[int(table.start[row]) : int(table.end[row])]
     return {
         "text": doc.text,

@@ -12,7 +12,7 @@ What is accepted is then up to conformal selection, with its promise.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, List, Optional, Sequence, Tuple
+from typing import ClassVar, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
@@ -69,7 +69,7 @@ class DenoisedSelector(Selector):
 
     def evidence(
         self,
-        pool_docs: Sequence[Doc],
+        pool_docs: Iterable[Doc],
         pool: CandidateTable,
         evidence_docs: Sequence[Doc],
         evidence: CandidateTable,

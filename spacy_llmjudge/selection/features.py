@@ -5,7 +5,7 @@ source. A model of such features can be wrong where a judge is right, and right 
 """
 
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
@@ -41,14 +41,14 @@ class CandidateFeatures:
 
     def __call__(
         self,
-        pool_docs: Sequence[Doc],
+        pool_docs: Iterable[Doc],
         pool: CandidateTable,
         evidence_docs: Sequence[Doc],
         evidence: CandidateTable,
     ) -> Tuple[CandidateTable, CandidateTable]:
         """Fill the column `features`.
 
-        pool_docs (Sequence[Doc]): The documents behind the pool.
+        pool_docs (Iterable[Doc]): The documents behind the pool.
         pool (CandidateTable): m candidates.
         evidence_docs (Sequence[Doc]): The held-out documents.
         evidence (CandidateTable): n candidates.
@@ -112,17 +112,19 @@ class CandidateFeatures:
 Row = Tuple[str, int, int, str, int, float]
 
 
-def list_rows(docs: Sequence[Doc], table: CandidateTable) -> List[Row]:
+def list_rows(docs: Iterable[Doc], table: CandidateTable) -> List[Row]:
     """RETURNS (List[Row]): What there is to see of each candidate."""
-    rows = []
-    for i, start, end, label in zip(table.document, table.start, table.end, table.label):
-        doc = docs[i]
-        span = doc[int(start) : int(end)]
-        place = round(int(start) / len(doc), 6)
-        rows.append(
-            (doc.text, span.start_char, span.end_char, table.labels[label], len(span), place)
-        )
-    return rows
+    found: List[Optional[Row]] = [None] * len(table)
+    by_document = np.argsort(table.document, kind="stable")
+    bounds = np.searchsorted(table.document[by_document], np.arange(len(table.texts) + 1))
+    for i, doc in enumerate(docs):
+        text = doc.text
+        for row in by_document[bounds[i] : bounds[i + 1]].tolist():
+            start, end = int(table.start[row]), int(table.end[row])
+            span, label = doc[start:end], table.labels[table.label[row]]
+            place = round(start / len(doc), 6)
+            found[row] = (text, span.start_char, span.end_char, label, len(span), place)
+    return [row for row in found if row is not None]
 
 
 def describe_words(rows: Sequence[Row]) -> np.ndarray:

@@ -9,7 +9,8 @@ from spacy.tokens import Doc
 
 from ..configs import read_config
 from ..errors import Errors, LLMJudgeError
-from ..storage import MANIFEST, read_docs, read_json, sha256_json, sha256_path
+from ..storage import MANIFEST, read_docs, read_json, sha256_json, sha256_path, shaped
+from ..streams import Documents
 from ..targets.base import Target, find_target
 from ..targets.policy import SilverPolicy
 from .caveats import CHOSEN, LEARNED, find_caveats
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from thinc.api import Config
 
 
+HINT = "Those of this step are in configs/filter.cfg."
+
+
 @dataclass(frozen=True)
 class SelectionInputs:
     """What is selected from, and with what.
 
-    pool (List[Doc]): The judged documents of the pool.
+    pool (Documents): The judged documents of the pool.
     evidence (List[Doc]): The judged held-out documents.
     gold (List[Doc]): The same documents with gold, in the same order.
     selector (Selector): The selector of the config.
@@ -34,7 +38,7 @@ class SelectionInputs:
         their candidates can be drawn.
     """
 
-    pool: List[Doc]
+    pool: Documents
     evidence: List[Doc]
     gold: List[Doc]
     selector: Selector
@@ -68,13 +72,18 @@ def read_selection(
     loaded, selector, policy = read_selector(config, overrides, q)
     hint = "Run the step `judge` first."
     manifests = [read_json(folder / MANIFEST, hint) for folder in (judged, evidence)]
-    caveats = find_caveats(*(found["fingerprint"] for found in manifests))
+    fingerprints: List[Any] = []
+    shards: List[List[str]] = []
+    for folder, found in zip((judged, evidence), manifests):
+        with shaped(folder / MANIFEST):
+            fingerprints.append(found["fingerprint"])
+            shards.append([shard["sha256"] for shard in found["shards"]])
+    caveats = find_caveats(*fingerprints)
     if policy.unjudged is None:
         policy = replace(policy, unjudged=CHOSEN not in caveats or LEARNED in caveats)
     vocab = Vocab()
     held_out = list(read_docs(evidence, vocab))
     gold = match_gold(held_out, list(read_docs(evidence_gold, vocab)), evidence_gold)
-    shards = [[s["sha256"] for s in found["shards"]] for found in manifests]
     frame = sha256_json(
         [
             shards,
@@ -85,7 +94,7 @@ def read_selection(
         ]
     )
     return SelectionInputs(
-        pool=list(read_docs(judged, vocab)),
+        pool=Documents(judged),
         evidence=held_out,
         gold=gold,
         selector=selector,
@@ -103,7 +112,7 @@ def read_selector(
 
     RETURNS (Tuple[Config, Selector, SilverPolicy]): The config, and what its two blocks make.
     """
-    config = read_config(path, overrides, hint="Those of this step are in configs/filter.cfg.")
+    config = read_config(path, overrides, hint=HINT)
     return config, _make_selector(config, path, q), _read_policy(config)
 
 

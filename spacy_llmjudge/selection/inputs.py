@@ -1,7 +1,7 @@
 """What a selector may see, from the pool and the held-out documents alike."""
 
 from dataclasses import dataclass, replace
-from typing import List, Sequence
+from typing import Iterable, List, Sequence
 
 from spacy.tokens import Doc
 
@@ -17,20 +17,18 @@ from .table import CandidateTable, table_from_docs
 class Tables:
     """What a selector may see.
 
-    found (List[List[Candidate]]): The candidates of every document of the pool.
-    pool (CandidateTable): The same as a table.
+    pool (CandidateTable): The candidates of the pool.
     evidence (CandidateTable): The held-out candidates.
     policy (SilverPolicy): With what the selector does not use switched off.
     """
 
-    found: List[List[Candidate]]
     pool: CandidateTable
     evidence: CandidateTable
     policy: SilverPolicy
 
 
 def make_tables(
-    pool_docs: Sequence[Doc],
+    pool_docs: Iterable[Doc],
     evidence_docs: Sequence[Doc],
     evidence_gold: Sequence[Doc],
     selector: Selector,
@@ -41,7 +39,7 @@ def make_tables(
     """Read candidates into tables, without what the selector or the policy does not use, from the
     pool and the held-out documents alike.
 
-    pool_docs (Sequence[Doc]): Documents with candidates.
+    pool_docs (Iterable[Doc]): Documents with candidates.
     evidence_docs (Sequence[Doc]): Held-out documents with candidates.
     evidence_gold (Sequence[Doc]): The same documents with gold.
     selector (Selector): The selector.
@@ -60,14 +58,13 @@ def make_tables(
         found = usable_candidates(get_candidates(doc), policy)
         return found if uses_judge else [candidate.unjudged() for candidate in found]
 
-    found = [visible(doc) for doc in pool_docs]
     evidence = table_from_docs(
         evidence_docs,
         evidence_gold,
         target=target,
-        found=[visible(doc) for doc in evidence_docs],
+        visible=visible,
         caveat=caveat,
     )
-    pool = table_from_docs(pool_docs, target=target, found=found)
+    pool = table_from_docs(pool_docs, target=target, visible=visible)
     pool, evidence = selector.evidence(pool_docs, pool, evidence_docs, evidence)
-    return Tables(found, pool, evidence, policy)
+    return Tables(pool, evidence, policy)

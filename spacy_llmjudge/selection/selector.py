@@ -6,7 +6,7 @@ the held-out ones out of fold), and `select` decides, on two tables in which not
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Dict, Optional, Sequence, Tuple
+from typing import Any, ClassVar, Dict, Iterable, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
@@ -90,7 +90,7 @@ class Selector:
 
     def evidence(
         self,
-        pool_docs: Sequence[Doc],
+        pool_docs: Iterable[Doc],
         pool: CandidateTable,
         evidence_docs: Sequence[Doc],
         evidence: CandidateTable,

@@ -1,5 +1,6 @@
 """How many documents of the silver are empty: as many as there naturally are."""
 
+from itertools import accumulate
 from typing import List, Sequence
 
 from spacy.tokens import Doc
@@ -9,29 +10,23 @@ from ..targets.ents import Ents
 from .certified_cut import clopper_pearson_upper
 
 
-def natural_rate(silver: Sequence[Doc], gold: Sequence[Doc], target: Target = Ents()) -> List[Doc]:
+def natural_rate(empty: Sequence[bool], gold: Sequence[Doc], target: Target = Ents()) -> List[bool]:
     """Thin out documents without annotation until they are as frequent as they naturally are.
 
     Documents with entities have more in doubt and are left out more often; without this the rest
     would teach that there is nothing to find.
 
-    silver (Sequence[Doc]): Training documents; of those without annotation the first ones stay.
+    empty (Sequence[bool]): Whether each training document says that there is nothing to find.
     gold (Sequence[Doc]): Gold documents, drawn at random; where there are none nothing changes.
     target (Target): What is labelled.
-    RETURNS (List[Doc]): In the same order.
+    RETURNS (List[bool]): Which ones stay; of those without annotation the first.
     """
     if not gold:
-        return list(silver)
+        return [True] * len(empty)
     # The upper limit of what so few gold documents allow, lest chance throws documents away.
     n_empty = sum(not target.keys(doc) for doc in gold)
     rate = clopper_pearson_upper(n_empty, len(gold), 0.05)
-    empty = [target.is_empty(doc) for doc in silver]
-    room = len(silver) if rate == 1 else round(empty.count(False) * rate / (1 - rate))
-    kept = []
-    for doc, is_empty in zip(silver, empty):
-        if not is_empty:
-            kept.append(doc)
-        elif room > 0:
-            kept.append(doc)
-            room -= 1
-    return kept
+    n_filled = len(empty) - sum(empty)
+    room = len(empty) if rate == 1 else round(n_filled * rate / (1 - rate))
+    before = accumulate(empty, initial=0)
+    return [not is_empty or n < room for is_empty, n in zip(empty, before)]

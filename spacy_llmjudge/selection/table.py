@@ -1,7 +1,10 @@
 """Candidates of many documents as columns, in an order that the order of the documents cannot change."""
 
+from array import array
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from hashlib import sha256
+from math import nan
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
@@ -9,7 +12,8 @@ from spacy.tokens import Doc
 from ..candidates import KEY, VERDICTS, Candidate, get_candidates
 from ..errors import Errors, LLMJudgeError
 from ..numeric import fold_of
-from ..storage import sha256_bytes, sha256_json
+from ..storage import sha256_json
+from ..streams import texts_of_all
 from ..targets.base import Columns, Target
 from ..targets.ents import Ents
 
@@ -22,7 +26,7 @@ UNJUDGED = -1
 class CandidateTable:
     """Columns of n candidates, ordered by the text of their document, start, end and label.
 
-    texts (Tuple[str, ...]): The documents.
+    texts (Sequence[str]): The documents.
     labels (Tuple[str, ...]): The names behind the label column, sorted.
     document (np.ndarray): (n,) index into `texts`.
     start (np.ndarray): (n,) first token.
@@ -44,9 +48,10 @@ class CandidateTable:
     likelihood (Optional[np.ndarray]): (n,) how likely the judge's model found what it listed, nan where
         it did not say; None where it never did.
     alone (bool): Each candidate was drawn on its own, as for an audit, and not with its document.
+    order (Optional[np.ndarray]): The documents, as indices into `texts`, in the order of the candidates.
     """
 
-    texts: Tuple[str, ...]
+    texts: Sequence[str]
     labels: Tuple[str, ...]
     document: np.ndarray
     start: np.ndarray
@@ -66,13 +71,14 @@ class CandidateTable:
     exclusive: bool = False
     alone: bool = False
     likelihood: Any = None
+    order: Optional[np.ndarray] = None
 
     def __len__(self) -> int:
         return len(self.document)
 
     def take(self, rows: np.ndarray) -> "CandidateTable":
         """RETURNS (CandidateTable): Some of the rows, given as a mask or as indices."""
-        names = _COLUMNS + ("correct", "probability", "features", "likelihood")
+        names = (*_CODES, "probability", "features")
         columns = {name: getattr(self, name) for name in names}
         taken: Dict[str, Any] = {k: None if v is None else v[rows] for k, v in columns.items()}
         return replace(self, **taken)
@@ -124,102 +130,126 @@ class CandidateTable:
         return (self.verdict != UNJUDGED) & (self.verdict != ABSTAINED)
 
 
-_COLUMNS = (
-    "document",
-    "start",
-    "end",
-    "label",
-    "posterior",
-    "confidence",
-    "verdict",
-    "support",
-    "proposed",
-    "predicted",
-)
+# each column with the code of its type in an `array`: 66 bytes a candidate
+_CODES = {
+    "document": "q",
+    "start": "q",
+    "end": "q",
+    "label": "q",
+    "posterior": "d",
+    "confidence": "d",
+    "verdict": "q",
+    "support": "d",
+    "likelihood": "d",
+    "proposed": "b",
+    "predicted": "b",
+    "correct": "b",
+}
 
 
 def table_from_docs(
-    docs: Sequence[Doc],
+    docs: Iterable[Doc],
     gold: Optional[Sequence[Doc]] = None,
     *,
     target: Target = Ents(),
-    found: Optional[Sequence[Sequence[Candidate]]] = None,
+    visible: Callable[[Doc], Sequence[Candidate]] = get_candidates,
     caveat: str = "",
 ) -> CandidateTable:
     """Read the candidates of documents into columns.
 
-    docs (Sequence[Doc]): Documents with candidates.
+    docs (Iterable[Doc]): Documents with candidates; they may be read more than once.
     gold (Optional[Sequence[Doc]]): The same documents with gold, in the same order. Candidates of
         which the gold does not say whether they are right are left out.
     target (Target): What is labelled.
-    found (Optional[Sequence[Sequence[Candidate]]]): The candidates of every document, where they are
-        not simply those that it holds.
+    visible (Callable[[Doc], Sequence[Candidate]]): The candidates of a document, where they are not simply those
+        that it holds.
     caveat (str): Why these documents, as evidence, carry no promise about the pool.
     RETURNS (CandidateTable): `document` counts as `docs` does.
     """
     if gold is not None:
+        docs = list(docs)
         _check_gold(docs, gold, target)
-    if found is None:
-        found = [get_candidates(doc) for doc in docs]
-    rows: List[Tuple[int, Candidate]] = []
-    correct: List[bool] = []
-    predicted: List[bool] = []
-    for i in document_order(docs, found):
-        known = None if gold is None else set(target.keys(gold[i]))
-        said = set(target.keys(docs[i]))
-        for candidate in found[i]:
-            if gold is not None and known is not None:
-                if candidate.key not in known and not target.knows(gold[i], candidate.key):
-                    continue
-                correct.append(candidate.key in known)
-            rows.append((i, candidate))
-            predicted.append(candidate.key in said)
-    labels = tuple(sorted({candidate.label for _, candidate in rows}))
-    codes = {label: code for code, label in enumerate(labels)}
-    cells = [candidate for _, candidate in rows]
-    likelihood = _floats([None if c.verdict == "abstained" else c.likelihood for c in cells])
+    columns = {name: array(code) for name, code in _CODES.items()}
+    codes: Dict[str, int] = {}
+    digests = []
+    for i, doc in enumerate(docs):
+        digests.append(sha256(doc.text.encode("utf8")).digest())
+        found = visible(doc)
+        if not found:
+            continue
+        said = set(target.keys(doc))
+        known = set() if gold is None else set(target.keys(gold[i]))
+        if gold is not None:
+            found = [c for c in found if c.key in known or target.knows(gold[i], c.key)]
+        for c in found:
+            columns["label"].append(codes.setdefault(c.label, len(codes)))
+        columns["document"].extend([i] * len(found))
+        columns["start"].extend([c.start for c in found])
+        columns["end"].extend([c.end for c in found])
+        columns["posterior"].extend(_floats([c.posterior for c in found]))
+        columns["confidence"].extend(_floats([c.confidence for c in found]))
+        columns["verdict"].extend(map(_verdict, found))
+        supports = (None if c.verdict == "abstained" else c.support for c in found)
+        columns["support"].extend(_floats(supports))
+        likely = (None if c.verdict == "abstained" else c.likelihood for c in found)
+        columns["likelihood"].extend(_floats(likely))
+        columns["proposed"].extend([c.source == "judge" for c in found])
+        columns["predicted"].extend([c.key in said for c in found])
+        columns["correct"].extend([c.key in known for c in found])
+    labels = tuple(sorted(codes))
+    numbers = np.array([labels.index(label) for label in codes], dtype="int64")
+    order = document_order(docs, digests, visible)
+    rank = np.empty(len(order), dtype="int64")
+    rank[order] = np.arange(len(order))
+    document = np.array(columns["document"], dtype="int64")
+    rows = np.argsort(rank[document], kind="stable")
+    made: Dict[str, Any] = {}
+    for name in _CODES:
+        dtype = {"d": "float64", "b": bool}.get(_CODES[name], "int64")
+        made[name] = np.array(columns.pop(name), dtype=dtype)[rows]
+    made["label"] = numbers[made["label"]] if len(rows) else made["label"]
+    if gold is None:
+        made["correct"] = None
+    if np.isnan(made["likelihood"]).all():
+        made["likelihood"] = None
     return CandidateTable(
-        texts=tuple(doc.text for doc in docs),
+        texts=texts_of_all(docs),
         labels=labels,
-        document=np.array([i for i, _ in rows], dtype="int64"),
-        start=np.array([c.start for c in cells], dtype="int64"),
-        end=np.array([c.end for c in cells], dtype="int64"),
-        label=np.array([codes[c.label] for c in cells], dtype="int64"),
-        posterior=_floats([c.posterior for c in cells]),
-        confidence=_floats([c.confidence for c in cells]),
-        verdict=np.array([_verdict(c) for c in cells], dtype="int64"),
-        support=_floats([None if c.verdict == "abstained" else c.support for c in cells]),
-        proposed=np.array([c.source == "judge" for c in cells], dtype=bool),
-        predicted=np.array(predicted, dtype=bool),
-        correct=None if gold is None else np.array(correct, dtype=bool),
+        order=order,
         caveat=caveat,
         unit="labels" if target.name == "cats" else "spans",
-        likelihood=None if np.isnan(likelihood).all() else likelihood,
         exclusive=bool(target.to_dict().get("exclusive")),
+        **made,
     )
 
 
-def document_order(docs: Sequence[Doc], found: Sequence[Sequence[Candidate]]) -> List[int]:
+def document_order(
+    docs: Iterable[Doc],
+    digests: Sequence[bytes],
+    visible: Callable[[Doc], Sequence[Candidate]] = get_candidates,
+) -> np.ndarray:
     """Order documents by what they are, not by where they came: by the hash of their text, then,
     for duplicates, by all that is known of them.
 
-    docs (Sequence[Doc]): The documents.
-    found (Sequence[Sequence[Candidate]]): Their candidates.
-    RETURNS (List[int]): Indices into `docs`.
+    docs (Iterable[Doc]): The documents; they are read again where some have the same text.
+    digests (Sequence[bytes]): The hashes of their texts.
+    visible (Callable[[Doc], Sequence[Candidate]]): Their candidates.
+    RETURNS (np.ndarray): (n,) indices into `docs`.
     """
-    digests = [sha256_bytes(doc.text.encode("utf8")) for doc in docs]
-    counts: Dict[str, int] = {}
-    for digest in digests:
-        counts[digest] = counts.get(digest, 0) + 1
+    parts = np.frombuffer(b"".join(digests), dtype=">u8").reshape(-1, 4)
+    order = np.lexsort(parts.T[::-1])
+    same = np.all(parts[order[1:]] == parts[order[:-1]], axis=1)
+    if not same.any():
+        return order
+    repeated = {*order[1:][same].tolist(), *order[:-1][same].tolist()}
+    known = {i: _identity(doc, visible) for i, doc in enumerate(docs) if i in repeated}
+    return np.array(sorted(order.tolist(), key=lambda i: (digests[i], known.get(i, ""), i)))
 
-    def identity(i: int) -> Tuple[str, str]:
-        if counts[digests[i]] == 1:
-            return (digests[i], "")
-        tokens = [[t.text, t.ent_iob, t.ent_type_] for t in docs[i]]
-        attrs = dict(docs[i].spans[KEY].attrs) if KEY in docs[i].spans else {}
-        return (digests[i], sha256_json([tokens, [vars(c) for c in found[i]], attrs]))
 
-    return sorted(range(len(docs)), key=identity)
+def _identity(doc: Doc, visible: Callable[[Doc], Sequence[Candidate]]) -> str:
+    tokens = [[t.text, t.ent_iob, t.ent_type_] for t in doc]
+    attrs = dict(doc.spans[KEY].attrs) if KEY in doc.spans else {}
+    return sha256_json([tokens, [c._asdict() for c in visible(doc)], attrs])
 
 
 def _check_gold(docs: Sequence[Doc], gold: Sequence[Doc], target: Target) -> None:
@@ -239,5 +269,5 @@ def _verdict(candidate: Candidate) -> int:
     return UNJUDGED if candidate.verdict is None else VERDICTS.index(candidate.verdict)
 
 
-def _floats(values: Sequence[Optional[float]]) -> np.ndarray:
-    return np.array([np.nan if v is None else v for v in values], dtype="float64")
+def _floats(values: Iterable[Optional[float]]) -> List[float]:
+    return [nan if value is None else value for value in values]

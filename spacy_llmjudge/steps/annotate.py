@@ -1,5 +1,6 @@
 """The step `annotate`: pseudo-label documents, shard by shard."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Set
 
@@ -7,9 +8,10 @@ from spacy.tokens import Doc
 
 from ..candidates import CANDIDATE_CUT, copy_tokens, get_candidates, set_candidates
 from ..confidence.pipeline import add_confidence
-from ..shards import SHARD_SIZE, process_shards
+from ..shards import process_shards
 from ..stages import once
-from ..storage import read_docs, read_json, sha256_path
+from ..storage import read_json, sha256_path
+from ..streams import SHARD_SIZE, Documents
 from ..targets.base import Target, find_record, find_target, labels_in
 from ..training.origin import hash_learned, hash_model
 from ..training.student import component_name, load_student
@@ -65,10 +67,10 @@ def annotate(
         component.calibration = Calibration.from_dict(read_json(calibration))
         component.out_of_fold = out_of_fold
         known = labels_in(labels) if labels else None
-        docs = [copy_tokens(doc) for doc in read_docs(source, nlp.vocab)]
+        docs = Documents(source, nlp.vocab)
 
         def process(batch: List[Doc]) -> List[Doc]:
-            annotated = list(nlp.pipe(batch))
+            annotated = list(nlp.pipe(map(copy_tokens, batch)))
             if known is not None:
                 for doc in annotated:
                     _keep_labels(doc, known, target)
@@ -83,10 +85,11 @@ def annotate(
                 "calibration": sha256_path(calibration),
                 "source": sha256_path(source),
                 "settings": [out_of_fold, sorted(known or []), name, candidate_cut],
-                **find_origin_caveats(nlp, docs),
+                **find_origin_caveats(nlp, docs.texts),
             },
             shard_size=shard_size,
             on_shard=progress,
+            zone=nlp.memory_zone if docs.has_shards else nullcontext,
         )
 
     return once("annotate", inputs, [output], work)

@@ -1,14 +1,14 @@
 """What a user would do instead: self-training without a judge, or the judge's labels as they are."""
 
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Iterator, Optional, Sequence
 
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
 from ..candidates import copy_tokens, get_candidates, is_judged
 from ..errors import Errors, LLMJudgeError
-from ..storage import read_docs, require_file, write_docs, write_json
+from ..storage import require_file, write_json
+from ..streams import Documents, write_documents
 from ..targets.base import Target, find_target
 from .filter import NothingSelected, filter_candidates
 
@@ -21,15 +21,21 @@ def label_with_judge(judged: Path, silver: Path) -> Dict[str, Any]:
     RETURNS (Dict[str, Any]): `docs` and `spans`.
     """
     target = find_target(judged)
-    docs = []
-    for doc in read_docs(judged, Vocab()):
-        made = take_judged_labels(doc, target) if is_judged(doc) else None
-        if made is not None:
-            docs.append(made)
-    if not docs:
-        raise LLMJudgeError(Errors.J804.format(path=judged))
-    write_docs(silver, docs)
-    return {"docs": len(docs), "spans": sum(len(target.keys(doc)) for doc in docs)}
+    n_spans = 0
+
+    def label() -> Iterator[Doc]:
+        nonlocal n_spans
+        has_any = False
+        for doc in Documents(judged):
+            made = take_judged_labels(doc, target) if is_judged(doc) else None
+            if made is not None:
+                has_any = True
+                n_spans += len(target.keys(made))
+                yield made
+        if not has_any:
+            raise LLMJudgeError(Errors.J804.format(path=judged))
+
+    return {"docs": write_documents(silver, label()), "spans": n_spans}
 
 
 def take_judged_labels(doc: Doc, target: Target) -> Optional[Doc]:

@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
+from ..corpora.guidelines import definitions_of, find_guidelines, read_guidelines
 from ..evaluation.scores import evaluate_model
 from ..judge.prompts import read_rules
 from ..report.card import CardFacts, Speed, make_card
+from ..selection.certificate import read_certificate
 from ..stages import once
 from ..storage import read_docs, read_json_if_there
 from ..targets.base import find_target
@@ -34,7 +36,8 @@ def make_model_card(
     """Write the card of a student.
 
     model (Path): The student.
-    corpus (Path): The folder that `prepare` wrote. Speed is measured on its test set, where there is one.
+    corpus (Path): The folder that `prepare` wrote, with what the labels mean where that was written down. Speed
+        is measured on its test set, where there is one.
     metrics (Optional[Path]): The folder of metrics of the round.
     name (str): The name of the package, without the language.
     version (str): Its version.
@@ -47,6 +50,10 @@ def make_model_card(
     target = find_target(corpus / "labelled.spacy")
     pipe: Any = nlp.get_pipe(component_name(nlp, target))
     labels: Dict[str, List[str]] = {label: [] for label in pipe.labels}
+    guidelines = find_guidelines(corpus)
+    said = {} if guidelines is None else definitions_of(read_guidelines(guidelines))
+    for label in labels.keys() & said.keys():
+        labels[label].append(said[label])
     for label, meaning in read_rules(rules) if rules is not None else ():
         if label in labels:
             labels[label].append(meaning)
@@ -65,6 +72,7 @@ def make_model_card(
             selection=read_json_if_there(metrics and metrics / "selection.json"),
             summary=read_json_if_there(metrics and metrics / "summary.json"),
             judged=read_json_if_there(metrics and metrics / "judged.json"),
+            certificate=read_certificate(metrics),
             speed=_know_speed(nlp, model, corpus / "test.spacy", metrics),
             licence=licence,
         )

@@ -3,19 +3,21 @@
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from spacy.tokens import Doc
 
 from ..confidence.reliability import reliability
+from ..configs import read_config
 from ..corpora.duplicates import choose_distinct
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..selection.audit import check_audit, read_audit
 from ..selection.caveats import CROSSFIT
-from ..selection.files import SelectionInputs, read_selection
-from ..selection.select import select
+from ..selection.files import HINT, SelectionInputs, read_selection
+from ..selection.select import Chosen, choose
 from ..stages import hash_named, once
-from ..storage import write_docs, write_json
+from ..storage import write_json
+from ..streams import Sorter, Writer
 from ..targets.base import find_record
 
 CROSSFIT_NOTE = (
@@ -73,10 +75,10 @@ def filter_candidates(
     }
 
     def work() -> Dict[str, Any]:
-        pool, docs, report = _filter(judged, evidence, evidence_gold, config, overrides, audit, q)
-        write_docs(silver, docs)
-        if decided is not None:
-            write_docs(decided, pool)
+        rows = None if audit is None else read_audit(audit)
+        found = read_selection(judged, evidence, evidence_gold, config, overrides, q)
+        chosen, facts = _choose(found, rows)
+        report = _write(chosen, found.pool, silver, decided, facts)
         write_json(selection, report)
         return report
 
@@ -86,28 +88,17 @@ def filter_candidates(
 
 def _named_in(config: Path, overrides: Optional[Dict[str, Any]]) -> Dict[str, Optional[str]]:
     """RETURNS (Dict[str, Optional[str]]): The files that the config names, such as an encoder, by content."""
-    from spacy.util import load_config
-
-    if not config.exists():
-        return {}
-    return hash_named(load_config(config, overrides=dict(overrides or {}), interpolate=True))
+    return hash_named(read_config(config, overrides, hint=HINT))
 
 
-def _filter(
-    judged: Path,
-    evidence: Path,
-    evidence_gold: Path,
-    config: Path,
-    overrides: Optional[Dict[str, Any]],
-    audit: Optional[Path],
-    q: Optional[float],
-) -> Tuple[List[Doc], List[Doc], Dict[str, Any]]:
-    rows = None if audit is None else read_audit(audit)
-    inputs = read_selection(judged, evidence, evidence_gold, config, overrides, q)
+def _choose(
+    inputs: SelectionInputs, rows: Optional[List[Dict[str, Any]]]
+) -> Tuple[Chosen, Dict[str, Any]]:
+    """RETURNS (Tuple[Chosen, Dict[str, Any]]): What was decided, and what the report says of the evidence."""
     if rows is not None:
         check_audit(rows, inputs.frame)
     inputs, n_repeated = _count_once(inputs)
-    pool, docs, report = select(
+    chosen = choose(
         inputs.pool,
         inputs.evidence,
         inputs.gold,
@@ -118,23 +109,56 @@ def _filter(
         caveats=inputs.caveats,
         audit=rows,
     )
-    if n_repeated:
-        report["repeated_evidence"] = n_repeated
-    report["evidence"] = "held-out"
+    facts: Dict[str, Any] = {"repeated_evidence": n_repeated} if n_repeated else {}
+    facts["evidence"] = "held-out"
     if rows is not None:
-        report["evidence"] = "audit"
+        facts["evidence"] = "audit"
     elif CROSSFIT in inputs.caveats:
-        report["evidence"] = "crossfit"
-        report["statement"] = f"{CROSSFIT_NOTE} {report['statement']}"
-    if not report["spans"]:
-        raise NothingSelected(Errors.J802.format(statement=report["statement"]))
-    return pool, docs, _rounded(report)
+        facts["evidence"] = "crossfit"
+    return chosen, facts
+
+
+def _write(
+    chosen: Chosen,
+    pool: Iterable[Doc],
+    silver: Path,
+    decided: Optional[Path],
+    facts: Dict[str, Any],
+) -> Dict[str, Any]:
+    """Write the decided pool, and the silver in its order; nothing where nothing was selected.
+
+    RETURNS (Dict[str, Any]): The report.
+    """
+    waiting = Sorter(silver.with_name(f".{silver.name}.waiting"))
+    kept = Writer(silver)
+    whole = None if decided is None else Writer(decided)
+    try:
+        for rank, made in chosen.make_silver(pool, None if whole is None else whole.add):
+            waiting.add(rank, made)
+        spans = 0
+        for stays, (_, doc) in zip(chosen.thin_out(), waiting):
+            if stays:
+                kept.add(doc)
+                spans += len(chosen.target.keys(doc))
+        report = {**chosen.make_report(spans), **facts}
+        if report["evidence"] == "crossfit":
+            report["statement"] = f"{CROSSFIT_NOTE} {report['statement']}"
+        if not spans:
+            raise NothingSelected(Errors.J802.format(statement=report["statement"]))
+        kept.finish()
+        if whole is not None:
+            whole.finish()
+    finally:
+        for one in (waiting, kept, *([] if whole is None else [whole])):
+            one.discard()
+    rounded: Dict[str, Any] = _rounded(report)
+    return rounded
 
 
 def _count_once(inputs: SelectionInputs) -> Tuple[SelectionInputs, int]:
     """Leave out evidence that is there more often than in a random sample of the pool, with a warning."""
     texts = [doc.text for doc in inputs.evidence]
-    chosen = choose_distinct(texts, [doc.text for doc in inputs.pool])
+    chosen = choose_distinct(texts, inputs.pool.texts)
     n_repeated = len(texts) - len(chosen)
     if not n_repeated:
         return inputs, 0

@@ -1,28 +1,40 @@
 """The step `judge`: ask a judge about annotated documents, shard by shard."""
 
+from bisect import bisect_left
 from collections import Counter
-from itertools import islice
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
 from ..candidates import count_statuses, get_status
-from ..corpora.duplicates import texts_of
+from ..corpora.duplicates import normalise
 from ..selection.acquisition import choose_docs
 from ..selection.caveats import CAVEATS, CHOSEN, SEEN
-from ..shards import SHARD_SIZE, process_shards
-from ..stages import hash_named
+from ..shards import process_shards
+from ..stages import hash_named, once
 from ..storage import (
     MANIFEST,
-    read_docs,
     read_json,
+    read_texts,
     require_file,
     sha256_bytes,
     sha256_json,
     sha256_path,
 )
+from ..streams import SHARD_SIZE, Documents
 from ..targets.base import Target, find_target
 from ..transport.sender import Metered
 from ..transport.tally import add_counts
@@ -67,33 +79,44 @@ def judge(
         abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
         tokens and cost in this run, where it keeps a ledger.
     """
+    from ..judge.ahead import ask_ahead
+
     loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp, judges = load_judges(loaded, config, find_target(source))
     ask, shard_size = _ask_with(nlp, judges)
-    docs = list(read_docs(source, nlp.vocab))
-    chosen = choose_docs(docs, at_most, asked_before)
-    if len(chosen) < len(docs):
-        fingerprint[CHOSEN] = sha256_json(chosen)
-    if _is_shown(docs, loaded):
-        fingerprint[SEEN] = True
+    docs = Documents(source, nlp.vocab)
+    inputs = {**fingerprint, "at_most": at_most, "before": asked_before}
+    plan = once(
+        "questions",
+        inputs,
+        [],
+        lambda: _plan(docs, at_most, asked_before, loaded),
+        beside=output.with_name(f"{output.name}.questions"),
+    )
+    chosen = plan["chosen"]
+    asked = _Asked(docs, chosen)
+    fingerprint.update(plan["fingerprint"])
     said = read_json(source / MANIFEST)["fingerprint"]
     fingerprint.update({key: True for key in CAVEATS if said.get(key)})
-    asked = {id(docs[i]) for i in chosen}
     if on_judge is not None:
         # a document is done when the last one has judged it
-        on_judge(judges[-1], len(asked))
-    in_shards = iter(docs)
+        on_judge(judges[-1], len(docs) if chosen is None else len(chosen))
+    # what another judge asks depends on what this one said
+    ask_ahead(judges[0], lambda: (doc for i, doc in enumerate(docs) if asked.is_asked(i)))
+    n_done = 0
 
     def report(n_docs: int) -> None:
+        nonlocal n_done
         if progress is not None:
-            progress(sum(id(doc) in asked for doc in islice(in_shards, n_docs)))
+            progress(sum(map(asked.is_asked, range(n_done, n_done + n_docs))))
+        n_done += n_docs
 
-    def process(batch: List[Doc]) -> List[Doc]:
-        answered = ask([doc for doc in batch if id(doc) in asked])
-        return [answered.get(id(doc), doc) for doc in batch]
+    def process(batch: List[Tuple[Doc, bool]]) -> List[Doc]:
+        answered = ask([doc for doc, is_asked in batch if is_asked])
+        return [answered.get(id(doc), doc) for doc, _ in batch]
 
     manifest = process_shards(
-        docs,
+        asked,
         output,
         process,
         fingerprint=fingerprint,
@@ -101,6 +124,7 @@ def judge(
         is_complete=is_asked,
         describe=_describe,
         on_shard=report,
+        zone=nlp.memory_zone if docs.has_shards else nullcontext,
     )
     usage = add_counts([one.model.usage() for one in judges if isinstance(one.model, Metered)])
     return {
@@ -110,13 +134,54 @@ def judge(
     }
 
 
-def _is_shown(docs: List[Doc], config: "Config") -> bool:
+class _Asked(Sequence[Tuple[Doc, bool]]):
+    """Documents, and whether the judge is asked about them.
+
+    chosen (Optional[List[int]]): The places of those that it is asked about, in order; None: all.
+    """
+
+    def __init__(self, docs: Documents, chosen: Optional[List[int]]) -> None:
+        self._docs = docs
+        self._chosen = chosen
+
+    def __len__(self) -> int:
+        return len(self._docs)
+
+    def __getitem__(self, index: Any) -> Any:
+        numbers = range(len(self))[index]
+        return list(zip(self._docs[index], map(self.is_asked, numbers)))
+
+    def is_asked(self, number: int) -> bool:
+        """RETURNS (bool): Whether the judge is asked about the document with this number."""
+        if self._chosen is None:
+            return True
+        place = bisect_left(self._chosen, number)
+        return place < len(self._chosen) and self._chosen[place] == number
+
+
+def _plan(
+    docs: Documents, at_most: Optional[int], asked_before: Optional[Path], config: "Config"
+) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): `chosen`: the places of the documents to ask about, None for all of them; and what
+    the documents add to the `fingerprint`."""
+    found: Dict[str, Any] = {"chosen": None, "fingerprint": {}}
+    if at_most is not None:
+        chosen = choose_docs(docs, at_most, asked_before)
+        if len(chosen) < len(docs):
+            found = {"chosen": chosen, "fingerprint": {CHOSEN: sha256_json(chosen)}}
+    if _is_shown(docs, config):
+        found["fingerprint"][SEEN] = True
+    return found
+
+
+def _is_shown(docs: Documents, config: "Config") -> bool:
     """Whether the judge's examples may be documents that it is asked about."""
     labelled = config.get("paths", {}).get("labelled")
     path = Path(labelled) if labelled else None
     if path is None or path.suffix != ".spacy" or not path.exists():
         return False
-    return bool(texts_of(docs) & texts_of(read_docs(path, Vocab())))
+    shown = set(map(normalise, read_texts(path)))
+    return any(normalise(text) in shown for text in docs.texts)
 
 
 def _ask_with(

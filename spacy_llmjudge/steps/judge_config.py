@@ -1,9 +1,11 @@
 """The config of a judge: read with the labels of a corpus, and its judges found by their class."""
 
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
 from ..configs import read_config
+from ..corpora.guidelines import definitions_of, read_guidelines
 from ..errors import Errors, LLMJudgeError
 from ..targets.base import Target
 from ..targets.cats import Cats
@@ -37,7 +39,26 @@ def read_judge_config(
         name = find_textcat(read_config(path, interpolate=False, hint=hint))
         if name is not None:
             settings = {**label_settings(name, target), **settings}
-    return read_config(path, settings, hint=hint)
+    config = read_config(path, settings, hint=hint)
+    _define_labels(config)
+    return config
+
+
+def _define_labels(config: "Config") -> None:
+    """Give the tasks of a judge what `paths.definitions` says of the labels, where their config says nothing."""
+    from spacy_llm.registry import registry
+
+    path = config.get("paths", {}).get("definitions")
+    definitions = definitions_of(read_guidelines(Path(path))) if path else {}
+    if not definitions:
+        return
+    for component in config.get("components", {}).values():
+        task = component.get("task") if isinstance(component, dict) else None
+        name = task.get("@llm_tasks") if isinstance(task, dict) else None
+        if name is None or task.get("label_definitions") or not registry.has("llm_tasks", name):
+            continue
+        if "label_definitions" in signature(registry.get("llm_tasks", name)).parameters:
+            task["label_definitions"] = definitions
 
 
 def load_judges(

@@ -6,7 +6,7 @@ from typing import Any, Dict, Optional
 
 from ..candidates import CANDIDATE_CUT
 from ..errors import Errors, LLMJudgeError
-from ..shards import SHARD_SIZE
+from ..streams import SHARD_SIZE
 from .stopping import StopRules
 
 

@@ -10,11 +10,13 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..candidates import is_judged
+from ..corpora.guidelines import find_guidelines
 from ..errors import Errors, LLMJudgeError
 from ..report.compare import confusion_of, count_confusions
 from ..report.details import (
     confusion_table,
     describe_disagreements,
+    describe_labels,
     describe_money,
     describe_provenance,
 )
@@ -39,6 +41,7 @@ from ..report.sections import (
     describe_students,
 )
 from ..selection.audit import read_answer, read_audit
+from ..selection.certificate import read_certificate
 from ..stages import read_seconds
 from ..storage import read_docs, read_json_if_there, sha256_bytes, write_bytes
 from ..targets.base import Key, Target, find_target
@@ -124,14 +127,22 @@ def make_report(inputs: ReportInputs, output: Path) -> Path:
     if inputs.model is not None:
         files.append(inputs.model)
     sections: List[Section] = [
-        describe_run({"judge": judge, **summary}, selection, seconds, target.units),
+        describe_run(
+            {"judge": judge, **summary},
+            selection,
+            seconds,
+            target.units,
+            read_certificate(inputs.metrics),
+        ),
         students,
         describe_confidence(selection),
         describe_kept(selection, kept, target.units),
         describe_silver(selection, summary.get("silver") or {}),
         describe_disagreements(pool.disagreements() if pool is not None else None),
     ]
+    labels = read_json_if_there(find_guidelines(inputs.corpus))
     details = [
+        *([describe_labels(labels)] if labels else []),
         describe_money(judge, seconds),
         describe_provenance(find_provenance(inputs.metrics, files, inputs.model, q)),
     ]

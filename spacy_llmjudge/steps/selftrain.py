@@ -65,6 +65,7 @@ def selftrain(
     config: Optional[PathLike] = None,
     replies: Optional[PathLike] = None,
     rules: Optional[PathLike] = None,
+    guidelines: Optional[PathLike] = None,
     lang: str = "en",
     q: Optional[float] = None,
     budget_calls: int = 0,
@@ -97,6 +98,8 @@ def selftrain(
     config (Optional[PathLike]): A training config; None takes one that fits the encoder.
     replies (Optional[PathLike]): Recorded replies, for the judge "recorded".
     rules (Optional[PathLike]): Task rules that the judge is shown.
+    guidelines (Optional[PathLike]): What the labels mean, as YAML or JSON: a definition, examples and counter-examples
+        of each.
     lang (str): The language.
     q (Optional[float]): The share of wrong that the silver may have; None takes the default.
     budget_calls (int): So many documents are asked about in all, dev or (without it) the labelled set included;
@@ -128,7 +131,7 @@ def selftrain(
     paths = {} if fetched["name"] == NONE else {"paths.encoder": str(folder / "assets" / "encoder")}
     corpus, training = folder / "corpus", folder / "training"
     own = {"nlp.lang": lang, "system.seed": seed, **paths, **given.get("student", {})}
-    files = {"paths.replies": replies, "paths.rules": rules}
+    files = {"paths.replies": replies, "paths.rules": rules, "paths.definitions": guidelines}
     asked = {name: str(path) for name, path in files.items() if path is not None}
     settings = LoopSettings(
         config=Path(config) if config is not None else folder / "configs" / student_config,
@@ -151,7 +154,7 @@ def selftrain(
         n_folds=folds,
         gpu_id=gpu_id,
     )
-    sets = {"dev": dev, "test": test, "pool_gold": pool_gold}
+    sets = {"dev": dev, "test": test, "pool_gold": pool_gold, "guidelines": guidelines}
     named: Dict[str, Any] = {name: path for name, path in sets.items() if path is not None}
     how: Dict[str, Any] = {} if target is None else {"target": target}
     with tempfile.TemporaryDirectory() as empty:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from ..corpora.check import Findings, check
+from ..corpora.guidelines import NAMES as GUIDELINES
+from ..corpora.guidelines import make_template
 from ..corpora.prepare import Report, prepare
 from ..corpora.split_names import split_of_stem
 from ..errors import Errors, LLMJudgeError
 from ..storage import require_file, write_bytes
+from ..targets.cats import Cats
 from .template import JUDGES, copy_template, find_judge, find_template
 
 DATASET = "data"
@@ -77,6 +80,10 @@ def start_project(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         _write(partial, config, judge, sets, replies, {"lang": lang, "target": target or "auto"})
+        found = findings.target
+        labels = found.labels if isinstance(found, Cats) else report["labels"]["labelled"]
+        place = partial / "assets" / DATASET / GUIDELINES[0]
+        write_bytes(place, make_template(labels).encode("utf8"))
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

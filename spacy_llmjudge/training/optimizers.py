@@ -50,7 +50,8 @@ def make_adam(
     frozen (Sequence[str]): Parameters of the encoder whose names hold one of these stay as they are.
         Adam moves the embedding of a rare word far for each time that it is seen; few-shot training
         is steadier, and faster, with "word_embeddings" frozen.
-    RETURNS (Optimizer): The optimizer; all other arguments are thinc's own.
+    beta1, beta2, eps, L2, L2_is_weight_decay, grad_clip, use_averages (Any): As in thinc's own Adam.
+    RETURNS (Optimizer): The optimizer.
     """
     return HeadScaledOptimizer(
         learn_rate,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, TypedDict, cast
 
+from ..configs import read_config
 from ..stages import hash_named
 from ..storage import read_json, sha256_path, write_json
 
@@ -65,12 +66,8 @@ def hash_model(model: str) -> Optional[str]:
 
 def hash_learned(model: str) -> Dict[str, Optional[str]]:
     """RETURNS (Dict[str, Optional[str]]): The gold and silver that the config of a pipeline names, by content."""
-    from spacy.util import load_config
-
     config = Path(model) / "config.cfg"
-    if not config.exists():
-        return {}
-    return hash_named(load_config(config, interpolate=True).get("paths", {}))
+    return hash_named(read_config(config).get("paths", {})) if config.exists() else {}
 
 
 def _hash(path: Path) -> Optional[str]:

@@ -2,7 +2,7 @@
 
 import random
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from spacy.language import Language
 from spacy.pipeline import EntityRecognizer
@@ -12,7 +12,11 @@ from spacy.training import Example
 from ..candidates import INCORRECT_KEY, is_judged
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_docs
+from ..streams import MOST_IN_FILE, Documents
 from ..targets.base import Target, find_target
+
+# of more silver documents, only so many are in memory
+MOST_IN_MEMORY = MOST_IN_FILE
 
 Reader = Callable[[Language], Iterable[Example]]
 
@@ -38,7 +42,10 @@ class _ExampleMaker:
     token forbids just this, since entities do not cross sentence boundaries.
     """
 
-    def __init__(self, reference: Doc) -> None:
+    def __init__(self, reference: Doc, target: Optional[Target] = None) -> None:
+        if target is not None and target.name == "ents":
+            # the parser looks the key up in every reference document
+            reference.spans.setdefault(INCORRECT_KEY, [])
         self.reference = reference
         self.words = [token.text for token in reference]
         self.spaces = [bool(token.whitespace_) for token in reference]
@@ -67,7 +74,7 @@ def make_mixed_corpus(
     """Make the reader `llmjudge.MixedCorpus.v1`: an endless stream for `max_epochs = -1`.
 
     gold (Path): A `.spacy` file of gold documents.
-    silver (Optional[Path]): A `.spacy` file of silver documents; without it all are gold.
+    silver (Optional[Path]): A `.spacy` file of silver documents, or a folder of shards; without it all are gold.
     gold_per_batch (int): So many gold documents are followed by
     silver_per_batch (int): so many silver ones. A batcher of the sum of both (or, without silver,
         of any size) makes batches that hold each in the same share.
@@ -84,23 +91,22 @@ def make_mixed_corpus(
         gold_docs = _annotated(read_docs(gold, nlp.vocab))
         if not gold_docs:
             raise LLMJudgeError(Errors.J650.format(path=gold))
-        silver_docs = list(read_docs(silver, nlp.vocab)) if silver else []
         target = find_target(Path(gold))
-        if target.name == "ents":
-            for doc in [*gold_docs, *silver_docs]:
-                # the parser looks the key up in every reference document
-                doc.spans.setdefault(INCORRECT_KEY, [])
         # spaCy learns the labels from the first examples of a stream
-        cover = [_ExampleMaker(doc) for doc in _cover_labels(gold_docs, target)]
-        golds = _cycle([_ExampleMaker(doc) for doc in gold_docs], random.Random(seed))
+        cover = [_ExampleMaker(doc, target) for doc in _cover_labels(gold_docs, target)]
+        golds = _cycle([_ExampleMaker(doc, target) for doc in gold_docs], random.Random(seed))
         yield from (make(nlp) for make in cover)
+        silver_docs = Documents(silver, nlp.vocab) if silver else ()
         if not silver_docs:
             yield from (make(nlp) for make in golds)
         streams = [(golds, gold_per_batch)]
+        if len(silver_docs) <= MOST_IN_MEMORY:
+            # made once, and not for each part
+            silver_docs = list(silver_docs)
         parts = _deal_silver(silver_docs, silver_per_batch, judged_share)
         for offset, (docs, per_batch) in enumerate(parts, 1):
-            makers = [_ExampleMaker(doc) for doc in docs]
-            streams.append((_cycle(makers, random.Random(seed + offset)), per_batch))
+            rng = random.Random(seed + offset)
+            streams.append((_deal_out(docs, target, rng), per_batch))
         while True:
             for stream, per_batch in streams:
                 for _ in range(per_batch):
@@ -138,17 +144,52 @@ def _has_gold_path(parser: EntityRecognizer, example: Example) -> bool:
     return True
 
 
+class _Part(NamedTuple):
+    """Silver documents of a kind.
+
+    docs (Iterable[Doc]): All documents; they can be read again.
+    is_judged (Optional[bool]): Those that the judge has read count, or the others; None: all of them.
+    size (int): How many there are.
+    """
+
+    docs: Iterable[Doc]
+    is_judged: Optional[bool]
+    size: int
+
+    def __iter__(self) -> Iterator[Doc]:
+        return (d for d in self.docs if self.is_judged in (None, is_judged(d)))
+
+
 def _deal_silver(
-    docs: List[Doc], per_batch: int, judged_share: float
-) -> List[Tuple[List[Doc], int]]:
-    """RETURNS (List[Tuple[List[Doc], int]]): Documents, and how many of them a batch has: all alike, or
+    docs: Sequence[Doc], per_batch: int, judged_share: float
+) -> List[Tuple[_Part, int]]:
+    """RETURNS (List[Tuple[_Part, int]]): Documents, and how many of them a batch has: all alike, or
     where the judged ones are too few by nature, those apart from the others."""
-    judged = [doc for doc in docs if is_judged(doc)]
     n_judged = round(per_batch * judged_share)
-    if not judged or len(judged) >= judged_share * len(docs) or not n_judged:
-        return [(docs, per_batch)]
-    others = [doc for doc in docs if not is_judged(doc)]
-    return [(judged, n_judged), (others, per_batch - n_judged)]
+    n_read = sum(map(is_judged, docs)) if n_judged else 0
+    if not n_read or n_read >= judged_share * len(docs):
+        return [(_Part(docs, None, len(docs)), per_batch)]
+    return [
+        (_Part(docs, True, n_read), n_judged),
+        (_Part(docs, False, len(docs) - n_read), per_batch - n_judged),
+    ]
+
+
+def _deal_out(part: _Part, target: Target, rng: random.Random) -> Iterator[_ExampleMaker]:
+    """An endless stream of documents, each of which is there once before any of them comes again. Of many, some
+    are in memory at a time: a random one of these is next, and the next one of the file takes its place."""
+    if part.size <= MOST_IN_MEMORY:
+        yield from _cycle([_ExampleMaker(doc, target) for doc in part], rng)
+    while True:
+        waiting: List[_ExampleMaker] = []
+        for doc in part:
+            if len(waiting) == MOST_IN_MEMORY:
+                place = rng.randrange(MOST_IN_MEMORY)
+                waiting[place], waiting[-1] = waiting[-1], waiting[place]
+                yield waiting.pop()
+            waiting.append(_ExampleMaker(doc, target))
+        rng.shuffle(waiting)
+        yield from waiting
 
 
 def _annotated(docs: Iterable[Doc]) -> List[Doc]:

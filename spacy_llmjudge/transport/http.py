@@ -1,4 +1,4 @@
-"""One POST at a time over kept-alive connections: bounded in time and size, and it never raises.
+"""One request at a time over kept-alive connections: bounded in time and size, and it never raises.
 
 The time limit holds for the whole exchange: a socket's own timeout starts again with every byte, so
 a server that drips could hold a worker for ever. A watchman cuts connections that are overdue.
@@ -8,7 +8,8 @@ import socket
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, BinaryIO, Dict, Iterable, Mapping, Optional, Tuple, Union
+from urllib.parse import urlsplit
 
 from ..storage import is_out_of_files
 from .routes import find_route
@@ -24,7 +25,7 @@ _IDLE = 40
 
 @dataclass
 class HttpResponse:
-    """What came of a POST.
+    """What came of a request.
 
     status (Optional[int]): The HTTP status, or None where there is no whole response.
     headers (Mapping[str, str]): The headers, found by name in any case.
@@ -62,14 +63,37 @@ class Connections:
         self._seconds = timeout
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=timeout)
         self._watchman = _Watchman()
-        self._connections, self._path = find_route(url, size)
+        self._url = url
+        self._connections, self._is_tunnel = find_route(url, size)
         self._connections.ConnectionCls = _watched(self._connections.ConnectionCls, self._watchman)
 
     def post(self, body: bytes, headers: Dict[str, str]) -> HttpResponse:
         """Send a request and read the whole response; redirections are not followed."""
-        self._watchman.start(self._seconds)
+        return self.request("POST", self._url, headers, body=body)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Dict[str, str],
+        *,
+        body: Union[bytes, Iterable[bytes], None] = None,
+        seconds: Optional[float] = None,
+        sink: Optional[BinaryIO] = None,
+    ) -> HttpResponse:
+        """Send a request and read the whole response; redirections are not followed.
+
+        method (str): Such as "GET".
+        url (str): An address of the same server.
+        headers (Dict[str, str]): The headers; with `Content-Length` where the body comes in blocks.
+        body (Union[bytes, Iterable[bytes], None]): What is sent.
+        seconds (Optional[float]): For the exchange; None takes the timeout.
+        sink (Optional[BinaryIO]): Gets the body of a response with status 200, however long it is.
+        RETURNS (HttpResponse): The response.
+        """
+        self._watchman.start(seconds or self._seconds)
         try:
-            return self._exchange(body, headers)
+            return self._exchange(method, self._find_target(url), headers, body, sink)
         except Exception as error:
             # Nothing that was raised leaves this module: its frames hold the headers.
             failed = self._explain(error)
@@ -77,10 +101,25 @@ class Connections:
             self._watchman.done()
         return failed
 
-    def _exchange(self, body: bytes, headers: Dict[str, str]) -> HttpResponse:
+    def _find_target(self, url: str) -> str:
+        """What stands in the request line."""
+        if not self._is_tunnel:
+            # The proxy reads there whom it should ask.
+            return url
+        parts = urlsplit(url)
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+    def _exchange(
+        self,
+        method: str,
+        target: str,
+        headers: Dict[str, str],
+        body: Union[bytes, Iterable[bytes], None],
+        sink: Optional[BinaryIO],
+    ) -> HttpResponse:
         response = self._connections.urlopen(
-            "POST",
-            self._path,
+            method,
+            target,
             body=body,
             headers=headers,
             retries=False,
@@ -90,12 +129,16 @@ class Connections:
             preload_content=False,
             decode_content=False,
         )
+        sink = sink if response.status == 200 else None
         blocks, size = [], 0
         try:
             while True:
                 block = response.read1(_BLOCK)
                 if not block:
                     break
+                if sink is not None:
+                    sink.write(block)
+                    continue
                 size += len(block)
                 if size > self._max_bytes:
                     return HttpResponse(failure="oversized", detail=f"over {self._max_bytes} bytes")

@@ -12,30 +12,29 @@ from .addresses import is_loopback
 _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-def find_route(url: str, size: int) -> Tuple[Any, str]:
+def find_route(url: str, size: int) -> Tuple[Any, bool]:
     """Prepare connections to a server.
 
     url (str): Its address.
     size (int): How many connections to keep.
-    RETURNS (Tuple[Any, str]): urllib3's pool of connections, and what stands in the request line.
+    RETURNS (Tuple[Any, bool]): urllib3's pool of connections, and whether the request line has the path
+        alone: a proxy that does not tunnel reads the address of the server there.
     """
     import urllib3
 
     parts = urlsplit(url)
-    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     settings: Dict[str, Any] = {"num_pools": 1, "maxsize": size, "block": False}
     if parts.scheme == "https":
         settings["ca_certs"] = _find_certificates()
     proxy = _find_proxy(parts.scheme, parts.hostname or "")
     if proxy is None:
-        return urllib3.PoolManager(**settings).connection_from_url(url), path
+        return urllib3.PoolManager(**settings).connection_from_url(url), True
     user = urlsplit(proxy)
     if user.username:
         pair = f"{unquote(user.username)}:{unquote(user.password or '')}"
         settings["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=pair)
     connections = urllib3.ProxyManager(proxy, **settings).connection_from_url(url)
-    # A proxy reads the address of the server from the request line, unless it only tunnels.
-    return connections, url if parts.scheme == "http" else path
+    return connections, parts.scheme != "http"
 
 
 def _find_certificates() -> str:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from spacy_llmjudge.denoise.branches import Branches, branch_loss, train_branches
 from spacy_llmjudge.denoise.diffusion_training import fit_condition
+from spacy_llmjudge.denoise.linear import balance_weights, fit_linear
 from spacy_llmjudge.denoise.neighbours import (
     ask_neighbours,
     choose_candidates,
@@ -16,7 +17,7 @@ from spacy_llmjudge.denoise.neighbours import (
     strengthen,
 )
 from spacy_llmjudge.denoise.reverse_process import TIMES, reverse
-from spacy_llmjudge.denoise.sidyp import refine_sidyp
+from spacy_llmjudge.denoise.sidyp import SOFT_PENALTY, fit_soft, refine_sidyp
 from spacy_llmjudge.denoise.simplex_diffusion import (
     SIMPLEX,
     STEPS,
@@ -30,7 +31,7 @@ from spacy_llmjudge.denoise.simplex_diffusion import (
 @pytest.fixture(scope="module")
 def refined():
     x, truth, noisy = make_noisy()
-    return x, truth, noisy, refine_sidyp(x, noisy)
+    return x, truth, noisy, refine_sidyp(x, noisy, published=True)
 
 
 @pytest.mark.slow
@@ -54,7 +55,7 @@ def test_probabilities_sum_to_one_and_the_report_follows_the_stages(refined):
 def test_the_same_seed_gives_the_same_probabilities(refined):
     x, _, noisy, done = refined
     before = torch.random.get_rng_state()
-    assert np.array_equal(refine_sidyp(x, noisy).probabilities, done.probabilities)
+    assert np.array_equal(refine_sidyp(x, noisy, published=True).probabilities, done.probabilities)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -62,7 +63,7 @@ def test_classifiers_that_were_trained_elsewhere_are_used():
     x, truth, noisy = make_noisy(n=300)
     own = train_branches(x, noisy, 4, branches=2, epochs=4)
     given = Branches(own.probabilities, own.trajectories, lambda names: own.apply(x[names]))
-    done = refine_sidyp(x, noisy, classifiers=given)
+    done = refine_sidyp(x, noisy, classifiers=given, published=True)
     assert np.mean(done.predict([0, 1, 2, 3]).argmax(axis=1) == truth[:4]) >= 0.5
     assert done.predict([0, 1, 2, 3]).shape == (4, 4)
 
@@ -81,6 +82,30 @@ def test_the_loss_of_equal_branches_is_their_cross_entropy():
     targets = torch.tensor([0, 1, 2, 0, 1])
     plain = torch.nn.functional.cross_entropy(logits[0], targets)
     assert float(branch_loss(logits, targets, 5.0)) == pytest.approx(float(plain), abs=1e-5)
+
+
+def test_weights_of_items_in_the_loss_are_those_of_torch():
+    logits = torch.randn((1, 5, 3), generator=torch.Generator().manual_seed(0))
+    targets, weights = torch.tensor([0, 1, 2, 0, 1]), torch.tensor([0.5, 1.0, 2.0, 0.5, 1.0])
+    each = torch.nn.functional.cross_entropy(logits[0], targets, reduction="none")
+    found = branch_loss(logits, targets, 0.0, weights)
+    assert float(found) == pytest.approx(float((weights * each).mean()), abs=1e-6)
+
+
+def test_certain_candidates_are_learned_as_by_a_balanced_regression():
+    rng = np.random.default_rng(0)
+    codes = np.array([0] * 40 + [1] * 12 + [2] * 6)
+    x = rng.normal(size=(58, 4)) + codes[:, None]
+    expected = fit_linear(x, codes, 3, SOFT_PENALTY, balance_weights(codes, 3))
+    assert np.allclose(fit_soft(x, np.eye(3)[codes])(x), expected(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_the_regression_on_candidates_beats_the_noisy_labels_too(dynamic):
+    x, truth, noisy = make_noisy(n=600)
+    done = refine_sidyp(x, noisy, dynamic=dynamic, diffusion_epochs=4)
+    assert np.mean(np.array(done.labels) == truth) > np.mean(noisy == truth) + 0.1
+    assert done.predict(x[:3]).shape == (3, 4)
 
 
 def test_dynamics_score_wrong_labels_higher():

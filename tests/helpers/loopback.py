@@ -28,6 +28,7 @@ class Served:
     headers: Dict[str, str]
     raw: bytes
     answered: bool = False
+    method: str = "POST"
 
     @property
     def data(self) -> Any:
@@ -171,8 +172,8 @@ class Loopback:
         pairs = [line.split(":", 1) for line in lines[1:] if ":" in line]
         headers = {name.strip().lower(): value.strip() for name, value in pairs}
         raw = await reader.readexactly(int(headers.get("content-length", 0)))
-        path = lines[0].split(" ")[1]
-        served = Served(len(self.requests), time.monotonic(), path, headers, raw)
+        method, path, _ = lines[0].split(" ")
+        served = Served(len(self.requests), time.monotonic(), path, headers, raw, method=method)
         self.requests.append(served)
         answer = self.script(served)
         if answer.fault == "refuse":

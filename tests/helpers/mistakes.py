@@ -34,6 +34,9 @@ BYTES = {
     "deep": lambda data: b"[" * 100_000,
 }
 
+# of these, what any file can have
+ANY_KIND = ("empty", "cut", "binary", "an object")
+
 
 class Mistake(NamedTuple):
     """A command line with one mistake.
@@ -166,7 +169,8 @@ def wrong_arguments(
 def damaged_files(
     verb: str, words: List[str], case: Path, kinds: Dict[str, Any]
 ) -> Iterator[Mistake]:
-    """Every file that the command names, or that is in a folder that it names, damaged in every way."""
+    """Every file that the command names, or that is in a folder that it names, damaged in every way in which its kind
+    can be: to a file that is no text, all that editors do to text is the same damage."""
     for word in words:
         source = Path(word)
         is_made_here = case / "out" in source.parents
@@ -174,15 +178,25 @@ def damaged_files(
             continue
         files = [source] if source.is_file() else sorted(filter(Path.is_file, source.rglob("*")))
         for file_ in files:
-            for kind, damage in kinds.items():
+            data = file_.read_bytes()
+            fitting = kinds if _is_text(data) else {kind: kinds[kind] for kind in ANY_KIND}
+            for kind, damage in fitting.items():
                 copy = case / "damaged" / source.name
                 shutil.rmtree(case / "damaged", ignore_errors=True)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 (shutil.copy if source.is_file() else shutil.copytree)(source, copy)
                 target = copy if source.is_file() else copy / file_.relative_to(source)
-                target.write_bytes(damage(file_.read_bytes()))
+                target.write_bytes(damage(data))
                 changed = [str(copy) if other == word else other for other in words]
                 yield Mistake(f"{verb} {target.relative_to(case)}: {kind}", changed)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode("utf8")
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data
 
 
 def wrong_settings(

@@ -1,5 +1,6 @@
 """The model card, and the README of the wheel that it becomes."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,9 +10,11 @@ import pytest
 from hostile_strings import HOSTILE
 from report_helpers import make_round
 
+from spacy_llmjudge.corpora.guidelines import LabelGuideline, to_json
 from spacy_llmjudge.report.card import CardFacts, Speed, escape, make_card
 from spacy_llmjudge.steps.card import find_processor, make_model_card
-from spacy_llmjudge.storage import read_json
+from spacy_llmjudge.steps.report import make_report
+from spacy_llmjudge.storage import read_json, write_json
 
 EMPTY = CardFacts(
     "en_mine", "1.2.0", "en", "ents", ["tok2vec", "ner"], {"PLANT": [], "PEST": ["mark mites."]}
@@ -90,8 +93,11 @@ def test_the_wheel_carries_the_card(small_student, small_corpus, small_dataset, 
 
 
 @pytest.mark.slow
-def test_the_card_of_a_student_knows_its_labels_and_its_size(small_student, small_corpus):
-    card = make_model_card(small_student, small_corpus, name="mine", version="0.1.0")
+def test_the_card_of_a_student_knows_its_labels_and_its_size(small_student, small_corpus, tmp_path):
+    corpus = shutil.copytree(small_corpus, tmp_path / "corpus")
+    write_json(corpus / "labels.json", to_json({"PEST": LabelGuideline(definition="harms")}))
+    card = make_model_card(small_student, corpus, name="mine", version="0.1.0")
+    assert "**PEST**: harms\n" in card and "**PLANT**: no definition was given" in card
     assert "60 labelled, 50 dev, 90 pool" in card
     for label in ("PLANT", "PEST", "TOOL"):
         assert f"**{label}**" in card
@@ -108,3 +114,15 @@ def test_the_card_of_a_student_that_has_not_changed_is_the_same(
     card = make()
     assert make() == card
     assert "words a second" in card and (tmp_path / ".speed.made").exists()
+
+
+def test_what_labels_mean_stands_in_the_report(tmp_path):
+    inputs = make_round(tmp_path)
+    said = {"PEST": LabelGuideline("", "harms <plants>", ("slugs",), ("bees",))}
+    write_json(inputs.corpus / "labels.json", to_json(said))
+    page = make_report(inputs, tmp_path / "report").read_text(encoding="utf8")
+    assert "<td>harms &lt;plants&gt;</td><td>slugs</td><td>bees</td>" in page
+    assert '<section id="labels"' in page
+    (inputs.corpus / "labels.json").unlink()
+    page = make_report(inputs, tmp_path / "report").read_text(encoding="utf8")
+    assert '<section id="labels"' not in page

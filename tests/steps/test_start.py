@@ -11,6 +11,7 @@ import pytest
 import srsly
 from cli_helpers import error_line, run
 
+from spacy_llmjudge.corpora.guidelines import definitions_of, read_guidelines
 from spacy_llmjudge.steps.start import start_project
 from spacy_llmjudge.steps.template import find_template
 
@@ -28,6 +29,11 @@ def files(small_dataset, tmp_path):
     return labelled, raw, tmp_path / "mine"
 
 
+def labels_of(path):
+    rows = map(json.loads, path.read_text(encoding="utf8").splitlines())
+    return {span["label"] for row in rows for span in row["spans"]}
+
+
 def start(files, *args, judge="embedded"):
     return run("start", *files, "--judge", judge, *args)
 
@@ -40,8 +46,11 @@ def test_two_files_become_a_project(files, monkeypatch):
     assert (folder / "assets/data/pool.txt").read_bytes() == raw.read_bytes()
     assert sorted(p.name for p in (folder / "assets/data").iterdir()) == [
         "labelled.jsonl",
+        "labels.yml",
         "pool.txt",
     ]
+    guidelines = read_guidelines(folder / "assets/data/labels.yml")
+    assert set(guidelines) == labels_of(labelled) and not definitions_of(guidelines)
     variables = srsly.read_yaml(folder / "project.yml")["vars"]
     assert (variables["dataset"], variables["judge"]) == ("data", "embedded")
     default = srsly.read_yaml(ROOT / "project.yml")["vars"]

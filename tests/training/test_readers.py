@@ -1,3 +1,4 @@
+import weakref
 from itertools import islice
 
 import pytest
@@ -8,6 +9,7 @@ from spacy.training import Example
 from spacy_llmjudge.candidates import INCORRECT_KEY, set_status
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import write_docs
+from spacy_llmjudge.training import readers
 from spacy_llmjudge.training.readers import make_example, make_mixed_corpus
 
 
@@ -67,6 +69,41 @@ def test_documents_that_are_no_minority_are_seen_once_before_any_is_seen_again(
     reader = make_mixed_corpus(*paths, 1, 4, judged_share=0.5)
     texts = [eg.text for eg in islice(reader(nlp), 1, 51) if eg.reference[0].text != "gold"]
     assert len(texts) == len(set(texts)) == 40
+
+
+@pytest.mark.parametrize("n_judged,judged_share", [(0, 0.0), (3, 0.5), (30, 0.75)])
+def test_of_many_silver_documents_some_are_in_memory(
+    nlp, tmp_path, monkeypatch, n_judged, judged_share
+):
+    monkeypatch.setattr(readers, "MOST_IN_MEMORY", 8)
+    alive = weakref.WeakSet()
+
+    class Counted(readers._ExampleMaker):
+        def __init__(self, *args):
+            super().__init__(*args)
+            alive.add(self)
+
+    monkeypatch.setattr(readers, "_ExampleMaker", Counted)
+    write_docs(tmp_path / "gold.spacy", make_docs(nlp, "gold", 1))
+    write_silver(nlp, tmp_path / "silver.spacy", n_judged, 40)
+    paths = (tmp_path / "gold.spacy", tmp_path / "silver.spacy")
+    reader = make_mixed_corpus(*paths, 1, 4, judged_share=judged_share)
+    seen = {"judged": [], "other": []}
+    largest = 0
+    for example in islice(reader(nlp), 1, 501):
+        kind = example.reference[0].text
+        if kind in seen:
+            seen[kind].append(example.text)
+        largest = max(largest, len(alive))
+    # those that wait in each of two parts, one on its way, and the gold twice
+    assert largest <= 2 * 8 + 1 + 2
+    for kind, n in (("judged", n_judged), ("other", 40)):
+        texts = seen[kind]
+        rounds = [texts[i : i + n] for i in range(0, len(texts) - n + 1, n)] if n else []
+        assert all(len(set(one)) == n for one in rounds) and (not n or len(rounds) > 1)
+        assert n <= 8 or rounds[0] != sorted(rounds[0])
+    again = make_mixed_corpus(*paths, 1, 4, judged_share=judged_share)
+    assert take(reader, nlp, 60) == take(again, nlp, 60)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])

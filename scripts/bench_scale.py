@@ -1,0 +1,254 @@
+"""Measure the steps of a round on pools of several sizes: CPU seconds and peak memory of each.
+
+    python scripts/bench_scale.py --sizes 1000 10000 100000 --json docs/scale.json
+
+The documents are the sentences of the demo's pool with a few words and a number behind each, so that no two are the
+same. Each step is a process of its own. The student is the one for CPUs, trained for a few steps; the judge answers
+without any delay what was recorded for the sentence. Beside `annotate` stand `spacy apply` with the same student, and
+a plain loop over `nlp.pipe` with and without the component that adds candidates and confidence.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Optional, TypedDict
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "assets" / "garden"
+# words and a number behind each sentence
+N_ADDED = 4
+JUDGE_CODE = """
+import json
+from pathlib import Path
+from typing import Any, Iterable
+from spacy_llm.registry import registry
+
+@registry.llm_models("bench.Scripted.v1")
+def make_scripted(path: str, n_added: int):
+    lines = Path(path).read_text("utf8").splitlines()
+    replies = {row["text"]: json.dumps(row["response"]) for row in map(json.loads, lines)}
+
+    def model(prompts: Iterable[Iterable[Any]]) -> Iterable[Iterable[Any]]:
+        for group in prompts:
+            texts = [prompt.text for prompt in group]
+            yield [replies.get(x) or replies[x.rsplit(" ", n_added)[0]] for x in texts]
+
+    return model
+"""
+LOOP = """
+import sys
+import spacy
+from spacy_llmjudge.confidence.calibrate import Calibration
+from spacy_llmjudge.confidence.pipeline import add_confidence
+from spacy_llmjudge.storage import read_json
+
+model, texts, calibration = sys.argv[1:]
+nlp = spacy.load(model)
+if calibration != "none":
+    component = add_confidence(nlp, "ner", 0.02)
+    component.calibration = Calibration.from_dict(read_json(calibration))
+with open(texts, encoding="utf8") as lines:
+    for doc in nlp.pipe((line.rstrip("\\n") for line in lines)):
+        pass
+"""
+
+
+class Cost(TypedDict):
+    """What a process took: seconds of CPU, its own and of those that it started, and its largest memory."""
+
+    cpu_s: float
+    peak_mb: float
+
+
+class Size(TypedDict):
+    """What a pool of a size took, by step; `candidates`: how many a document has."""
+
+    documents: int
+    candidates: float
+    steps: Dict[str, Cost]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10000])
+    parser.add_argument("--work", type=Path, default=ROOT / "bench" / "scale")
+    parser.add_argument(
+        "--json", type=Path, required=True, help="where to write; a table stands beside"
+    )
+    parser.add_argument(
+        "--only", nargs="*", help="steps that are run again in a folder that is there"
+    )
+    args = parser.parse_args()
+    work = args.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    make_student(work)
+    found = {"machine": describe_machine(), "sizes": []}
+    for n in args.sizes:
+        found["sizes"].append(measure_size(work, n, args.only))
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf8")
+        args.json.with_suffix(".md").write_text(make_table(found), encoding="utf8")
+    print(make_table(found))
+    return 0
+
+
+def make_student(work: Path) -> None:
+    """Train and calibrate the student, once for all sizes."""
+    if (work / "calibration.json").exists():
+        return
+    verb("prepare", DATA, work / "demo")
+    gold = work / "demo" / "labelled.spacy"
+    paths = ["--paths.gold", gold, "--paths.dev", gold, "--training.max_steps", 150]
+    verb("train", ROOT / "configs" / "student_cpu.cfg", work / "student", *paths)
+    verb(
+        "calibrate",
+        work / "student" / "model-best",
+        work / "demo" / "dev.spacy",
+        work / "calibration.json",
+    )
+
+
+def measure_size(work: Path, n: int, only: Optional[List[str]]) -> Size:
+    """RETURNS (Size): What each step took with a pool of n documents."""
+    folder = work / str(n)
+    make_dataset(folder / "data", n)
+    model, corpus = work / "student" / "model-best", folder / "corpus"
+    annotated, judged = folder / "annotated", folder / "judged"
+    annotate = ["annotate", model, work / "calibration.json", corpus, annotated]
+    judge = ["judge", annotated, judged, folder / "judge.cfg", "--code", folder / "judge.py"]
+    silver = folder / "silver.spacy"
+    select = [
+        "filter",
+        judged,
+        corpus / "dev.spacy",
+        silver,
+        ROOT / "configs" / "filter.cfg",
+        "--metrics",
+        folder,
+    ]
+    texts = folder / "texts.txt"
+    loop = [sys.executable, "-c", LOOP, model, texts]
+    commands: Dict[str, List[Any]] = {
+        "prepare": verb_of("prepare", folder / "data", corpus),
+        "annotate": verb_of(*annotate),
+        "annotate again": verb_of(*annotate),
+        "judge": verb_of(*judge),
+        "judge again": verb_of(*judge),
+        "filter": verb_of(*select),
+        "filter again": verb_of(*select),
+        "spacy apply": [
+            sys.executable,
+            "-m",
+            "spacy",
+            "apply",
+            model,
+            folder / "data" / "pool.jsonl",
+            folder / "applied.spacy",
+            "--force",
+        ],
+        "nlp.pipe": [*loop, "none"],
+        "nlp.pipe with confidence": [*loop, work / "calibration.json"],
+    }
+    if only is None:
+        for made in (corpus, annotated, judged):
+            shutil.rmtree(made, ignore_errors=True)
+    write_judge(folder, corpus)
+    steps = {}
+    for name, command in commands.items():
+        if only is None or name in only:
+            steps[name] = run(command)
+            print(n, name, steps[name], flush=True)
+    return {"documents": n, "candidates": count_candidates(judged / "pool"), "steps": steps}
+
+
+def make_dataset(folder: Path, n: int) -> None:
+    """The demo's sets, with a pool of n sentences of which no two are the same."""
+    if (folder / "pool.jsonl").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("labelled", "dev", "test"):
+        (folder / f"{name}.jsonl").write_bytes((DATA / f"{name}.jsonl").read_bytes())
+    lines = (DATA / "pool.jsonl").read_text("utf8").splitlines()
+    texts = [json.loads(line)["text"] for line in lines]
+    words = sorted({word for text in texts for word in text.split() if word.isalpha()})
+    rng = random.Random(0)
+    with (
+        (folder / "pool.jsonl").open("w", encoding="utf8") as rows,
+        (folder.parent / "texts.txt").open("w", encoding="utf8") as plain,
+    ):
+        for i in range(n):
+            text = " ".join([texts[i % len(texts)], *rng.sample(words, N_ADDED - 1), str(i)])
+            rows.write(json.dumps({"text": text}) + "\n")
+            plain.write(text.replace("\n", " ") + "\n")
+
+
+def write_judge(folder: Path, corpus: Path) -> None:
+    """A judge that answers at once, as a config and the code that it names."""
+    (folder / "judge.py").write_text(JUDGE_CODE, encoding="utf8")
+    config = (ROOT / "configs" / "judges" / "recorded.cfg").read_text("utf8")
+    config = config.replace("llmjudge.Recorded.v1", "bench.Scripted.v1")
+    config = config.replace("replies = null", f'replies = "{DATA / "responses.jsonl"}"')
+    config = config.replace("rules = null", f'rules = "{DATA / "rules.txt"}"')
+    config = config.replace("labelled = null", f'labelled = "{corpus / "labelled.spacy"}"')
+    (folder / "judge.cfg").write_text(f"{config}n_added = {N_ADDED}\n", encoding="utf8")
+
+
+def verb_of(*arguments: Any) -> List[Any]:
+    return [sys.executable, "-m", "spacy", "llmjudge", *arguments]
+
+
+def verb(*arguments: Any) -> None:
+    subprocess.run([str(one) for one in verb_of(*arguments)], check=True)
+
+
+def run(command: List[Any]) -> Cost:
+    """RETURNS (Cost): What a command took; one that fails ends all."""
+    words = [str(one) for one in command]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(words)}\n{said.decode()[-2000:]}")
+    return {
+        "cpu_s": round(used.ru_utime + used.ru_stime, 2),
+        "peak_mb": round(used.ru_maxrss / 1024, 1),
+    }
+
+
+def count_candidates(folder: Path) -> float:
+    """RETURNS (float): How many candidates a document of the first shard has."""
+    from spacy.vocab import Vocab
+
+    from spacy_llmjudge.candidates import get_candidates
+    from spacy_llmjudge.storage import list_shards, read_docs
+
+    counts = [len(get_candidates(doc)) for doc in read_docs(list_shards(folder)[0], Vocab())]
+    return round(sum(counts) / len(counts), 1)
+
+
+def describe_machine() -> str:
+    return f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def make_table(found: Dict[str, Any]) -> str:
+    """RETURNS (str): The figures as a page of Markdown."""
+    sizes: List[Size] = found["sizes"]
+    rows = ["| step | " + " | ".join(f"{one['documents']:,}" for one in sizes) + " |"]
+    rows.append("|---|" + "---:|" * len(sizes))
+    for name in sizes[0]["steps"]:
+        costs = [one["steps"].get(name) for one in sizes]
+        cells = ["" if c is None else f"{c['cpu_s']:.1f} s, {c['peak_mb']:,.0f} MB" for c in costs]
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
