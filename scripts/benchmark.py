@@ -330,7 +330,7 @@ METHODS: Dict[str, Tuple[Callable[[Cell, int], Made], Tuple[int, ...], bool]] = 
     "llm_labels_equal": (llm_labels_equal, (300,), True),
     "ours": (ours, CALLS, True),
     "ours_gold": (ours_gold, (300,), True),
-    "ours_likelihood": (partial(ours_gold, likelihood="mean"), (300,), True),
+    "ours_likelihood": (partial(ours_gold, likelihood="label"), (300,), True),
     "pool_gold": (pool_gold, (1500, 0), False),
 }
 # F1 against q, and the same with doubtful tokens missing: on one seed
@@ -406,6 +406,8 @@ def measure(cell: Cell, method: str, calls: int) -> Dict[str, Any]:
     }
     if silver is not None:
         row["silver"] = measure_silver(cell, silver)
+        if method == "pool_gold":
+            row["gold"] += row["silver"]["documents"]
     rival = counts_path(cell, "llm_labels", calls)
     if method.startswith("ours") and rival.exists():
         row["minus_llm_labels"] = compare(counts, numpy.load(rival))
