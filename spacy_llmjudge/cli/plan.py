@@ -105,6 +105,8 @@ def make_plan(
     if not plan["prompts"]:
         raise LLMJudgeError(Errors.J254.format(path=annotated, n=plan["documents"]))
     outer = nlp.config.interpolate()["components"][judge.name]["model"]
+    # Of a cascade the judge that costs.
+    outer = outer.get("strong", outer)
     inner = outer["model"] if isinstance(outer.get("model"), dict) else outer
     prices = outer.get("prices")
     return {
@@ -146,6 +148,13 @@ def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
         "Model": plan["model"],
         "Documents": f"{plan['documents']:,}",
         "Candidates": f"{plan['candidates']:,}",
+        **(
+            {
+                "Cascade": f"the strong judge is asked about some {plan['asked']:.0%} of the documents"
+            }
+            if plan["asked"] < 1
+            else {}
+        ),
         "Requests": f"{plan['requests']:,}, and {plan['stored']:,} that are answered already or asked twice",
         "Tokens in": f"about {plan['tokens_in']:,}, at most {plan['tokens_in_bound']:,}",
         "Tokens out": f"about {plan['tokens_out']:,}, at most {plan['tokens_out_bound']:,}",

@@ -1,5 +1,6 @@
 """What a judge will cost, before it costs anything: requests, tokens, money, time, and the first prompt."""
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,17 @@ from ..ledger.model import LedgerModel
 from ..ledger.plan import plan_requests
 from ..ledger.prices import NANO
 from ..transport.messages import Prompt
+from .cascade import Cascade
 from .component import LLMJudge
 from .spacy_llm_textcat import TextCatJudge
 from .tasks.base import JudgeTask
 
 # A place where no ledger is: a model without one is planned as if its ledger were still to be made.
 NO_LEDGER = Path(tempfile.gettempdir()) / "spacy_llmjudge" / "no" / "ledger.sqlite"
+
+# What the two judges of a cascade need together.
+_ADDED = ("requests", "tokens_in", "tokens_in_bound", "tokens_out", "tokens_out_bound")
+_ADDED += ("cost", "cost_bound", "seconds", "batches")
 
 
 class PromptMaker(Protocol):
@@ -52,9 +58,35 @@ def plan_judging(
     concurrency (Optional[int]): Requests at the same time; None takes what the model says.
     seconds_per_request (float): How long one takes.
     RETURNS (Dict[str, Any]): What `plan_requests` counts, and `documents`, `candidates`, `concurrency`,
-        `first_prompt`. Tokens out are as many as the task expects in a reply.
+        `first_prompt`, and `asked`: the share of documents that the strong judge of a cascade is expected to
+        be asked about. Tokens out are as many as the task expects in a reply.
     """
-    task, model = judge.task, judge.model
+    model = judge.model
+    if not isinstance(model, Cascade):
+        return {**_plan(docs, judge.task, model, concurrency, seconds_per_request), "asked": 1.0}
+    docs = list(docs)
+    plan = _plan(docs, judge.task, model.strong, concurrency, seconds_per_request)
+    for name in ("requests", "tokens_in", "tokens_out", "batches"):
+        plan[name] = math.ceil(round(plan[name] * model.asked, 6))
+    plan["seconds"] *= model.asked
+    if plan["cost"] is not None:
+        # The bound stays: of other documents than these the cheap judge may be in doubt more often.
+        plan["cost"] *= model.asked
+    if isinstance(model.cheap, LedgerModel):
+        cheap = _plan(docs, judge.task, model.cheap, concurrency, seconds_per_request)
+        for name in _ADDED:
+            known = (plan[name], cheap[name])
+            plan[name] = None if None in known else sum(known)
+    return {**plan, "asked": model.asked}
+
+
+def _plan(
+    docs: Iterable[Doc],
+    task: PromptMaker,
+    model: Any,
+    concurrency: Optional[int],
+    seconds_per_request: float,
+) -> Dict[str, Any]:
     if not isinstance(model, LedgerModel):
         model = LedgerModel(model, NO_LEDGER)
     if model.path.exists() and isinstance(task, JudgeTask):
