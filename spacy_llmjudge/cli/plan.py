@@ -110,6 +110,8 @@ def make_plan(
     if not plan["prompts"]:
         raise LLMJudgeError(Errors.J254.format(path=annotated, n=plan["documents"]))
     outer = nlp.config.interpolate()["components"][judges[0].name]["model"]
+    # Of a cascade the judge that costs.
+    outer = outer.get("strong", outer)
     inner = outer["model"] if isinstance(outer.get("model"), dict) else outer
     prices = outer.get("prices")
     return {
@@ -152,6 +154,7 @@ def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
         "Model": plan["model"],
         "Documents": f"{plan['documents']:,}",
         "Candidates": f"{plan['candidates']:,}",
+        **({"Cascade": _describe_split(plan["asked"])} if plan["asked"] < 1 else {}),
         "Requests": f"{plan['requests']:,}, and {plan['stored']:,} that are answered already or asked twice"
         + (f"; then about {plan['later']:,} about what is listed" if plan["later"] else ""),
         "Tokens in": f"about {plan['tokens_in']:,}, at most {plan['tokens_in_bound']:,}",
@@ -163,3 +166,7 @@ def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
 
 def register(app) -> None:
     config_command(app, "plan", plan_cli)
+
+
+def _describe_split(asked: float) -> str:
+    return f"the strong judge is asked about some {asked:.0%} of the documents"

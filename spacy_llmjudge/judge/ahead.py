@@ -4,7 +4,6 @@ from typing import Any, Callable, Iterable, List, Union
 
 from spacy.tokens import Doc
 
-from ..ledger.model import LedgerModel
 from .component import LLMJudge
 from .cost_estimate import PromptMaker
 from .spacy_llm_textcat import TextCatJudge
@@ -19,7 +18,7 @@ def ask_ahead(judge: Union[LLMJudge, TextCatJudge], docs: Callable[[], Iterable[
     docs (Callable[[], Iterable[Doc]]): The documents that will be judged, which may be read more than once.
     """
     model, task = judge.model, judge.task
-    if not isinstance(model, LedgerModel) or model.batch_sender is None:
+    if not getattr(model, "asks_ahead", False):
         return
     task.load()
     if isinstance(task, JudgeTask):

@@ -1,5 +1,6 @@
 """What a judge will cost, before it costs anything: requests, tokens, money, time, and the first prompt."""
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from ..ledger.model import LedgerModel
 from ..ledger.plan import plan_requests
 from ..ledger.prices import NANO
 from ..transport.messages import Prompt
+from .cascade import Cascade
 from .component import LLMJudge
 from .spacy_llm_textcat import TextCatJudge
 from .tasks.base import JudgeTask
@@ -18,12 +20,11 @@ from .tasks.base import JudgeTask
 # A place where no ledger is: a model without one is planned as if its ledger were still to be made.
 NO_LEDGER = Path(tempfile.gettempdir()) / "spacy_llmjudge" / "no" / "ledger.sqlite"
 
-
-# What is added up where several judges ask about the same documents.
-SUMS = (
-    *("prompts", "stored", "requests", "candidates", "later", "seconds", "cost", "cost_bound"),
-    *("tokens_in", "tokens_in_bound", "tokens_out", "tokens_out_bound"),
-)
+# What the two judges of a cascade need together,
+_NEEDED = ("requests", "tokens_in", "tokens_in_bound", "tokens_out", "tokens_out_bound", "batches")
+_NEEDED += ("cost", "cost_bound", "seconds")
+# ... and what is added up where several judges ask about the same documents.
+_COUNTED = (*_NEEDED, "prompts", "stored", "candidates", "later")
 
 
 class PromptMaker(Protocol):
@@ -59,10 +60,34 @@ def plan_judging(
     concurrency (Optional[int]): Requests at the same time; None takes what the model says.
     seconds_per_request (float): How long one takes.
     RETURNS (Dict[str, Any]): What `plan_requests` counts, and `documents`, `candidates`, `concurrency`,
-        `first_prompt`, and `later`: about how many requests come on top, about what a judge in front of
-        this one will list. Tokens out are as many as the task expects in a reply.
+        `first_prompt`, `later`: about how many requests come on top, about what a judge in front of this one
+        will list, and `asked`: the share of documents that the strong judge of a cascade is expected to be
+        asked about. Tokens out are as many as the task expects in a reply.
     """
-    task, model = judge.task, judge.model
+    model = judge.model
+    if not isinstance(model, Cascade):
+        return {**_plan(docs, judge.task, model, concurrency, seconds_per_request), "asked": 1.0}
+    docs = list(docs)
+    plan = _plan(docs, judge.task, model.strong, concurrency, seconds_per_request)
+    for name in ("requests", "tokens_in", "tokens_out", "batches"):
+        plan[name] = math.ceil(round(plan[name] * model.asked, 6))
+    plan["seconds"] *= model.asked
+    if plan["cost"] is not None:
+        # The bound stays: of other documents than these the cheap judge may be in doubt more often.
+        plan["cost"] *= model.asked
+    if isinstance(model.cheap, LedgerModel):
+        cheap = _plan(docs, judge.task, model.cheap, concurrency, seconds_per_request)
+        _add(plan, cheap, _NEEDED)
+    return {**plan, "asked": model.asked}
+
+
+def _plan(
+    docs: Iterable[Doc],
+    task: PromptMaker,
+    model: Any,
+    concurrency: Optional[int],
+    seconds_per_request: float,
+) -> Dict[str, Any]:
     if not isinstance(model, LedgerModel):
         model = LedgerModel(model, NO_LEDGER)
     if model.path.exists() and isinstance(task, JudgeTask):
@@ -102,10 +127,14 @@ def add_plans(plans: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
     """
     total = dict(plans[0])
     for plan in plans[1:]:
-        for name in SUMS:
-            known = total[name] is not None and plan[name] is not None
-            total[name] = total[name] + plan[name] if known else None
+        _add(total, plan, _COUNTED)
     return total
+
+
+def _add(total: Dict[str, Any], plan: Dict[str, Any], names: Sequence[str]) -> None:
+    for name in names:
+        known = (total[name], plan[name])
+        total[name] = None if None in known else sum(known)
 
 
 def _watch(docs: Iterable[Doc], task: PromptMaker, seen: _Seen) -> Iterator[List[str]]:

@@ -178,6 +178,11 @@ class LedgerModel:
         self._warn(requests)
         self._breaker.warn(self._model.host)
 
+    @property
+    def asks_ahead(self) -> bool:
+        """Whether the model is asked by batches, so that it should have all questions at once."""
+        return self.batch_sender is not None
+
     def ask_ahead(self, prompts: Callable[[], Iterable[Iterable[str]]]) -> None:
         """Have the replies to all prompts of a run in the ledger before the first is wanted, where the model is
         asked by batches; nothing is done for others, or where all replies are there.

@@ -1,0 +1,226 @@
+"""The model `llmjudge.Cascade.v1`: a cheap judge answers all, and a strong one where the cheap one is in doubt."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
+
+from ..errors import Errors, LLMJudgeError
+from ..storage import read_json
+from ..transport.messages import Prompt
+from ..transport.sender import Metered
+from ..transport.tally import Counts, Tally
+from .choices import LETTERS, parse_choices, read_masses
+from .replies import parse_annotation
+from .reply_json import ReplyError
+from .tasks.base import is_cut_off, read_outcome
+
+Model = Callable[[Iterable[Iterable[Any]]], Iterable[Iterable[Any]]]
+Group = List[Any]
+
+# Documents whose replies are waited for together.
+_AT_ONCE = 128
+_HINT = "The verb `cuts` writes it, from documents that the cheap judge has judged."
+
+
+class Alone(NamedTuple):
+    """What the cheap judge decides alone.
+
+    low (float): Up to this support a candidate is rejected.
+    high (float): From this support on it is accepted.
+    most (int): Documents with more that count are asked about.
+    target (str): What counts: what is accepted ("precision"), or all candidates.
+    asked (float): The share of documents that the strong judge is expected to be asked about.
+    """
+
+    low: float
+    high: float
+    most: int
+    target: str
+    asked: float
+
+
+def make_cascade_model(
+    cheap: Model,
+    strong: Model,
+    cuts: Union[Path, str],
+) -> "Cascade":
+    """Make the model `llmjudge.Cascade.v1`. No file is read before the first prompt.
+
+    cheap (Model): Any model of spacy-llm; it is asked about all documents. Its replies must state how sure they
+        are, or have log-probabilities.
+    strong (Model): Any model; it is asked about the documents of which the cheap one leaves a candidate open.
+    cuts (Union[Path, str]): What the verb `cuts` wrote.
+    RETURNS (Cascade): The model.
+    """
+    return Cascade(cheap, strong, cuts)
+
+
+class Cascade:
+    """Two judges, one after the other. Each has a ledger of its own, or the same one, around it.
+
+    cheap (Model): Is asked about all documents.
+    strong (Model): Is asked about those that the cheap one is in doubt about. What it says counts, also where
+        it has no answer: then another run asks again.
+    """
+
+    def __init__(self, cheap: Model, strong: Model, cuts: Union[Path, str]) -> None:
+        self.cheap = cheap
+        self.strong = strong
+        self._path = Path(cuts)
+        self._alone: Optional[Alone] = None
+
+    @property
+    def alone(self) -> Optional[Alone]:
+        """What the cheap judge decides alone; None where nothing passed."""
+        if self._alone is None:
+            self._alone = read_cuts(self._path)
+        return self._alone
+
+    @property
+    def asked(self) -> float:
+        """The share of documents that the strong judge is expected to be asked about."""
+        return 1.0 if self.alone is None else self.alone.asked
+
+    @property
+    def salt(self) -> Optional[str]:
+        """A secret for the marks of data blocks, where one of the two has a ledger."""
+        return getattr(self.strong, "salt", None) or getattr(self.cheap, "salt", None)
+
+    @property
+    def under_way(self) -> str:
+        """What is waited for, in words."""
+        return getattr(self.strong, "under_way", "") or getattr(self.cheap, "under_way", "")
+
+    @property
+    def asks_ahead(self) -> bool:
+        """Whether one of the two is asked by batches."""
+        return any(getattr(model, "asks_ahead", False) for model in (self.cheap, self.strong))
+
+    def __call__(self, prompts: Iterable[Iterable[Any]]) -> Iterator[List[Any]]:
+        """Reply to prompts.
+
+        prompts (Iterable[Iterable[Any]]): The prompts of each document.
+        YIELDS (List[Any]): The replies of each document, all from the same judge.
+        """
+        for groups, replies, is_open in self._ask_cheap(prompts):
+            asked = [group for group, waits in zip(groups, is_open) if waits]
+            answers = iter(self.strong(asked) if asked else ())
+            for reply, waits in zip(replies, is_open):
+                yield list(next(answers)) if waits else reply
+            for _ in answers:
+                pass  # to its end, where a ledger says what it has to say
+
+    def _ask_cheap(
+        self, prompts: Iterable[Iterable[Any]]
+    ) -> Iterator[Tuple[List[Group], List[Group], List[bool]]]:
+        """Yield some documents' prompts, their replies, and whether the cheap judge is in doubt."""
+        stream = (list(group) for group in prompts)
+        while True:
+            groups = list(islice(stream, _AT_ONCE))
+            if not groups:
+                return
+            replies = [list(group) for group in self.cheap(groups)]
+            is_open = [not decides(self.alone, *pair) for pair in zip(groups, replies)]
+            yield groups, replies, is_open
+
+    def ask_ahead(self, prompts: Callable[[], Iterable[Iterable[Any]]]) -> None:
+        """Have replies in the ledgers before the first is wanted, where a judge is asked by batches."""
+        if getattr(self.cheap, "asks_ahead", False):
+            self.cheap.ask_ahead(prompts)  # type: ignore[attr-defined]
+        if getattr(self.strong, "asks_ahead", False):
+            self.strong.ask_ahead(lambda: self._open_groups(prompts()))  # type: ignore[attr-defined]
+
+    def _open_groups(self, prompts: Iterable[Iterable[Any]]) -> Iterator[Group]:
+        for groups, _, is_open in self._ask_cheap(prompts):
+            yield from (group for group, waits in zip(groups, is_open) if waits)
+
+    def usage(self) -> Counts:
+        """RETURNS (Counts): What the strong judge did, as far as it counts, and what the cheap one cost in a
+        ledger of its own."""
+        counts = Tally().counts()
+        if isinstance(self.strong, Metered):
+            counts = self.strong.usage()
+        own = getattr(self.cheap, "path", None) != getattr(self.strong, "path", None)
+        if isinstance(self.cheap, Metered) and own:
+            counts["cost"] = (counts["cost"] or 0.0) + (self.cheap.usage()["cost"] or 0.0)
+        return counts
+
+
+def read_cuts(path: Path) -> Optional[Alone]:
+    """Read what the verb `cuts` wrote.
+
+    path (Path): The file.
+    RETURNS (Optional[Alone]): None where nothing passed, so that everything is asked.
+    """
+    found: Dict[str, Any] = read_json(path, _HINT)
+    try:
+        if found["low"] is None:
+            return None
+        alone = Alone(
+            float(found["low"]),
+            float(found["high"]),
+            int(found["most"]),
+            str(found["target"]),
+            float(found["asked"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LLMJudgeError(Errors.J365.format(path=path, error=repr(error))) from None
+    if not 0 <= alone.low < alone.high <= 1:
+        error = f"low = {alone.low} is not under high = {alone.high}"
+        raise LLMJudgeError(Errors.J365.format(path=path, error=error))
+    return alone
+
+
+def decides(alone: Optional[Alone], prompts: List[Any], replies: List[Any]) -> bool:
+    """Whether a judge decides a document alone.
+
+    alone (Optional[Alone]): What it may decide.
+    prompts (List[Any]): The prompts about the document.
+    replies (List[Any]): Its replies.
+    RETURNS (bool): False where a reply leaves a candidate open, does not say how sure it is, or has no answer.
+    """
+    if alone is None or len(replies) != len(prompts):
+        return False
+    n_counted = 0
+    for prompt, reply in zip(prompts, replies):
+        supports = read_supports(prompt, reply)
+        if supports is None or any(alone.low < p < alone.high for p in supports):
+            return False
+        accepted = [p for p in supports if p >= alone.high]
+        n_counted += len(accepted if alone.target == "precision" else supports)
+    return n_counted <= alone.most
+
+
+def read_supports(prompt: Any, reply: Any) -> Optional[List[float]]:
+    """Read what a reply gives to each candidate that it names.
+
+    prompt (Any): A prompt of the annotating or of the verifying task.
+    reply (Any): The reply.
+    RETURNS (Optional[List[float]]): 0 to 1; None where one has no number, or there is no usable answer.
+    """
+    is_known = isinstance(prompt, Prompt) and prompt.exclusive is None
+    if not is_known or read_outcome(reply).state != "judged":
+        return None
+    try:
+        if prompt.verdicts:
+            found = [_read_choice(prompt, reply, i) for i in range(len(prompt.candidates))]
+        else:
+            listed = parse_annotation(reply, list(prompt.labels), is_cut_off(reply))
+            if listed.unlabelled or listed.wordless:
+                return None
+            found = [entry.confidence for entry in [*listed.entities, *listed.alternatives]]
+    except ReplyError:
+        return None
+    known = [p for p in found if p is not None]
+    return known if len(known) == len(found) else None
+
+
+def _read_choice(prompt: Prompt, reply: str, i: int) -> Optional[float]:
+    choice = parse_choices(reply, len(prompt.candidates), is_cut_off(reply)).get(i + 1)
+    if choice is None:
+        return None
+    masses, _ = read_masses(reply, getattr(reply, "logprobs", None), choice.offset)
+    if masses is None:
+        return choice.chance
+    meanings = prompt.verdicts[i]
+    return sum(masses[letter] for letter in LETTERS if meanings.get(letter) == "correct")

@@ -1,0 +1,225 @@
+"""`llmjudge.Cascade.v1`: who is asked, what is kept, and what `plan` says before."""
+
+import json
+
+import pytest
+import spacy
+from batch_service import BatchService
+from cli_helpers import error_line, run
+from english import NLP
+from loopback import Answer, Loopback, chat
+from spacy.tokens import DocBin
+
+from spacy_llmjudge.candidates import Candidate, get_candidates, set_candidates
+from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.judge.ahead import ask_ahead
+from spacy_llmjudge.judge.cascade import make_cascade_model, read_supports
+from spacy_llmjudge.judge.component import make_llm_judge
+from spacy_llmjudge.judge.cost_estimate import plan_judging
+from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
+from spacy_llmjudge.ledger.model import make_ledger_model
+from spacy_llmjudge.models.openai import make_openai_batch_model, make_openai_model
+from spacy_llmjudge.shards import process_shards
+from spacy_llmjudge.transport.messages import Prompt, Reply
+
+CUTS = {"low": 0.2, "high": 0.9, "most": 3, "target": "precision", "asked": 0.5}
+NAMES = {"A": "correct", "B": "wrong_label", "C": "wrong_boundary", "D": "not_entity"}
+
+
+def annotation(*confidences):
+    entry = {"text": "roses", "label": "PLANT"}
+    entities = [{**entry, "confidence": c} for c in confidences]
+    return json.dumps({"entities": entities, "alternatives": []})
+
+
+class Cheap:
+    """Is as sure as the text says, or has no answer."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def __call__(self, prompts):
+        for group in prompts:
+            self.asked += len(group)
+            yield [self.reply(prompt.text) for prompt in group]
+
+    def reply(self, text):
+        if "silent" in text:
+            return Reply("", state="abstained", reason="refused")
+        return Reply(annotation(*map(int, text.split()[2:])))
+
+
+@pytest.fixture
+def cuts(tmp_path):
+    path = tmp_path / "cuts.json"
+    path.write_text(json.dumps(CUTS))
+    return path
+
+
+def strong(server, path, batch=False, **settings):
+    quick = {"max_tokens": 50, "backoff": 0.002, **settings}
+    if batch:
+        pauses = {"first_pause": 0.005, "longest_pause": 0.02}
+        model = make_openai_batch_model(base_url=server.url, model="tiny", **quick, **pauses)
+    else:
+        model = make_openai_model(server.url, "tiny", **quick)
+    (path / "prices.json").write_text(
+        json.dumps(
+            {"as_of": "2026-01-31", "usd_per_million_tokens": {"tiny": {"input": 1, "output": 4}}}
+        )
+    )
+    return make_ledger_model(model, path / "ledger.db", prices=path / "prices.json")
+
+
+TEXTS = [
+    "the roses 95",
+    "the roses 5",
+    "the roses 50",
+    "the roses",
+    "the silent",
+    "the roses 95 21",
+]
+OPEN = ["the roses 50", "the silent", "the roses 95 21"]
+
+
+def prompts_of(texts):
+    return [[Prompt(text, text=text, labels={"PLANT": ""})] for text in texts]
+
+
+def test_the_strong_judge_is_asked_where_the_cheap_one_is_in_doubt(tmp_path, cuts):
+    with Loopback(lambda request: Answer(chat("strong"))) as server:
+        cascade = make_cascade_model(Cheap(), strong(server, tmp_path), cuts)
+        found = [reply for (reply,) in cascade(prompts_of(TEXTS))]
+        again = [reply for (reply,) in cascade(prompts_of(TEXTS))]
+    assert found == again
+    assert [reply == "strong" for reply in found] == [text in OPEN for text in TEXTS]
+    assert [request.prompt for request in server.requests] == OPEN
+    assert cascade.usage()["cost"] == pytest.approx(3 * (10 + 4 * 5) / 1e6)
+
+
+def test_a_document_with_more_than_was_tested_is_asked_about(tmp_path, cuts):
+    with Loopback(lambda request: Answer(chat("strong"))) as server:
+        cascade = make_cascade_model(Cheap(), strong(server, tmp_path), cuts)
+        asked = ["the roses 95 95 95", "the roses 95 95 95 95"]
+        found = [reply for (reply,) in cascade(prompts_of(asked))]
+    assert [str(reply) == "strong" for reply in found] == [False, True]
+
+
+def test_without_cuts_all_is_asked(tmp_path, cuts):
+    cuts.write_text(json.dumps({"low": None, "high": None, "most": 0, "asked": 1.0}))
+    with Loopback(lambda request: Answer(chat("strong"))) as server:
+        cascade = make_cascade_model(Cheap(), strong(server, tmp_path), cuts)
+        assert [str(reply) for (reply,) in cascade(prompts_of(TEXTS))] == ["strong"] * 6
+    assert cascade.asked == 1.0
+
+
+def test_what_was_not_sent_stays_unanswered(tmp_path, cuts):
+    with Loopback(lambda request: Answer({"error": "busy"}, 503)) as server:
+        cascade = make_cascade_model(Cheap(), strong(server, tmp_path, max_tries=1), cuts)
+        found = [reply for (reply,) in cascade(prompts_of(TEXTS))]
+    assert [getattr(r, "state", "") == "not_sent" for r in found] == [t in OPEN for t in TEXTS]
+
+
+def test_supports_are_read_from_lines_and_from_log_probabilities():
+    letters = {letter: verdict for letter, verdict in NAMES.items()}
+    prompt = Prompt("?", candidates=[(0, 1, "X"), (2, 3, "X")], verdicts=[letters, letters])
+    assert read_supports(prompt, Reply("1: A | 90\n2: D | 4")) == [0.9, 0.04]
+    assert read_supports(prompt, Reply("1: A | 90")) is None
+    assert read_supports(prompt, Reply("1: A\n2: D")) is None
+    assert read_supports(prompt, Reply("what?")) is None
+    assert read_supports("plain", Reply("1: A | 90")) is None
+    one = Prompt("?", candidates=[(0, 1, "X")], verdicts=[letters], options=tuple("ABCD"))
+    logprobs = [{"A": -0.2231, "B": -2.3, "C": -9.0, "D": -2.3}]
+    (support,) = read_supports(one, Reply("A", logprobs=logprobs))
+    assert support == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "held", ["{}", '{"low": 0.9, "high": 0.2, "most": 1, "target": "x", "asked": 1}']
+)
+def test_a_file_without_cuts_is_an_error_in_one_line(held, tmp_path, cuts):
+    cuts.write_text(held)
+    with pytest.raises(LLMJudgeError, match="J365.*cuts.json"):
+        list(make_cascade_model(Cheap(), Cheap(), cuts)(prompts_of(TEXTS)))
+
+
+def judge_of(cascade):
+    task = make_annotate_task(labels=["PLANT"])
+    return make_llm_judge(NLP, "llm_judge", task, cascade, "llmjudge", "annotate", False, False)
+
+
+def make_docs():
+    docs = [NLP.make_doc(text) for text in TEXTS]
+    for doc in docs:
+        set_candidates(doc, [Candidate(1, 2, "PLANT", 0.6)])
+    return docs
+
+
+def test_a_plan_has_the_expected_split_and_price(tmp_path, cuts):
+    with Loopback() as server:
+        judge = judge_of(make_cascade_model(Cheap(), strong(server, tmp_path), cuts))
+        plan = plan_judging(make_docs(), judge)
+        alone = plan_judging(make_docs(), judge_of(strong(server, tmp_path)))
+        assert server.requests == []
+    assert (plan["asked"], plan["requests"], alone["requests"]) == (0.5, 3, 6)
+    assert plan["cost"] == pytest.approx(alone["cost"] / 2, rel=0.01)
+    assert plan["cost_bound"] == alone["cost_bound"]
+
+
+def test_a_strong_judge_that_is_asked_by_batches_gets_the_open_documents_in_one(tmp_path, cuts):
+    service = BatchService(lambda body, n: (200, chat(annotation(91))))
+    with Loopback(service.answer) as server:
+        cascade = make_cascade_model(Cheap(), strong(server, tmp_path, batch=True), cuts)
+        judge = judge_of(cascade)
+        docs = make_docs()
+        ask_ahead(judge, docs)
+        judged = list(judge.pipe(docs))
+    assert [len(batch.lines) for batch in service.batches.values()] == [3]
+    found = {doc.text: get_candidates(doc)[0].support for doc in judged}
+    assert found["the roses 95"] == 0.95 and found["the roses 50"] == 0.91
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """Pool and dev as a cheap judge left them: sure of most, and right then."""
+    rng_supports = [0.02, 0.97, 0.6, 0.03, 0.98, 0.95]
+    for split, n in (("pool", 300), ("dev", 240)):
+        docs, gold = [], []
+        for i in range(n):
+            support = rng_supports[i % 6]
+            doc = NLP.make_doc(f"the roses of {split} {i}")
+            verdict = "correct" if support >= 0.5 else "not_entity"
+            candidate = Candidate(1, 2, "PLANT", 0.5, verdict=verdict, support=support)
+            set_candidates(doc, [candidate])
+            docs.append(doc)
+            reference = NLP.make_doc(doc.text)
+            is_right = support > 0.9 or (support == 0.6 and i % 4 == 0)
+            reference.set_ents([spacy.tokens.Span(reference, 1, 2, "PLANT")] if is_right else [])
+            gold.append(reference)
+        process_shards(docs, tmp_path / "judged" / split, list, fingerprint={}, shard_size=100)
+        DocBin(docs=gold).to_disk(tmp_path / f"{split}.spacy")
+    return tmp_path
+
+
+def test_the_verb_writes_cuts_that_a_cascade_reads(judged):
+    output = judged / "cuts.json"
+    result = run("cuts", judged / "judged", judged / "dev.spacy", output, "--q", 0.1)
+    assert result.exit_code == 0, result.output
+    found = json.loads(output.read_text())
+    assert 0.03 < found["low"] < 0.6 < found["high"] <= 0.95
+    assert found["asked"] == pytest.approx(1 / 6)
+    assert "at most 10.0%" in " ".join(result.output.split())
+    assert make_cascade_model(Cheap(), Cheap(), output).asked == found["asked"]
+
+
+def test_too_little_evidence_asks_everything_and_says_so(judged):
+    output = judged / "cuts.json"
+    result = run("cuts", judged / "judged", judged / "dev.spacy", output, "--q", 0.001)
+    assert result.exit_code == 0 and "no cuts pass" in " ".join(result.output.split())
+    assert json.loads(output.read_text())["low"] is None
+
+
+@pytest.mark.parametrize("option", [("--q", 1.5), ("--delta", 0), ("--target", "f1")])
+def test_settings_that_cannot_be_are_refused_in_one_line(judged, option):
+    result = run("cuts", judged / "judged", judged / "dev.spacy", judged / "cuts.json", *option)
+    assert result.exit_code == 1 and "J319" in error_line(result)
