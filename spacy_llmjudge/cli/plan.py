@@ -164,9 +164,9 @@ def _rows(plan: Dict[str, Any]) -> Dict[str, str]:
     }
 
 
-def register(app) -> None:
-    config_command(app, "plan", plan_cli)
-
-
 def _describe_split(asked: float) -> str:
     return f"the strong judge is asked about some {asked:.0%} of the documents"
+
+
+def register(app) -> None:
+    config_command(app, "plan", plan_cli)
