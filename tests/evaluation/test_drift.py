@@ -1,8 +1,11 @@
 """How often drift is said where there is none, and whether it is seen where there is some."""
 
+import doctest
+
 import numpy as np
 import pytest
 
+from spacy_llmjudge.evaluation import drift as module
 from spacy_llmjudge.evaluation.drift import Watched, find_drift
 
 
@@ -53,3 +56,7 @@ def test_the_same_documents_are_no_drift_and_the_order_does_not_matter():
 def test_documents_without_spans_are_documents():
     empty = Watched(np.zeros((20, 0), int), np.zeros(20, int), np.ones(20))
     assert find_drift(empty, empty, n_permutations=99).p_value == 1.0
+
+
+def test_the_example_is_right():
+    assert doctest.testmod(module) == (0, 3)
