@@ -13,7 +13,6 @@ import os
 import resource
 import time
 import warnings
-from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -51,8 +50,7 @@ LOADERS: Dict[str, Callable[..., Dict[str, Split]]] = {
     "topics": load_topics,
     "mit": load_mit,
     "mit_verify": load_mit_verify,
-    "weak_topics": partial(load_weak, "topics"),
-    "reuters": partial(load_weak, "reuters"),
+    "weak_topics": load_weak,
     "mit_weakened": load_mit,
 }
 FLIPPED = 0.25

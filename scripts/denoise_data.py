@@ -3,7 +3,7 @@
 SemEval: sentences with two nominals, labelled by an LLM. MIT Restaurant: candidate entities of a
 small tagger that was fitted on 80 sentences, accepted or rejected by an LLM's recorded answers; and
 the 320 candidates of another student on which the same LLM was asked one by one. The garden's topics, with the
-labels of a large LLM; and them and Reuters with those of a small one (`weak_labels.py`).
+labels of a large LLM; and a part of them with those of a small one (`weak_labels.py`).
 """
 
 import io
@@ -96,13 +96,13 @@ def load_topics(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
     }
 
 
-def load_weak(name: str, data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
+def load_weak(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
     """RETURNS (Dict[str, Split]): train and test, with the labels of a small LLM that `weak_labels.py` asked."""
-    found = json.loads((LABELS / f"{name}.json").read_text(encoding="utf8"))
-    texts = read_texts(name, data / "texts")
+    found = json.loads(LABELS.read_text(encoding="utf8"))
+    texts = read_texts()
     drawn = {part: [texts[i] for i in found[part]["items"]] for part in ("train", "test")}
-    words = {part: [text.text[:1000] for text in mine] for part, mine in drawn.items()}
-    features = embed_texts(words, encoder, cache / f"weak_{name}.npz")
+    words = {part: [text.text for text in mine] for part, mine in drawn.items()}
+    features = embed_texts(words, encoder, cache / "weak_topics.npz")
     return {
         part: Split(
             features[part],

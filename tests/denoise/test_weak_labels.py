@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from weak_labels import LABELS, PROMPTS, ask, draw, make_prompt, read_texts
+from weak_labels import ANSWERS, LABELS, ask, draw, make_prompt, read_texts
 
 
 class Llm:
@@ -31,22 +31,19 @@ def test_a_token_that_begins_two_words_is_no_answer():
 
 
 def test_the_prompt_shows_an_example_of_each_class_and_the_start_of_the_text():
-    prompt = make_prompt("topics", "word " * 100)
-    assert all(f"Class: {word}\n" in prompt for word, _ in PROMPTS["topics"].values())
+    prompt = make_prompt("word " * 100)
+    assert all(f"Class: {word}\n" in prompt for word, _ in ANSWERS.values())
     assert prompt.endswith("Class:") and prompt.count("word ") <= 26
 
 
 def test_the_first_tokens_of_answers_differ():
-    for answers in PROMPTS.values():
-        words = [word for word, _ in answers.values()]
-        assert len({word[:2] for word in words}) == len(words)
+    assert len({word[:2] for word, _ in ANSWERS.values()}) == len(ANSWERS)
 
 
 def test_what_is_kept_fits_to_the_texts():
     """The labels are numbered by the sample, which the texts alone decide."""
-    texts = read_texts("topics", LABELS)
-    kept = json.loads((LABELS / "topics.json").read_text(encoding="utf8"))
-    assert {part: kept[part]["items"] for part in ("train", "test")} == draw("topics", texts)
+    kept = json.loads(LABELS.read_text(encoding="utf8"))
+    assert {part: kept[part]["items"] for part in ("train", "test")} == draw(read_texts())
     for part in ("train", "test"):
         p = np.array(kept[part]["permille"]) / 1000 / np.array(kept["empty"])
         agree = p.argmax(axis=1) == np.array(kept[part]["labels"])
