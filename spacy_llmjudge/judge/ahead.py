@@ -17,7 +17,8 @@ def ask_ahead(judge: Union[LLMJudge, TextCatJudge], docs: Sequence[Doc]) -> None
     judge (Union[LLMJudge, TextCatJudge]): Who judges.
     docs (Sequence[Doc]): The documents that will be judged.
     """
-    model, task = judge.model, judge.task
+    model: Any = judge.model
+    task = judge.task
     if not getattr(model, "asks_ahead", False):
         return
     task.load()

@@ -21,8 +21,10 @@ from .tasks.base import JudgeTask
 NO_LEDGER = Path(tempfile.gettempdir()) / "spacy_llmjudge" / "no" / "ledger.sqlite"
 
 # What the two judges of a cascade need together.
-_ADDED = ("requests", "tokens_in", "tokens_in_bound", "tokens_out", "tokens_out_bound")
-_ADDED += ("cost", "cost_bound", "seconds", "batches")
+_ADDED = (
+    *("requests", "tokens_in", "tokens_in_bound", "tokens_out", "tokens_out_bound"),
+    *("cost", "cost_bound", "seconds", "batches"),
+)
 
 
 class PromptMaker(Protocol):
