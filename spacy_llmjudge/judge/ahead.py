@@ -17,7 +17,8 @@ def ask_ahead(judge: Union[LLMJudge, TextCatJudge], docs: Callable[[], Iterable[
     judge (Union[LLMJudge, TextCatJudge]): Who judges.
     docs (Callable[[], Iterable[Doc]]): The documents that will be judged, which may be read more than once.
     """
-    model, task = judge.model, judge.task
+    model: Any = judge.model
+    task = judge.task
     if not getattr(model, "asks_ahead", False):
         return
     task.load()

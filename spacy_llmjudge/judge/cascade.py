@@ -166,8 +166,8 @@ def read_cuts(path: Path) -> Optional[Alone]:
     except (KeyError, TypeError, ValueError) as error:
         raise LLMJudgeError(Errors.J365.format(path=path, error=repr(error))) from None
     if not 0 <= alone.low < alone.high <= 1:
-        error = f"low = {alone.low} is not under high = {alone.high}"
-        raise LLMJudgeError(Errors.J365.format(path=path, error=error))
+        problem = f"low = {alone.low} is not under high = {alone.high}"
+        raise LLMJudgeError(Errors.J365.format(path=path, error=problem))
     return alone
 
 

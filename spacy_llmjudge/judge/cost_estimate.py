@@ -21,8 +21,10 @@ from .tasks.base import JudgeTask
 NO_LEDGER = Path(tempfile.gettempdir()) / "spacy_llmjudge" / "no" / "ledger.sqlite"
 
 # What the two judges of a cascade need together,
-_NEEDED = ("requests", "tokens_in", "tokens_in_bound", "tokens_out", "tokens_out_bound", "batches")
-_NEEDED += ("cost", "cost_bound", "seconds")
+_NEEDED = (
+    *("requests", "tokens_in", "tokens_in_bound", "tokens_out", "tokens_out_bound"),
+    *("cost", "cost_bound", "seconds", "batches"),
+)
 # ... and what is added up where several judges ask about the same documents.
 _COUNTED = (*_NEEDED, "prompts", "stored", "candidates", "later")
 

@@ -162,14 +162,14 @@ class Rule(NamedTuple):
         sizes = np.bincount(number, weights=seen, minlength=n)
         return (np.bincount(number, weights=is_open, minlength=n) == 0) & (sizes <= self.most)
 
-    def count(
+    def add_up(
         self, rows: Supports, right: np.ndarray, target: str
     ) -> Tuple[np.ndarray, np.ndarray]:
         """(d,) what counts in each document, and how much of it is wrong; with chances instead of gold, what is
         to be expected."""
         accepted, rejected = rows.support >= self.high, rows.support <= self.low
         if target == "precision":
-            counted, wrong = accepted, accepted * (1 - right)
+            counted, wrong = accepted.astype("float64"), accepted * (1 - right)
         elif target == "recall":
             counted, wrong = right, rejected * right
         else:
@@ -223,7 +223,7 @@ def _strength(
 ) -> float:
     """About how much log-wealth n documents would bring, were the calibrated chances true."""
     decided = rule.decides(pool, target)
-    counted, wrong = (part[decided] / rule.most for part in rule.count(pool, chance, target))
+    counted, wrong = (part[decided] / rule.most for part in rule.add_up(pool, chance, target))
     mean = float((wrong - q * counted).mean()) if decided.any() else 0.0
     if mean >= 0:
         return 0.0
@@ -237,7 +237,7 @@ def _test(
 ) -> Tuple[float, int]:
     """RETURNS (Tuple[float, int]): The most that the bets made, at 1 / delta at the latest, and after how
     many documents that were decided alone."""
-    counted, wrong = rule.count(tested, right.astype("float64"), target)
+    counted, wrong = rule.add_up(tested, right.astype("float64"), target)
     rows = rule.decides(tested, target) & (counted > 0)
     return bet((wrong[rows] - q * counted[rows]) / rule.most, q, 1 / delta)
 

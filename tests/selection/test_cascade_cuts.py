@@ -28,7 +28,7 @@ def draw(rng, n, hard=False):
 
 def share(rows, right, low, high, target, most=10**9):
     rule = Rule(low, high, most)
-    counted, wrong = rule.count(rows, right.astype(float), target)
+    counted, wrong = rule.add_up(rows, right.astype(float), target)
     kept = rule.decides(rows, target)
     return wrong[kept].sum() / max(counted[kept].sum(), 1)
 
