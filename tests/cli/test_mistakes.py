@@ -27,7 +27,18 @@ CPU = CONFIGS / "student_cpu.cfg"
 RECORDED = CONFIGS / "judges" / "recorded.cfg"
 # arguments that have to be there
 INPUTS = {
-    *("source", "corpus", "config", "judge", "model", "gold", "calibration", "annotated", "judged"),
+    *(
+        "source",
+        "sources",
+        "corpus",
+        "config",
+        "judge",
+        "model",
+        "gold",
+        "calibration",
+        "annotated",
+        "judged",
+    ),
     *("labelled", "raw", "ledger", "test", "evidence", "audit"),
 }
 # verbs that would train or build where a mistake is none: only what must fail is tried
@@ -107,6 +118,8 @@ def command_lines(assets, corpus, model, at, out):
             "embedded",
         ],
     }
+    lines["export"] = [at / "silver.spacy", out / "tasks.json", "--format", "label-studio"]
+    lines["import"] = [assets / "labelled.jsonl", out / "gold.spacy"]
     lines["filter"] += ["--metrics", out / "m", "--q", "0.4"]
     lines["loop"] += ["--filter", CONFIGS / "filter.cfg"]
     lines["crossfit"] += ["--calibration", out / "calibration.json"]
