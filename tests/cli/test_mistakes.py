@@ -28,7 +28,18 @@ CPU = CONFIGS / "student_cpu.cfg"
 RECORDED = CONFIGS / "judges" / "recorded.cfg"
 # arguments that have to be there
 INPUTS = {
-    *("source", "corpus", "config", "judge", "model", "gold", "calibration", "annotated", "judged"),
+    *(
+        "source",
+        "sources",
+        "corpus",
+        "config",
+        "judge",
+        "model",
+        "gold",
+        "calibration",
+        "annotated",
+        "judged",
+    ),
     *("labelled", "raw", "ledger", "test", "evidence", "audit"),
     *("folder", "texts"),
 }
@@ -122,6 +133,8 @@ def command_lines(assets, corpus, model, at, out):
             "embedded",
         ],
     }
+    lines["export"] = [at / "silver.spacy", out / "tasks.json", "--format", "label-studio"]
+    lines["import"] = [assets / "labelled.jsonl", out / "gold.spacy"]
     lines["filter"] += ["--metrics", out / "m", "--q", "0.4"]
     lines["watch"] += ["--calibration", at / "calibration.json"]
     lines["loop"] += ["--filter", CONFIGS / "filter.cfg"]
