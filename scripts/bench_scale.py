@@ -64,12 +64,13 @@ different, with {candidates} candidates each. Each step is a process of its own,
 280 MB: Python, spaCy, torch). "Again" means that nothing has changed. Below stand `spacy apply` and a plain loop over
 `nlp.pipe` with the same student, with and without the component that adds candidates and confidence.
 
-Measured by `python scripts/bench_scale.py --sizes 1000 10000 --json docs/scale.json` ({machine}).
+Measured by `python scripts/bench_scale.py --sizes 1000 10000 --json docs/scale.json` ({machine}). Other jobs were
+using the cores as well, which makes CPU seconds larger. A step without a figure was not measured.
 
 What is in memory:
 
 - A pool of at most 10,000 documents is one file, and so are the silver and the decided pool. More become a folder of
-  that name (`corpus/pool.spacy/`) with shards and a manifest, which `spacy train` and `spacy apply` read as well. A file
+  that name (`corpus/pool.spacy/`) with shards and a manifest, which spaCy's own corpus reader takes as well. A file
   of your own may be larger; it is then in memory as a whole, but not its documents.
 - `annotate` and `judge` hold one shard. A shard that is done is neither read nor made again; its hash is checked.
 - `prepare` holds 17 bytes a document, to know which texts it has seen.
@@ -268,7 +269,8 @@ def describe_machine() -> str:
 def make_table(found: Dict[str, Any]) -> str:
     """RETURNS (str): The figures as a page of Markdown."""
     sizes: List[Size] = found["sizes"]
-    candidates = ", ".join(f"{one['candidates']:g}" for one in sizes if one["candidates"])
+    counts = {f"{one['candidates']:g}" for one in sizes if one["candidates"]}
+    candidates = " to ".join(sorted(counts, key=float))
     rows = [INTRO.format(machine=found["machine"], candidates=candidates)]
     rows += ["| step | " + " | ".join(f"{one['documents']:,}" for one in sizes) + " |"]
     rows.append("|---|" + "---:|" * len(sizes))

@@ -12,6 +12,7 @@ from spacy_llmjudge.candidates import (
     get_status,
     register_extensions,
     set_candidates,
+    set_decisions,
     set_outside,
     set_status,
 )
@@ -47,6 +48,22 @@ def test_new_candidates_keep_what_the_group_knows_of_the_document(doc):
     set_status(doc, "judged")
     set_candidates(doc, [Candidate(3, 4, "PLANT")])
     assert get_status(doc)["state"] == "judged"
+
+
+def test_decisions_are_written_and_those_of_others_go(doc):
+    found = [Candidate(0, 2, "PEST", 0.7), Candidate(3, 4, "PLANT", probability=0.1)]
+    set_candidates(doc, found)
+    set_decisions(doc, {(0, 2, "PEST"): (0.9, "accepted")})
+    accepted = found[0].replace(probability=0.9, decision="accepted")
+    assert get_candidates(doc) == [accepted, found[1].replace(probability=None)]
+
+
+def test_decisions_on_a_group_of_somebody_else_or_none_fill_all_columns(doc):
+    set_decisions(doc, {})
+    assert get_candidates(doc) == []
+    doc.spans[KEY] = [doc[3:4]]
+    set_decisions(doc, {(3, 4, ""): (0.5, "undecided")})
+    assert get_candidates(doc) == [Candidate(3, 4, "", probability=0.5, decision="undecided")]
 
 
 def test_a_document_without_candidates_is_not_a_judged_one(doc):

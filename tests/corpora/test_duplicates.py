@@ -8,6 +8,7 @@ import pytest
 from spacy_llmjudge.corpora import duplicates
 from spacy_llmjudge.corpora.duplicates import (
     choose_distinct,
+    hash_texts,
     leave_out,
     normalise,
     remove_duplicates,
@@ -22,6 +23,13 @@ def make(*texts):
 def test_normalise_sees_through_case_space_and_spelling():
     assert normalise(" Caf\u00e9\u00a0 ROSE\n") == normalise("cafe\u0301 rose")
     assert normalise("rose") != normalise("roses")
+
+
+def test_hashes_are_those_of_normalised_texts_each_once():
+    found = hash_texts(["My ROSES.", "ivy", "my roses", ""])
+    assert found.dtype == "uint64" and found.tolist() == sorted(set(found.tolist()))
+    assert len(found) == 3 and set(hash_texts(["My roses!", "Ivy"])) < set(found)
+    assert len(hash_texts([])) == 0
 
 
 def test_empty_texts_and_those_of_another_set_are_left_out_and_counted():
