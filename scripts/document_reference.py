@@ -136,7 +136,9 @@ def annotation_of(annotation: Any) -> str:
     if origin is typing.Literal:
         return " or ".join(map(repr, inner))
     if origin is typing.Union or isinstance(annotation, types.UnionType):
-        return " or ".join(map(annotation_of, inner))
+        # typing may give a union that another module wrote in another order
+        named = sorted(map(annotation_of, inner), key=lambda one: (one == "None", one))
+        return " or ".join(named)
     if origin is collections.abc.Callable or annotation is Callable:
         return "function"
     if origin is not None:

@@ -93,7 +93,7 @@ def test_the_strong_judge_is_asked_where_the_cheap_one_is_in_doubt(tmp_path, cut
         again = [reply for (reply,) in cascade(prompts_of(TEXTS))]
     assert found == again
     assert [reply == "strong" for reply in found] == [text in OPEN for text in TEXTS]
-    assert [request.prompt for request in server.requests] == OPEN
+    assert sorted(request.prompt for request in server.requests) == sorted(OPEN)
     assert cascade.usage()["cost"] == pytest.approx(3 * (10 + 4 * 5) / 1e6)
 
 
@@ -172,7 +172,7 @@ def test_a_strong_judge_that_is_asked_by_batches_gets_the_open_documents_in_one(
         cascade = make_cascade_model(Cheap(), strong(server, tmp_path, batch=True), cuts)
         judge = judge_of(cascade)
         docs = make_docs()
-        ask_ahead(judge, docs)
+        ask_ahead(judge, lambda: docs)
         judged = list(judge.pipe(docs))
     assert [len(batch.lines) for batch in service.batches.values()] == [3]
     found = {doc.text: get_candidates(doc)[0].support for doc in judged}

@@ -191,6 +191,7 @@ def test_two_people_see_how_often_they_agree(tmp_path, open_review):
     for name, keys in (("Ann", "aax"), ("Bo", "axx")):
         page.locator("#name").fill(name)
         page.locator("#name").press("Enter")
+        expect(page.locator("body")).to_have_attribute("aria-busy", "false")
         expect(page.locator("#undo")).to_be_disabled()
         for n, key in enumerate(keys, 1):
             shown = page.locator("#text").text_content()

@@ -11,6 +11,11 @@ let chosen = 0;
 let label = null;
 let more = false;
 let waiting = false;
+
+function setWaiting(value) {
+  waiting = value;
+  document.body.setAttribute("aria-busy", String(value));
+}
 let drag = null;
 let queue = Promise.resolve();
 
@@ -53,7 +58,7 @@ function fail(error) {
 /* An answer is about what is on the screen: keys that come before the next item is there are passed over. */
 async function go(path, data, said) {
   if (waiting) return;
-  waiting = true;
+  setWaiting(true);
   try {
     show(await ask(path, data));
     $("alert").textContent = "";
@@ -61,7 +66,7 @@ async function go(path, data, said) {
   } catch (error) {
     fail(error);
   }
-  waiting = false;
+  setWaiting(false);
 }
 
 function answer(kept, said) {
