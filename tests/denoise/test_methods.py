@@ -74,6 +74,7 @@ def test_an_unknown_method_names_the_others():
         refine_labels("magic", X, NOISY, GOLD, **ONE)
 
 
+@pytest.mark.slow
 def test_a_label_without_evidence_keeps_its_verdicts_where_there_are_several():
     task = several(("a", "b", "c", "never"))
     with pytest.warns(UserWarning, match="JW900.*never"):

@@ -9,6 +9,7 @@ from spacy_llmjudge.denoise.reverse_process import reverse
 from spacy_llmjudge.denoise.simplex_diffusion import STEPS, Denoiser, to_simplex
 
 
+@pytest.mark.slow
 def test_answers_are_hard():
     x, truth, noisy = make_noisy()
     replayed = replay_sidyp(x, noisy, 0.3)

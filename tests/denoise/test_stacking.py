@@ -35,6 +35,7 @@ def test_the_stack_beats_a_classifier_on_the_gold_alone_and_the_labels_themselve
     assert accuracy > np.mean(noisy[60:] == truth[60:]) + 0.02
 
 
+@pytest.mark.slow
 def test_scores_that_tell_right_from_wrong_help():
     x, truth, noisy, gold = make()
     support = np.where(noisy == truth, 1.0, 0.0)[:, None] * (
@@ -45,6 +46,7 @@ def test_scores_that_tell_right_from_wrong_help():
     assert with_them > without + 0.02
 
 
+@pytest.mark.slow
 def test_the_gold_of_an_item_does_not_decide_its_own_label():
     x, truth, noisy, gold = make(n=300)
     flipped = list(gold)

@@ -33,6 +33,7 @@ def test_a_run_is_alive_until_it_lets_go(tmp_path):
     assert not is_alive(path)
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_dead(tmp_path):
     ledger = tmp_path / "l[1].db"
     command = [sys.executable, "-c", CODE, str(ledger)]
@@ -59,6 +60,7 @@ with open_alone(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_one_process_opens_at_a_time_and_a_killed_one_holds_up_nobody(tmp_path, monkeypatch):
     ledger = tmp_path / "l.db"
     command = [sys.executable, "-c", OPENS, str(ledger)]

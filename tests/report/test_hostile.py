@@ -10,6 +10,8 @@ from spacy_llmjudge.report.text import REPLACEMENT, clean, shorten
 from spacy_llmjudge.steps.report import make_report
 from spacy_llmjudge.storage import write_json
 
+pytestmark = pytest.mark.slow
+
 TAGS = set(
     "html head meta title style body header h1 h2 h3 nav ul li a main section p div figure table caption thead tbody"
     " tr th td form label select option output article small b mark span footer script svg g path defs use text"

@@ -9,6 +9,8 @@ from review_helpers import make_docs, make_gold_session, make_session, serving
 from screenshots import open_page
 from spacy.tokens import Span
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def browser():

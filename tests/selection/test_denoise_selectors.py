@@ -314,6 +314,7 @@ def test_features_that_are_not_numbers_fall_back(make, corpus):
     falls_back(make(vectors=broken), pool, evidence, gold, "J501")
 
 
+@pytest.mark.slow
 def test_documents_that_the_judge_did_not_answer_for_keep_the_confidence_of_the_student(corpus):
     pool, _, evidence, gold = corpus
     unjudged, _ = draw_documents(9, 30, judged=False)

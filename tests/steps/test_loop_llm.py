@@ -90,6 +90,7 @@ def test_a_budget_that_is_spent_ends_the_loop_and_keeps_everything(fresh, answer
     assert read_json("metrics/round-1/judge.json")["pool"] == {"judged": POOL}
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_is_one_line_and_no_end(fresh, answer):
     with Loopback(lambda request: Answer("busy", status=503)) as server:
         down = settings_for(server, fresh, judge={f"{MODEL}.model.max_tries": 1})

@@ -73,6 +73,7 @@ def test_a_server_judges_and_is_asked_once(annotated, small_corpus, replies, tmp
     assert first["usage"]["requests"] == 50 and first["usage"]["tokens_in"] == 500
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_leaves_reasons_and_nothing_else(
     annotated, small_corpus, replies, tmp_path
 ):

@@ -54,6 +54,7 @@ def test_other_texts_are_drift_and_say_so_with_the_exit_code(run, tmp_path):
     assert ending.code == 3 and "Drift" in ending.output and not error_lines(ending), ending
 
 
+@pytest.mark.slow
 def test_a_pipeline_with_its_own_fitted_component_needs_no_file(
     small_student, small_corpus, small_dataset, tmp_path
 ):

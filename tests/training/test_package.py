@@ -50,6 +50,7 @@ def test_no_file_of_an_earlier_model_is_in_the_wheel(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_package_is_made_once(tmp_path):
     wheel = export(spacy.blank("en"), tmp_path)
     before = wheel.stat().st_mtime_ns
@@ -150,6 +151,7 @@ def test_a_pipeline_keeps_the_strings_that_it_needs(tmp_path):
     assert not kept & {"4711", "Annabelle", "annabelle", "Slugs", "roses", "songs"}
 
 
+@pytest.mark.slow
 def test_words_with_a_vector_keep_their_names(tmp_path):
     import numpy
 
