@@ -1,6 +1,7 @@
 """SiDyP as its published code has it, for the rows of the benchmark."""
 
 import numpy as np
+import pytest
 import torch
 from denoise_helpers import make_noisy
 from denoise_replay import UNSCALED, replay_sidyp
