@@ -84,7 +84,8 @@ def watch(
     labels = {label for docs in sets for doc in docs for *_, label in adapter.predicted(doc)}
     known = {label: i for i, label in enumerate(sorted(labels))}
     seen = [_look_at(docs, adapter, component.spans_key, known, threshold) for docs in sets]
-    drift = find_drift(*seen, alpha=alpha, n_permutations=n_permutations, seed=seed)
+    before, now = seen
+    drift = find_drift(before, now, alpha, n_permutations, seed)
     if again is not None:
         chosen = choose_docs(sets[1], n_again, key=component.spans_key)
         rows = [_row(sets[1][i], adapter, component.spans_key) for i in chosen]
