@@ -34,12 +34,12 @@ class Pool:
     def __init__(self, cheap: Path, strong: Path, gold: Path) -> None:
         vocab = Vocab()
         reference = [d for d in read_docs(gold, vocab) if d.has_annotation("ENT_IOB")]
-        known = {doc.text for doc in reference}
+        judged = [list(read_docs(folder / "pool", vocab)) for folder in (cheap, strong)]
+        known = set.intersection(*({d.text for d in docs} for docs in (reference, *judged)))
         tables = []
-        for folder in (cheap, strong):
-            docs = [doc for doc in read_docs(folder / "pool", vocab) if doc.text in known]
-            docs.sort(key=lambda doc: doc.text)
-            tables.append(table_from_docs(docs, match_gold(docs, reference, gold)))
+        for docs in judged:
+            shared = sorted((doc for doc in docs if doc.text in known), key=lambda doc: doc.text)
+            tables.append(table_from_docs(shared, match_gold(shared, reference, gold)))
         self.cheap, self.strong = tables
         self.n = len(self.cheap.texts)
 
@@ -171,14 +171,14 @@ def main() -> None:
     parser.add_argument("strong", type=Path)
     parser.add_argument("gold", type=Path)
     parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 300, 500])
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.2, 0.3])
     parser.add_argument("--json", type=Path, default=Path("docs/cascade.json"))
     parser.add_argument("--md", type=Path, default=Path("docs/cascade.md"))
     options = parser.parse_args()
     pool = Pool(options.cheap, options.strong, options.gold)
     everything = silver_quality(pool, np.arange(pool.n), np.zeros(0, dtype=int))
-    rows = [
-        measure(pool, n, q, 0.1, options.draws) for n in (100, 300, 500) for q in (0.1, 0.2, 0.3)
-    ]
+    rows = [measure(pool, n, q, 0.1, options.draws) for n in options.sizes for q in options.shares]
     data = {"documents": pool.n, "strong_alone": everything, "rows": rows}
     options.json.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf8")
     options.md.write_text(render(data), encoding="utf8")

@@ -101,11 +101,11 @@ def find_cuts(
     EXAMPLE:
         >>> pool = Supports(np.arange(400), np.tile([.02, .4, .6, .98], 100))
         >>> right = np.tile([False, True, False, True], 100)
-        >>> cuts = find_cuts(pool, pool, right, q=.1, delta=.1)
+        >>> cuts = find_cuts(pool, pool, right, q=.1, delta=.1, target="accuracy")
         >>> cuts.low < .4, cuts.high > .6, cuts.asked
         (True, True, 0.5)
         >>> few = Supports(pool.document[:40], pool.support[:40])
-        >>> find_cuts(pool, few, right[:40], q=.1, delta=.1) is None
+        >>> find_cuts(pool, few, right[:40], q=.1, delta=.1, target="accuracy") is None
         True
     """
     documents = np.unique(evidence.document)

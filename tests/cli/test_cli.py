@@ -40,6 +40,7 @@ def test_prepare_and_check(small_dataset, tmp_path):
         ("annotate", ["nope", "c.json", "corpus", "out"]),
         ("judge", ["nope", "out", str(CONFIGS / "judges" / "recorded.cfg")]),
         ("filter", ["nope", "gold.spacy", "out.spacy", str(CONFIGS / "filter.cfg")]),
+        ("cuts", ["nope", "gold.spacy", "out.json"]),
         ("label", ["nope", "out.spacy"]),
         ("evaluate", ["nope.spacy", "seed=model", "--metrics", "out"]),
         ("summary", ["nope"]),

@@ -118,6 +118,7 @@ def command_lines(assets, corpus, model, at, out):
         ],
         "loop": [corpus, CPU, RECORDED, "--training", out / "t", "--metrics", out / "m", *steps],
         "evaluate": [corpus / "test.spacy", f"seed={model}", "--metrics", out / "m"],
+        "cuts": [at / "judged", corpus / "dev.spacy", out / "cuts.json"],
         "summary": [at / "metrics"],
         "unjudged": [at / "annotated", corpus, CPU, out / "u", "--metrics", out / "m"],
         "package": [model, out / "packages"],
