@@ -107,7 +107,11 @@ def describe_registered() -> str:
 
 def describe_function(name: str, function: Callable) -> str:
     text = inspect.getdoc(function) or ""
-    meanings = settings_in(text)
+    meanings: Dict[str, str] = {}
+    # settings that are handed on are explained where they are used
+    for used in re.findall(r"As `(\w+)` has them", text):
+        meanings.update(settings_in(inspect.getdoc(function.__globals__[used]) or ""))
+    meanings.update(settings_in(text))
     # a component keeps its defaults elsewhere
     known = Language.get_factory_meta(name).default_config if Language.has_factory(name) else {}
     rows = []

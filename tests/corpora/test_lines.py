@@ -5,7 +5,7 @@ import os
 
 import pytest
 from corpora_helpers import NLP, ents_of, read_file
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from spacy_llmjudge.corpora import lines as module
@@ -78,6 +78,8 @@ def test_line_ends(tmp_path, data, expected):
     encoding=st.sampled_from(["utf8", "utf-8-sig", "utf-16"]),
 )
 def test_any_text_comes_back(tmp_path_factory, texts, encoding):
+    # which is the byte order mark of UTF-32
+    assume(encoding != "utf-16" or not texts[0].startswith("\x00"))
     data = "".join(text + "\n" for text in texts).encode(encoding)
     assert lines_of(tmp_path_factory.mktemp("lines") / "a.txt", data) == texts
 

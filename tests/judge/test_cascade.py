@@ -1,6 +1,8 @@
 """`llmjudge.Cascade.v1`: who is asked, what is kept, and what `plan` says before."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import spacy
@@ -9,11 +11,13 @@ from cli_helpers import error_line, run
 from english import NLP
 from loopback import Answer, Loopback, chat
 from spacy.tokens import DocBin
+from spacy.util import load_model_from_config
+from thinc.api import Config
 
 from spacy_llmjudge.candidates import Candidate, get_candidates, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.judge.ahead import ask_ahead
-from spacy_llmjudge.judge.cascade import make_cascade_model, read_supports
+from spacy_llmjudge.judge.cascade import Cascade, make_cascade_model, read_supports
 from spacy_llmjudge.judge.component import make_llm_judge
 from spacy_llmjudge.judge.cost_estimate import plan_judging
 from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
@@ -223,3 +227,16 @@ def test_too_little_evidence_asks_everything_and_says_so(judged):
 def test_settings_that_cannot_be_are_refused_in_one_line(judged, option):
     result = run("cuts", judged / "judged", judged / "dev.spacy", judged / "cuts.json", *option)
     assert result.exit_code == 1 and "J319" in error_line(result)
+
+
+def test_the_config_in_the_documentation_loads_without_network_or_files(tmp_path, monkeypatch):
+    page = Path(__file__).parents[2] / "docs" / "half_price.md"
+    (block,) = re.findall(r"```ini\n(.*?)```", page.read_text(encoding="utf8"), flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    head = (
+        '[nlp]\nlang = "en"\npipeline = ["llm_judge"]\n\n[components]\n\n[components.llm_judge]\n'
+    )
+    config = Config().from_str(f'{head}factory = "llm_judge"\n\n{block}')
+    judge = load_model_from_config(config, auto_fill=True).get_pipe("llm_judge")
+    assert isinstance(judge.model, Cascade) and judge.model.strong.max_cost == 5.0
+    assert list(tmp_path.iterdir()) == []
