@@ -42,12 +42,8 @@ def test_every_block_is_known():
     assert set(re.findall(r"```(\w+)\n", README)) <= {"bash", "python", "text", "mermaid"}
     assert len(IN_CI) == 2 and len(PYTHON) == 2
     known = {"own_pipeline.md": 1, "more_rounds.md": 1, "evidence.md": 1, "targets.md": 1}
-<<<<<<< HEAD
+    # half_price.md is tried in tests/judge/test_cascade.py
     known.update({"review.md": 2, "half_price.md": 1})
-=======
-    # tried in tests/judge/test_cascade.py
-    known["half_price.md"] = 1
->>>>>>> batches
     found = {name: len(re.findall(r"```\w+\n", text)) for name, text in FOR_USERS.items()}
     assert {name: n for name, n in found.items() if n} == known
 

@@ -20,12 +20,20 @@ class Session:
     task (Task): What is asked.
     answers (Answers): What was said.
     people (int): So many people answer each item.
+    meanings (Optional[Dict[str, str]]): By label, what it means, where anybody said so.
     """
 
-    def __init__(self, task: Task, answers: Answers, people: int = 1) -> None:
+    def __init__(
+        self,
+        task: Task,
+        answers: Answers,
+        people: int = 1,
+        meanings: Optional[Dict[str, str]] = None,
+    ) -> None:
         self.task = task
         self.answers = answers
         self.people = people
+        self.meanings = meanings or {}
         self._lock = threading.Lock()
         task.save(task, answers.given)
 
@@ -35,7 +43,10 @@ class Session:
         names = ("name", "question", "units", "whole", "moves", "overlaps", "exactly_one")
         shown = {label: shorten(label) for label in task.labels}
         found = {name: getattr(task, name) for name in names}
-        return {**found, "labels": task.labels, "shown": shown}
+        meanings = [
+            (shown[label], self.meanings[label]) for label in shown if label in self.meanings
+        ]
+        return {**found, "labels": task.labels, "shown": shown, "meanings": meanings}
 
     def state(self, by: Any, more: bool = False) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): What a page shows a person: the next item, and how far it is."""

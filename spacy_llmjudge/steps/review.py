@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..candidates import get_candidates
+from ..corpora.guidelines import definitions_of, find_guidelines, read_guidelines
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..evaluation.scores import in_characters
 from ..review.agreement import find_agreement, people_of
@@ -110,7 +111,9 @@ def open_session(inputs: ReviewInputs) -> Session:
     planned = answers.facts["planned"]
     if inputs.n is not None and task.planned != planned:
         warnings.warn(Warnings.JW930.format(planned=planned, path=answers.path), stacklevel=2)
-    return Session(replace(task, planned=planned), answers, inputs.people)
+    guidelines = find_guidelines(inputs.round_folder.parent)
+    meanings = definitions_of(read_guidelines(guidelines)) if guidelines else {}
+    return Session(replace(task, planned=planned), answers, inputs.people, meanings)
 
 
 def _make_certify(inputs: ReviewInputs) -> Task:

@@ -315,3 +315,19 @@ def test_dark_pages_are_dark(tmp_path, open_review):
         page.emulate_media(color_scheme=scheme)
         found.append(page.locator("html").evaluate(colour))
     assert found == ["rgb(255, 255, 255)", "rgb(21, 24, 29)"]
+
+
+def test_what_labels_mean_can_be_looked_up(tmp_path, open_review):
+    page = open_review(make_session(tmp_path))
+    expect(page.locator("#guidelines")).to_be_hidden()
+    session = make_session(tmp_path / "other")
+    label = session.task.labels[0]
+    session.meanings = {
+        label: "harms <img src=x onerror=window.ran=1> plants",
+        "UNKNOWN": "nothing",
+    }
+    page = open_review(session)
+    page.get_by_text("What the labels mean").click()
+    expect(page.locator("#meanings dt")).to_have_text([label])
+    expect(page.locator("#meanings dd")).to_have_text([session.meanings[label]])
+    assert page.evaluate("window.ran") is None

@@ -86,6 +86,18 @@ def test_a_certificate_is_written_for_every_target(inputs_of, kind):
     assert again.state("ann")["item"] is None and again.state("bo")["progress"]["done"] == 30
 
 
+def test_the_page_knows_what_labels_mean(inputs_of):
+    inputs = inputs_of("ents", n=5)
+    labels = open_session(inputs).task.labels
+    assert open_session(inputs).describe()["meanings"] == []
+    path = inputs.round_folder.parent / "labels.json"
+    write_json(path, {labels[-1]: "harms plants"})
+    try:
+        assert open_session(inputs).describe()["meanings"] == [(labels[-1], "harms plants")]
+    finally:
+        path.unlink()
+
+
 @pytest.mark.slow
 def test_what_the_hidden_gold_knows_is_what_people_would_find(inputs_of):
     inputs = inputs_of("ents", n=500)

@@ -367,6 +367,8 @@ async function begin() {
       term.append(make("kbd", key));
       $("keys").append(term, make("dd", text));
     }
+    for (const [name, text] of task.meanings) $("meanings").append(make("dt", name), make("dd", text));
+    $("guidelines").hidden = !task.meanings.length;
     await reload();
   } catch (error) {
     fail(error);
