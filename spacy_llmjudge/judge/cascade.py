@@ -96,11 +96,11 @@ class Cascade:
         """Whether one of the two is asked by batches."""
         return any(getattr(model, "asks_ahead", False) for model in (self.cheap, self.strong))
 
-    def __call__(self, prompts: Iterable[Iterable[Any]]) -> Iterator[List[Any]]:
+    def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
         """Reply to prompts.
 
-        prompts (Iterable[Iterable[Any]]): The prompts of each document.
-        YIELDS (List[Any]): The replies of each document, all from the same judge.
+        prompts (Iterable[Iterable[str]]): The prompts of each document.
+        YIELDS (Iterable[str]): The replies of each document, all from the same judge.
         """
         for groups, replies, is_open in self._ask_cheap(prompts):
             asked = [group for group, waits in zip(groups, is_open) if waits]
