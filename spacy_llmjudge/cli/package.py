@@ -51,14 +51,12 @@ def package_cli(
     # fmt: on
 ) -> None:
     """Make a wheel that loads with spacy.load, without this project and without an LLM."""
-    from ..storage import read_json
+    from ..storage import read_json_if_there
+    from ..training.package import describe_student
 
-    scores = {}
     metrics = scores_folder(metrics) if metrics is not None else None
-    if metrics is not None and (metrics / "judged.json").exists():
-        result = read_json(metrics / "judged.json")["spacy"]
-        scores = {f"ents_{key}": result[key] for key in ("p", "r", "f")}
-        scores["ents_per_type"] = result["per_type"]
+    judged = read_json_if_there(metrics and metrics / "judged.json")
+    description, scores = describe_student(model, judged.get("spacy", {}))
     readme = ""
     if corpus is not None:
         from ..steps.card import make_model_card
@@ -82,7 +80,7 @@ def package_cli(
         readme=readme,
         name=name,
         version=version,
-        description="Named entity recognition, trained on pseudo-labels that an LLM judged",
+        description=description,
         scores=scores,
         calibration=with_confidence,
         pipe_name=pipe_name,

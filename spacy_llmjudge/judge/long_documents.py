@@ -1,4 +1,7 @@
-"""Documents that are longer than a prompt may be are judged in windows that overlap, one owner a token."""
+"""Documents that are longer than a prompt may be: spans are judged in windows that overlap, one owner a token.
+
+For labels of the whole document `tasks/classify.py` shows the first window alone.
+"""
 
 from dataclasses import dataclass
 from typing import List

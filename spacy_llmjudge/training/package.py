@@ -8,11 +8,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, cast
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple, cast
 
+from ..configs import read_config
 from ..errors import Errors, LLMJudgeError
 from ..stages import once
 from ..storage import read_json, replace_folder, require_file, require_ours
+from ..targets.cats import Cats
+from ..targets.spans import SPANS_KEY, Spans
 from .names import check_package_name
 from .strings import strip_strings
 from .student import load_student
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 OURS = ("calibrated_confidence", "llm_judge")
+HINT = "Train the student first."
 # what marks the folder of a package
 MARKS = ("MANIFEST.in",)
 NOTES = (
@@ -61,7 +65,7 @@ def export_package(
     RETURNS (Path): The wheel. One that was made of the same before is not made again.
     """
     check_package_name(name, version)
-    meta = read_json(require_file(model, "Run the step `retrain` first.") / "meta.json")
+    meta = read_json(require_file(model, HINT) / "meta.json")
     folder = output / f"{meta['lang']}_{name}-{version}"
     about = {"description": description, "performance": dict(scores or {})}
     inputs = {
@@ -84,6 +88,27 @@ def export_package(
 
     found = once("package", inputs, [folder], work)
     return folder / "dist" / str(found["wheel"])
+
+
+def describe_student(model: Path, scores: Mapping[str, Any]) -> Tuple[str, Dict[str, Any]]:
+    """Say what a student does, and name its scores as spaCy names them for its component.
+
+    model (Path): The pipeline.
+    scores (Mapping[str, Any]): `p`, `r`, `f` and `per_type`; empty where it was not scored.
+    RETURNS (Tuple[str, Dict[str, Any]]): A description for the meta data, and its performance.
+    """
+    config = read_config(model / "config.cfg", interpolate=False, hint=HINT)
+    what, prefix, per_type = "Named entity recognition", "ents", "ents_per_type"
+    for settings in config.get("components", {}).values():
+        if settings.get("factory") in Spans.factories:
+            key = settings.get("spans_key", SPANS_KEY)
+            what, prefix, per_type = "Span categorization", f"spans_{key}", f"spans_{key}_per_type"
+        elif settings.get("factory") in Cats.factories:
+            what, prefix, per_type = "Text classification", "cats_macro", "cats_f_per_type"
+    named = {f"{prefix}_{key}": scores[key] for key in ("p", "r", "f") if key in scores}
+    if "per_type" in scores:
+        named[per_type] = scores["per_type"]
+    return f"{what}, trained on pseudo-labels that an LLM judged", named
 
 
 def _add_confidence(nlp: "Language", calibration: Path, pipe_name: str) -> None:
@@ -138,7 +163,7 @@ def _write(
 
 
 def _plain_pipeline(model: Path) -> "Language":
-    nlp = load_student(str(require_file(model, "Run the step `retrain` first.")))
+    nlp = load_student(str(require_file(model, HINT)))
     for component in list(nlp.pipe_names):
         if nlp.get_pipe_meta(component).factory in OURS:
             nlp.remove_pipe(component)

@@ -11,7 +11,7 @@ from spacy.training import Example
 
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import read_json
-from spacy_llmjudge.training.package import export_package
+from spacy_llmjudge.training.package import describe_student, export_package
 from spacy_llmjudge.training.strings import STRINGS, strip_strings
 from spacy_llmjudge.training.student import train_student
 
@@ -28,6 +28,28 @@ def export(nlp, folder, **settings):
     nlp.to_disk(folder / "model")
     how = {"name": "mine", "version": "1.0.0", **settings}
     return export_package(folder / "model", folder / "packages", **how)
+
+
+@pytest.mark.parametrize(
+    "factory,what,names",
+    [
+        ("ner", "Named entity recognition", {"ents_p", "ents_r", "ents_f", "ents_per_type"}),
+        ("spancat", "Span categorization", {f"spans_sc_{n}" for n in ("p", "r", "f", "per_type")}),
+        (
+            "textcat",
+            "Text classification",
+            {"cats_macro_p", "cats_macro_r", "cats_macro_f", "cats_f_per_type"},
+        ),
+    ],
+)
+def test_the_meta_names_what_the_student_does_and_its_scores(tmp_path, factory, what, names):
+    nlp = spacy.blank("en")
+    nlp.add_pipe(factory)
+    nlp.config.to_disk(tmp_path / "config.cfg")
+    scores = {"p": 0.5, "r": 0.4, "f": 0.44, "per_type": {"PEST": {"p": 0.5, "r": 0.4, "f": 0.44}}}
+    description, named = describe_student(tmp_path, scores)
+    assert description.startswith(what) and set(named) == names
+    assert describe_student(tmp_path, {})[1] == {}
 
 
 @pytest.mark.slow
