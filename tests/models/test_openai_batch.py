@@ -3,6 +3,7 @@
 import _thread
 import json
 import pickle
+import signal
 import socket
 import sqlite3
 import threading
@@ -316,10 +317,15 @@ def ask_and_interrupt(model, server, prompts):
             time.sleep(0.005)
         _thread.interrupt_main()
 
+    # tests that run in the background of a script ignore SIGINT
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=watch, daemon=True).start()
-    with warnings.catch_warnings(record=True) as shown, pytest.raises(KeyboardInterrupt):
-        warnings.simplefilter("always")
-        ask(model, prompts)
+    try:
+        with warnings.catch_warnings(record=True) as shown, pytest.raises(KeyboardInterrupt):
+            warnings.simplefilter("always")
+            ask(model, prompts)
+    finally:
+        signal.signal(signal.SIGINT, before)
     model.close()
     return [str(w.message) for w in shown]
 
