@@ -94,6 +94,7 @@ def _process(
                 is_whole = is_complete is None or is_complete(processed)
                 del processed
             if is_whole:
+                count_made()
                 stages.keep(name, inputs, [file_], about)
             else:
                 count_made()

@@ -86,7 +86,6 @@ class Stages:
         self, name: str, inputs: Mapping[str, Any], outputs: Sequence[Path], result: Result
     ) -> None:
         """Write down that a stage was run; see `find`."""
-        count_made()
         made = {self._name(path): _content(path) for path in outputs}
         self._done[name] = {
             "inputs": _by_content(inputs),
@@ -121,6 +120,7 @@ class Stages:
                 self._watch(name, None)
             start = time.perf_counter()
             found = work()
+            count_made()
             self.keep(name, inputs, outputs, found)
             if self._done[name] != known:
                 add_seconds(self.folder, name, time.perf_counter() - start)
@@ -161,12 +161,14 @@ def once(
     work: Callable[[], Result],
     *,
     beside: Optional[Path] = None,
+    counts: bool = True,
 ) -> Result:
     """Run a step that stands alone, unless it was run with the same inputs.
 
     name, inputs, outputs, work: See `Stages.run`.
     beside (Optional[Path]): The record is a hidden file beside this, and no other run may write to it meanwhile;
         None takes the first output.
+    counts (bool): Whether `count_stages` counts it as work.
     RETURNS (Result): What it had to say.
     """
     first = beside or outputs[0]
@@ -176,6 +178,8 @@ def once(
         found = stages.find(name, inputs, outputs)
         if found is None:
             found = work()
+            if counts:
+                count_made()
             stages.keep(name, inputs, outputs, found)
         return found
 
@@ -254,7 +258,7 @@ def _is_named(path: Path) -> bool:
         if path.is_file():
             with path.open("rb") as file_:
                 return file_.read(len(_SQLITE)) != _SQLITE
-        return path.is_dir() and len(path.parts) > 1
+        return path.is_dir() and (len(path.parts) > 1 or path.suffix == ".spacy")
     except (OSError, ValueError):
         return False
 

@@ -4,9 +4,11 @@ What has at most `MOST_IN_FILE` documents is one `.spacy` file; more become a fo
 manifest, which spaCy's own readers take as well.
 """
 
+import operator
 import os
 import shutil
 from bisect import bisect_right
+from contextlib import contextmanager, nullcontext
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union, overload
@@ -15,6 +17,7 @@ import numpy as np
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
+from .errors import Errors, LLMJudgeError
 from .storage import (
     MANIFEST,
     Codecs,
@@ -69,9 +72,12 @@ class Documents(Sequence[Doc]):
     def __getitem__(self, index: slice) -> List[Doc]: ...
 
     def __getitem__(self, index: Union[int, slice]) -> Union[Doc, List[Doc]]:
-        if isinstance(index, int):
-            return self[index : index + 1][0]
-        start, stop, _ = index.indices(len(self))
+        if not isinstance(index, slice):
+            number = range(len(self))[operator.index(index)]
+            return self[number : number + 1][0]
+        start, stop, step = index.indices(len(self))
+        if step != 1:
+            return [self[number] for number in range(start, stop, step)]
         found: List[Doc] = []
         while start < stop:
             number = bisect_right(self._ends, start)
@@ -194,16 +200,15 @@ class Writer:
 
     def finish(self) -> int:
         """Put the file or folder in its place. RETURNS (int): How many documents it has."""
-        if not self._shards:
-            self._whole.append(self._bin)
-            if self._path.is_dir():
-                _make_room(self._path)
-            write_bytes(self._path, _merge(self._whole, self._new()).to_bytes())
-            return self.n_docs + len(self._bin)
         self._flush()
-        write_json(self._folder / MANIFEST, {"fingerprint": {}, "shards": self._shards})
-        _make_room(self._path)
-        os.replace(self._folder, self._path)
+        if self._shards:
+            write_json(self._folder / MANIFEST, {"fingerprint": {}, "shards": self._shards})
+            with _replacing(self._path):
+                os.replace(self._folder, self._path)
+        else:
+            data = _merge(self._whole, self._new()).to_bytes()
+            with _replacing(self._path) if self._path.is_dir() else nullcontext():
+                write_bytes(self._path, data)
         return self.n_docs
 
     def discard(self) -> None:
@@ -310,10 +315,29 @@ def _merge(parts: Iterable[DocBin], whole: DocBin) -> DocBin:
     return whole
 
 
-def _make_room(path: Path) -> None:
-    """Take away the file or folder that an earlier run made."""
+@contextmanager
+def _replacing(path: Path) -> Iterator[None]:
+    """Put the file or folder that an earlier run made aside, and back where the new one does not come."""
     if path.is_dir():
         require_ours(path, [MANIFEST])
-        shutil.rmtree(path)
+    stale = path.with_name(f".{path.name}.stale")
+    _remove(stale)
+    try:
+        if path.exists():
+            os.replace(path, stale)
+        try:
+            yield
+        except BaseException:
+            if stale.exists():
+                os.replace(stale, path)
+            raise
+    except OSError as error:
+        raise LLMJudgeError(Errors.J003.format(path=path, error=error)) from error
+    _remove(stale)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

@@ -163,3 +163,22 @@ def test_what_a_config_names_counts_by_content(tmp_path):
     after = hash_named(config)
     changed = [path for path in before if before[path] != after[path]]
     assert changed == [str(tmp_path / "encoder")]
+
+
+def test_a_folder_of_documents_is_named_by_its_name_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shard = tmp_path / "silver.spacy" / "shard-00000.spacy"
+    shard.parent.mkdir()
+    shard.write_bytes(b"one")
+    before = hash_named({"silver": "silver.spacy", "word": "silver"})
+    assert set(before) == {"silver.spacy"}
+    shard.write_bytes(b"two")
+    assert hash_named({"silver": "silver.spacy"}) != before
+
+
+def test_a_step_that_only_plans_is_no_work(tmp_path):
+    before = count_stages()[0]
+    once("plan", {}, [], dict, beside=tmp_path / "plan", counts=False)
+    assert count_stages()[0] == before
+    once("work", {}, [], dict, beside=tmp_path / "work")
+    assert count_stages()[0] == before + 1

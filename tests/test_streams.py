@@ -1,6 +1,9 @@
+import os
 import random
 import tracemalloc
+from pathlib import Path
 
+import numpy as np
 import pytest
 import spacy
 from spacy.tokens import Doc
@@ -139,3 +142,43 @@ def test_memory_does_not_grow_with_the_number_of_documents(tmp_path):
         return found
 
     assert peak(256 * 40) < 1.3 * peak(256 * 4)
+
+
+def test_documents_are_found_by_any_index_that_a_list_takes(tmp_path):
+    docs = list(make_docs(7))
+    write_documents(tmp_path / "a.spacy", docs, most=2)
+    found = Documents(tmp_path / "a.spacy")
+    texts = [doc.text for doc in docs]
+    assert found[-1].text == texts[-1] and found[np.int64(2)].text == texts[2]
+    for cut in (slice(None, None, 2), slice(None, None, -1), slice(5, 1, -2), slice(-3, None)):
+        assert [doc.text for doc in found[cut]] == texts[cut]
+    for number in (7, -8):
+        with pytest.raises(IndexError):
+            found[number]
+
+
+@pytest.mark.parametrize("n", [3, 4])
+def test_the_limit_of_a_file_is_exact(tmp_path, n):
+    write_documents(tmp_path / "a.spacy", make_docs(n), most=3)
+    assert (tmp_path / "a.spacy").is_dir() == (n > 3)
+    assert count_docs(tmp_path / "a.spacy") == n
+
+
+@pytest.mark.parametrize("before,now", [(2, 9), (9, 9), (9, 2)])
+def test_what_cannot_be_put_in_its_place_leaves_what_was_there(tmp_path, monkeypatch, before, now):
+    path = tmp_path / "a.spacy"
+    write_documents(path, make_docs(before), most=5)
+    move = os.replace
+
+    def fail(source, target):
+        if Path(target) == path and not str(source).endswith(".stale"):
+            raise OSError(28, "No space left on device")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(LLMJudgeError, match="J003"):
+        write_documents(path, make_docs(now), most=5)
+    monkeypatch.undo()
+    assert count_docs(path) == before
+    write_documents(path, make_docs(now), most=5)
+    assert count_docs(path) == now and [p.name for p in tmp_path.iterdir()] == ["a.spacy"]

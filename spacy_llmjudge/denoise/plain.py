@@ -86,7 +86,7 @@ def learn_gold(
     labels (Sequence[Optional[Label]]): Noisy labels, shape (n,); only their classes are used.
     gold (Sequence[Optional[Label]]): Gold, shape (n,), None for the rest.
     regularisation (Optional[float]): The inverse strength of the penalty. None: chosen on the gold by
-        cross-validation.
+        cross-validation; for the items with gold it is the first of PENALTIES.
     groups (Optional[Sequence[Any]]): What must share a fold, shape (n,).
     n_folds (int): How many folds.
     seed (int): For the folds.
@@ -106,7 +106,8 @@ def learn_gold(
         every = predict_held_out(rows, y, n, penalties, deals)
         losses = [held_out_loss(p, np.tile(y, len(deals))) for p in every]
         best = int(np.argmin(losses))
-        held = every[best][: len(seen)]
+        # the gold of an item has no say in its own label: not by the penalty either
+        held = every[0][: len(seen)]
     model = fit_linear(rows, y, n, penalties[best], balance_weights(y, n))
     probabilities = model(matrix)
     if held is not None:

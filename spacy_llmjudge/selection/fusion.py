@@ -16,7 +16,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from ..candidates import CANDIDATE_CUT, VERDICTS
-from ..numeric import log_loss, logit, sigmoid
+from ..numeric import log_loss, logit, safe_logit, sigmoid
 from .table import CORRECT, CandidateTable
 
 FLOOR = CANDIDATE_CUT  # what only the judge saw lies there
@@ -77,7 +77,9 @@ class Fusion:
         there is none."""
         if table.likelihood is None:
             return np.zeros(len(table))
-        return np.nan_to_num(logit(table.likelihood) - self.mean_likelihood, nan=0.0)
+        return np.nan_to_num(
+            safe_logit(table.likelihood, LEAST_SUPPORT) - self.mean_likelihood, nan=0.0
+        )
 
     def predict(self, table: CandidateTable) -> np.ndarray:
         """Fuse.
@@ -225,7 +227,7 @@ def _mean_likelihood(table: CandidateTable) -> float:
         return 0.0
     # sorted, as sums of the same numbers in another order differ in their last digits
     known = np.sort(table.likelihood[~np.isnan(table.likelihood)])
-    return round(float(logit(known).mean()), DECIMALS)
+    return round(float(safe_logit(known, LEAST_SUPPORT).mean()), DECIMALS)
 
 
 def _fall_back(table: CandidateTable, fusion: Fusion) -> Fusion:

@@ -15,10 +15,11 @@ from ..streams import SHARD_SIZE, Documents
 from ..targets.base import Target, find_record, find_target, labels_in
 from ..training.origin import hash_learned, hash_model
 from ..training.student import component_name, load_student
+from .loading import keeps_no_words
 from .origin import find_origin_caveats
 
 if TYPE_CHECKING:
-    from spacy.language import Language
+    pass
 
 Progress = Optional[Callable[[int], None]]
 
@@ -92,17 +93,10 @@ def annotate(
             },
             shard_size=shard_size,
             on_shard=progress,
-            zone=nlp.memory_zone if docs.has_shards and _keeps_no_words(nlp) else nullcontext,
+            zone=nlp.memory_zone if docs.has_shards and keeps_no_words(nlp) else nullcontext,
         )
 
     return once("annotate", inputs, [output], work)
-
-
-def _keeps_no_words(nlp: "Language") -> bool:
-    """Whether words can be taken out of the vocabulary after each shard: a component of somebody else's may still
-    hold documents with them."""
-    modules = {type(pipe).__module__.partition(".")[0] for _, pipe in nlp.pipeline}
-    return modules <= {"spacy", "spacy_transformers", "spacy_llmjudge"}
 
 
 def _keep_labels(doc: Doc, labels: Set[str], target: Target) -> None:

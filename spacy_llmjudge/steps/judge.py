@@ -40,6 +40,7 @@ from ..targets.base import Target, find_target
 from ..transport.sender import Metered
 from ..transport.tally import add_counts
 from .judge_config import load_judges, read_judge_config
+from .loading import keeps_no_words
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -91,8 +92,10 @@ def judge(
         "questions",
         inputs,
         [],
-        lambda: _plan(docs, at_most, asked_before, loaded),
+        # with words of their own, which go when it is done
+        lambda: _plan(Documents(source), at_most, asked_before, loaded),
         beside=output.with_name(f"{output.name}.questions"),
+        counts=False,
     )
     chosen = plan["chosen"]
     asked = _Asked(docs, chosen)
@@ -201,7 +204,7 @@ def _ask_with(
         named = ((doc, id(doc)) for doc in docs)
         return {name: doc for doc, name in nlp.pipe(named, as_tuples=True)}
 
-    return ask, SHARD_SIZE, nlp.memory_zone
+    return ask, SHARD_SIZE, nlp.memory_zone if keeps_no_words(nlp) else nullcontext
 
 
 def add_states(parts: Iterable[Mapping[str, int]]) -> Dict[str, int]:

@@ -66,3 +66,10 @@ def import_code(path: Optional[Path]) -> None:
     except Exception as error:
         text = Errors.J332.format(path=path, error=describe_error(error))
         raise LLMJudgeError(text) from error
+
+
+def keeps_no_words(nlp: "Language") -> bool:
+    """Whether words can be taken out of the vocabulary after each shard: a component of somebody else's may still
+    hold documents with them."""
+    modules = {type(pipe).__module__.partition(".")[0] for _, pipe in nlp.pipeline}
+    return modules <= {"spacy", "spacy_transformers", "spacy_llmjudge"}

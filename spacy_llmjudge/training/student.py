@@ -15,7 +15,7 @@ from ..encoders.fetch import RECORD, cached_revision, verify_encoder
 from ..errors import Errors, LLMJudgeError
 from ..locks import alone
 from ..stages import RECORD as STAGES
-from ..stages import Stages, once
+from ..stages import Stages, count_made, once
 from ..storage import (
     read_json,
     replace_folder,
@@ -180,6 +180,7 @@ def _train(
             "score": _score_of(performance),
         }
         made = [unfinished / MODEL]
+        count_made()
         Stages(unfinished).keep("train", {"fingerprint": fingerprint}, made, result)
         replace_folder(unfinished, output, _MARKS)
     except OSError as error:

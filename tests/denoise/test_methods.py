@@ -8,6 +8,7 @@ import pytest
 
 from spacy_llmjudge.denoise import methods
 from spacy_llmjudge.denoise.methods import METHODS, refine_labels
+from spacy_llmjudge.denoise.plain import learn_gold
 from spacy_llmjudge.errors import LLMJudgeError
 
 HERE = [method for method in METHODS if method != "confident_learning"]
@@ -109,3 +110,16 @@ def test_a_label_that_all_of_the_gold_has_keeps_its_verdicts(method):
     with pytest.warns(UserWarning, match="JW900.*label c"):
         found = refine_labels(method, X, noisy, gold, **task)
     assert found.chosen[:, 2].tolist() == ["c" in x for x in noisy]
+
+
+def test_the_gold_of_an_item_has_no_say_in_what_the_gold_alone_makes_of_it():
+    labels = [label for (label,) in NOISY]
+    gold = [label and label[0] for label in GOLD]
+    # folds by group, so that they stay where they are
+    groups = [i % 10 for i in range(90)]
+    before = learn_gold(X, labels, gold, groups=groups).probabilities
+    for i in range(0, 45, 9):
+        flipped = list(gold)
+        flipped[i] = next(label for label in LABELS if label != gold[i])
+        after = learn_gold(X, labels, flipped, groups=groups).probabilities
+        assert np.allclose(before[i], after[i])

@@ -73,6 +73,15 @@ def test_the_likelihood_of_what_is_listed_counts_where_it_carries():
     assert with_it < log_loss(without.predict(test), test.correct, LEAST_SUPPORT) - 0.1
 
 
+def test_a_likelihood_of_0_or_1_is_a_number_as_any_other():
+    evidence = listed_world(0, True)
+    likelihood = evidence.likelihood.copy()
+    likelihood[:2] = 0.0, 1.0
+    fusion = fit_fusion(evidence.replace(likelihood=likelihood))
+    assert np.isfinite(fusion.mean_likelihood) and fusion.weight_likelihood > 0.5
+    assert np.isfinite(fusion.predict(evidence.replace(likelihood=likelihood))).all()
+
+
 def test_a_likelihood_that_carries_nothing_is_not_heeded():
     assert fit_fusion(listed_world(0, False)).weight_likelihood < 0.25
 
