@@ -13,7 +13,9 @@ from .user_errors import user_errors
 @user_errors
 def review_cli(
     # fmt: off
-    folder: Path = Arg(..., help="Folder of a round that was filtered, such as corpus/round-1"),
+    round_folder: Path = Arg(
+        ..., help="Folder of a round that was filtered, such as corpus/round-1"
+    ),
     task: str = Opt(
         "certify",
         "--task",
@@ -61,11 +63,11 @@ def review_cli(
     except ModuleNotFoundError as error:
         raise LLMJudgeError(Errors.J937.format(error=error)) from error
 
-    folder = folder.absolute()
+    round_folder = round_folder.absolute()
     inputs = ReviewInputs(
-        round_folder=folder,
+        round_folder=round_folder,
         task=task,
-        metrics=metrics or folder.parent.parent / "metrics" / folder.name,
+        metrics=metrics or round_folder.parent.parent / "metrics" / round_folder.name,
         audit=audit,
         n=n,
         seed=seed,

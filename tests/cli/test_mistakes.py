@@ -41,7 +41,7 @@ INPUTS = {
         "judged",
     ),
     *("labelled", "raw", "ledger", "test", "evidence", "audit"),
-    *("folder", "texts"),
+    *("round_folder", "texts"),
 }
 # verbs that would train, build or serve where a mistake is none: only what must fail is tried
 EXPENSIVE = {"train", "crossfit", "loop", "unjudged", "package", "review"}
