@@ -30,11 +30,14 @@ FIELDS = (
     "source",
     "reason",
     "likelihood",
+    "opinions",
 )
 # Written only where one of a document has it.
-_RARE = ("likelihood",)
+_RARE = ("likelihood", "opinions")
 VERDICTS = ("correct", "wrong_label", "wrong_boundary", "not_entity", "abstained")
 DECISIONS = ("accepted", "rejected", "undecided")
+# the rate of a verdict that came without a number, where nothing was held out
+RATE_AGREED, RATE_REFUSED = 0.85, 0.05
 # counted as the state of a document that the judge was not to be asked about
 NOT_ASKED = "not_asked"
 
@@ -55,6 +58,8 @@ class Candidate(NamedTuple):
     reason (Optional[str]): Why the judge abstained.
     likelihood (Optional[float]): How likely the judge's model found the words and the label that it wrote,
         0 to 1, from log-probabilities.
+    opinions (Optional[Dict[str, List[Any]]]): Where a panel judged: verdict and support by the name of each model
+        that counts.
     """
 
     start: int
@@ -69,6 +74,7 @@ class Candidate(NamedTuple):
     source: Optional[str] = None
     reason: Optional[str] = None
     likelihood: Optional[float] = None
+    opinions: Optional[Dict[str, List[Any]]] = None
 
     @property
     def key(self) -> Tuple[int, int, str]:
@@ -79,7 +85,9 @@ class Candidate(NamedTuple):
 
     def unjudged(self) -> "Candidate":
         """RETURNS (Candidate): What is known of it without any judge."""
-        return self._replace(verdict=None, support=None, likelihood=None, reason=None)
+        return self._replace(
+            verdict=None, support=None, likelihood=None, reason=None, opinions=None
+        )
 
 
 def get_candidates(doc: Doc, key: str = KEY) -> List[Candidate]:

@@ -116,6 +116,9 @@ class Errors(metaclass=_WithCodes):
     J360 = "llmjudge.OpenAIBatch.v1 answers only through a ledger, which keeps what a batch brings. Put llmjudge.Ledger.v1 around it, as in configs/judges/openai_batch.cfg."
     J361 = "{host} did not start the batch {batch}, and nothing of it is paid. Correct the settings of the model, then run the same command again. It says: {message}"
     J365 = "{path} holds no cuts ({error}). Make it with the verb `cuts`: an object with low, high, most, target and asked."
+    J366 = "llmjudge.Panel.v1 has {n} models. Name {least} to {most}, each in a block of its own, such as [components.llm_judge.model.models.first]."
+    J367 = "llmjudge.Panel.v1 answers {task}, but only a judge's own tasks can read several replies to one question: llmjudge.Annotate.v1, llmjudge.Classify.v1 or llmjudge.Verify.v1 (after_list = false). Name one of its models alone, or change the task."
+    J368 = "{name!r} of llmjudge.Panel.v1 is no model ({found}). Its block needs the line @llm_models, as in configs/judges/panel_openai.cfg."
 
     # Selection and targets
     J400 = "There are {n_docs} held-out documents and {n_gold} gold documents. They must be the same documents in the same order; run the step `judge` on the held-out gold again."

@@ -110,18 +110,24 @@ def make_plan(
     if not plan["prompts"]:
         raise LLMJudgeError(Errors.J254.format(path=annotated, n=plan["documents"]))
     outer = nlp.config.interpolate()["components"][judges[0].name]["model"]
-    # Of a cascade the judge that costs.
-    outer = outer.get("strong", outer)
-    inner = outer["model"] if isinstance(outer.get("model"), dict) else outer
-    prices = outer.get("prices")
+    # Of a cascade the judge that costs, of a panel all.
+    members = list(outer.get("models", {}).values()) or [outer.get("strong", outer)]
+    prices = next((member["prices"] for member in members if member.get("prices")), None)
+    # Models with the same ledger have one budget together.
+    budgets = {member.get("path"): member.get("max_cost") for member in members}
     return {
         **plan,
-        "model": str(inner.get("model") or inner.get("name") or inner["@llm_models"]),
+        "model": ", ".join(map(_name_model, members)),
         "prices": prices,
         "prices_as_of": read_prices(prices)[0] if prices else None,
-        "max_cost": outer.get("max_cost"),
+        "max_cost": None if None in budgets.values() else sum(budgets.values()),
         "seconds_per_request": seconds,
     }
+
+
+def _name_model(block: Dict[str, Any]) -> str:
+    inner = block["model"] if isinstance(block.get("model"), dict) else block
+    return str(inner.get("model") or inner.get("name") or inner["@llm_models"])
 
 
 def _read(split: Path, vocab: Any, at_most: Optional[int]) -> Iterator[Any]:

@@ -20,6 +20,7 @@ from ..targets.base import NAMES, Key, Target
 from ..transport.credentials import describe_error
 from ..transport.messages import Reply
 from .actions import Action, act
+from .panel import Panel
 
 DEFAULT_TASK = {"@llm_tasks": "llmjudge.Annotate.v1"}
 JUDGE_SCORES = ("judge_p", "judge_r", "judge_f")
@@ -70,6 +71,8 @@ def make_llm_judge(
         raise LLMJudgeError(Errors.J202.format(name=name, found=type(task).__name__))
     if model is None:
         raise LLMJudgeError(Errors.J203.format(name=name))
+    if isinstance(model, Panel) and task.after_list:
+        raise LLMJudgeError(Errors.J367.format(task=f"{name} with after_list = true"))
     if validate_types:
         validate_type_consistency(task, model)
     register_extensions()

@@ -14,6 +14,7 @@ from ..ledger.prices import NANO
 from ..transport.messages import Prompt
 from .cascade import Cascade
 from .component import LLMJudge
+from .panel import Panel
 from .spacy_llm_textcat import TextCatJudge
 from .tasks.base import JudgeTask
 
@@ -67,6 +68,8 @@ def plan_judging(
         asked about. Tokens out are as many as the task expects in a reply.
     """
     model = judge.model
+    if isinstance(model, Panel):
+        return _plan_panel(list(docs), judge.task, model, concurrency, seconds_per_request)
     if not isinstance(model, Cascade):
         return {**_plan(docs, judge.task, model, concurrency, seconds_per_request), "asked": 1.0}
     docs = list(docs)
@@ -83,18 +86,40 @@ def plan_judging(
     return {**plan, "asked": model.asked}
 
 
+def _plan_panel(
+    docs: List[Doc],
+    task: PromptMaker,
+    panel: Panel,
+    concurrency: Optional[int],
+    seconds_per_request: float,
+) -> Dict[str, Any]:
+    """Plan what the models that have a ledger, and thus may have a price, need together; all of them where none has."""
+    metered = [model for model in panel.models.values() if isinstance(model, LedgerModel)]
+    salted = metered[0] if metered else None
+    plans = [
+        _plan(docs, task, model, concurrency, seconds_per_request, salted)
+        for model in metered or panel.models.values()
+    ]
+    # They are asked at the same time, about the same candidates.
+    seconds = max(plan["seconds"] for plan in plans)
+    total = {**add_plans(plans), "candidates": plans[0]["candidates"], "seconds": seconds}
+    return {**total, "asked": 1.0}
+
+
 def _plan(
     docs: Iterable[Doc],
     task: PromptMaker,
     model: Any,
     concurrency: Optional[int],
     seconds_per_request: float,
+    salted: Optional[LedgerModel] = None,
 ) -> Dict[str, Any]:
     if not isinstance(model, LedgerModel):
         model = LedgerModel(model, NO_LEDGER)
-    if model.path.exists() and isinstance(task, JudgeTask):
+    salted = salted or model
+    if salted.path.exists() and isinstance(task, JudgeTask):
         # The mark of the data block, and with it every request, depends on it.
-        task.salt = model.salt
+        task.salt = salted.salt
     seen = _Seen()
     plan = plan_requests(
         model,

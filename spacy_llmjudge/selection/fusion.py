@@ -5,7 +5,8 @@
 
 fitted on held-out candidates by maximum likelihood with a Gaussian prior around (0, 0, .5, .5, 0), the
 equal pool of both, and weights that are never negative. The last term is there where the judge's model
-gave log-probabilities of what it listed. The intercept takes away a judge's
+gave log-probabilities of what it listed. Where a panel of k models judged, each has a weight of its own, around
+.5 / k: logit(support) is then their weighted mean. The intercept takes away a judge's
 yes-bias, which no temperature can.
 """
 
@@ -15,7 +16,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from ..candidates import CANDIDATE_CUT, VERDICTS
+from ..candidates import CANDIDATE_CUT, RATE_AGREED, RATE_REFUSED, VERDICTS
 from ..numeric import log_loss, logit, safe_logit, sigmoid
 from .table import CORRECT, CandidateTable
 
@@ -29,8 +30,6 @@ PRECISION_LABEL = 4.0
 MIN_FIT = 30
 MIN_CLASS = 5
 MIN_VERDICT = 20
-# The rate of a verdict that came without a number, where nothing was held out.
-RATE_AGREED, RATE_REFUSED = 0.85, 0.05
 DECIMALS = 6
 
 
@@ -49,6 +48,8 @@ class Fusion:
     rates (Dict[str, float]): Support by verdict, where the judge named no number.
     weight_likelihood (float): Of the logit of the likelihood of what the judge listed.
     mean_likelihood (float): That logit on the average, which stands where there is none.
+    shares (Dict[str, float]): By model of a panel, its share of `weight_judge`; empty for equal ones.
+    rates_by_model (Dict[str, Dict[str, float]]): `rates` of each model of a panel.
     """
 
     mode: str = "equal"
@@ -62,15 +63,31 @@ class Fusion:
     rates: Dict[str, float] = field(default_factory=dict)
     weight_likelihood: float = 0.0
     mean_likelihood: float = 0.0
+    shares: Dict[str, float] = field(default_factory=dict)
+    rates_by_model: Dict[str, Dict[str, float]] = field(default_factory=dict)
 
     def support(self, table: CandidateTable) -> np.ndarray:
         """RETURNS (np.ndarray): (n,) the judge's support with its gaps filled by the rate of the
-        verdict; nan where no judge answered."""
-        default = [RATE_AGREED if verdict == "correct" else RATE_REFUSED for verdict in VERDICTS]
-        rates = np.array([self.rates.get(name, rate) for name, rate in zip(VERDICTS, default)])
-        filled = np.where(np.isnan(table.support), rates[table.verdict], table.support)
-        filled = np.clip(filled, LEAST_SUPPORT, 1 - LEAST_SUPPORT)
-        return np.where(table.judged, filled, np.nan)
+        verdict; nan where no judge answered. Of a panel the mean of the log-odds, by share."""
+        if table.opinions is None:
+            return _fill(table, self.rates)
+        shares = np.array([self.shares.get(model, 0.0) for model in table.models])
+        if not shares.any():
+            shares = np.ones(len(shares))
+        return sigmoid(self.odds(table) @ shares / shares.sum())
+
+    def odds(self, table: CandidateTable) -> np.ndarray:
+        """RETURNS (np.ndarray): (n, k) the logit of the support of each model of a panel; of one that does not count,
+        the mean of the others, so that it changes nothing between them."""
+        said = [
+            _fill(table.member(model), self.rates_by_model.get(model, {})) for model in table.models
+        ]
+        odds = logit(np.column_stack(said))
+        counts = ~np.isnan(odds)
+        mean = np.nan_to_num(odds).sum(axis=1) / np.maximum(counts.sum(axis=1), 1)
+        # What another judge answered alone.
+        mean = np.where(counts.any(axis=1), mean, logit(_fill(table, self.rates)))
+        return np.where(counts, odds, mean[:, None])
 
     def surplus(self, table: CandidateTable) -> np.ndarray:
         """RETURNS (np.ndarray): (n,) by how much the logit of the likelihood is above its mean; 0 where
@@ -133,19 +150,27 @@ def fit_fusion(table: Optional[CandidateTable]) -> Fusion:
         n_correct=int(correct.sum()),
         rates=_verdict_rates(table),
         mean_likelihood=_mean_likelihood(table),
+        rates_by_model={model: _verdict_rates(table.member(model)) for model in table.models},
     )
     if len(table) < MIN_FIT or min(correct.sum(), (~correct).sum()) < MIN_CLASS:
         return _fall_back(table, fusion)
     design, start, precision = _design(table, fusion)
     # Sums of the same numbers in another order differ in their last digits: sort the rows.
     order = np.lexsort(np.column_stack([design, correct]).T)
-    n_weights = 2 + (table.likelihood is not None)
+    n_judges = max(len(table.models), 1)
+    n_weights = 1 + n_judges + (table.likelihood is not None)
     fitted = maximise(design[order], correct[order].astype("float64"), start, precision, n_weights)
     weights, rest = np.split(np.round(fitted, DECIMALS), [n_weights])
+    student, judges, likelihood = np.split(weights, [1, 1 + n_judges])
+    total = round(float(judges.sum()), DECIMALS)
+    shares = np.round(judges / total, DECIMALS) if total else judges
     return replace(
         fusion,
         mode="fitted",
-        **dict(zip(("weight_student", "weight_judge", "weight_likelihood"), weights.tolist())),
+        weight_student=float(student[0]),
+        weight_judge=total,
+        weight_likelihood=float(likelihood.sum()),
+        shares=dict(zip(table.models, shares.tolist())),
         intercept=float(rest[0]),
         intercept_proposed=float(rest[1]),
         offsets=dict(zip(table.labels, rest[2:].tolist())),
@@ -205,10 +230,19 @@ def clip_student(table: CandidateTable) -> np.ndarray:
     return np.clip(student, FLOOR, CEILING)
 
 
+def _fill(table: CandidateTable, rates: Dict[str, float]) -> np.ndarray:
+    """(n,) the support of one judge, its gaps filled by the rates of its verdicts; nan where it did not answer."""
+    default = [RATE_AGREED if verdict == "correct" else RATE_REFUSED for verdict in VERDICTS]
+    filling = np.array([rates.get(name, rate) for name, rate in zip(VERDICTS, default)])
+    filled = np.where(np.isnan(table.support), filling[table.verdict], table.support)
+    filled = np.clip(filled, LEAST_SUPPORT, 1 - LEAST_SUPPORT)
+    return np.where(table.judged, filled, np.nan)
+
+
 def _verdict_rates(table: CandidateTable) -> Dict[str, float]:
     """How often a candidate is right whose verdict came without a number. Verdicts against a
     candidate are pooled where there are few of each."""
-    bare = np.isnan(table.support)
+    bare = table.judged & np.isnan(table.support)
     rates = {}
     for verdict, name in enumerate(VERDICTS):
         if name == "abstained":
@@ -240,7 +274,11 @@ def _fall_back(table: CandidateTable, fusion: Fusion) -> Fusion:
 
 
 def _design(table: CandidateTable, fusion: Fusion) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    weighed = [(logit(clip_student(table)), 0.5), (logit(fusion.support(table)), 0.5)]
+    weighed = [(logit(clip_student(table)), 0.5)]
+    if table.opinions is None:
+        weighed.append((logit(fusion.support(table)), 0.5))
+    else:
+        weighed += [(column, 0.5 / len(table.models)) for column in fusion.odds(table).T]
     if table.likelihood is not None:
         weighed.append((fusion.surplus(table), 0.0))
     columns = [column for column, _ in weighed] + [~table.proposed, table.proposed]

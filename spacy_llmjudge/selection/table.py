@@ -47,6 +47,9 @@ class CandidateTable:
     exclusive (bool): Of the labels of a document exactly one is right.
     likelihood (Optional[np.ndarray]): (n,) how likely the judge's model found what it listed, nan where
         it did not say; None where it never did.
+    models (Tuple[str, ...]): The names of the k models of a panel, sorted.
+    opinions (Optional[np.ndarray]): (n, k, 2) the verdict of each of them, as `verdict` has it, and its support; None
+        where no panel judged.
     alone (bool): Each candidate was drawn on its own, as for an audit, and not with its document.
     order (Optional[np.ndarray]): The documents, as indices into `texts`, in the order of the candidates.
     """
@@ -71,6 +74,8 @@ class CandidateTable:
     exclusive: bool = False
     alone: bool = False
     likelihood: Any = None
+    models: Tuple[str, ...] = ()
+    opinions: Any = None
     order: Optional[np.ndarray] = None
 
     def __len__(self) -> int:
@@ -78,7 +83,7 @@ class CandidateTable:
 
     def take(self, rows: np.ndarray) -> "CandidateTable":
         """RETURNS (CandidateTable): Some of the rows, given as a mask or as indices."""
-        names = (*_CODES, "probability", "features")
+        names = (*_CODES, "probability", "features", "opinions")
         columns = {name: getattr(self, name) for name in names}
         taken: Dict[str, Any] = {k: None if v is None else v[rows] for k, v in columns.items()}
         return replace(self, **taken)
@@ -112,7 +117,14 @@ class CandidateTable:
         """RETURNS (CandidateTable): What would be there had nobody asked the judge."""
         own = self.take(~self.proposed)
         empty = np.full(len(own), np.nan)
-        return own.replace(verdict=np.full(len(own), UNJUDGED), support=empty, likelihood=None)
+        none = np.full(len(own), UNJUDGED)
+        return own.replace(verdict=none, support=empty, likelihood=None, models=(), opinions=None)
+
+    def member(self, model: str) -> "CandidateTable":
+        """RETURNS (CandidateTable): What would be there had one model of the panel judged alone."""
+        said = self.opinions[:, self.models.index(model)]
+        verdict = said[:, 0].astype("int64")
+        return self.replace(verdict=verdict, support=said[:, 1], models=(), opinions=None)
 
     @property
     def answered(self) -> np.ndarray:
@@ -171,6 +183,7 @@ def table_from_docs(
         _check_gold(docs, gold, target)
     columns: Dict[str, Any] = {name: array(code) for name, code in _CODES.items()}
     codes: Dict[str, int] = {}
+    opinions: Dict[str, Tuple[array, array]] = {}
     digests = []
     for i, doc in enumerate(docs):
         digests.append(sha256(doc.text.encode("utf8")).digest())
@@ -183,12 +196,13 @@ def table_from_docs(
             found = [c for c in found if c.key in known or target.knows(gold[i], c.key)]
         for c in found:
             columns["label"].append(codes.setdefault(c.label, len(codes)))
+        _add_opinions(opinions, found, len(columns["document"]))
         columns["document"].extend([i] * len(found))
         columns["start"].extend([c.start for c in found])
         columns["end"].extend([c.end for c in found])
         columns["posterior"].extend(_floats([c.posterior for c in found]))
         columns["confidence"].extend(_floats([c.confidence for c in found]))
-        columns["verdict"].extend(map(_verdict, found))
+        columns["verdict"].extend(_code(c.verdict) for c in found)
         supports = (None if c.verdict == "abstained" else c.support for c in found)
         columns["support"].extend(_floats(supports))
         likely = (None if c.verdict == "abstained" else c.likelihood for c in found)
@@ -211,6 +225,8 @@ def table_from_docs(
         made["correct"] = None
     if np.isnan(made["likelihood"]).all():
         made["likelihood"] = None
+    models = tuple(sorted(opinions))
+    by_model = [np.array(opinions[name]).T for name in models]
     return CandidateTable(
         texts=texts_of_all(docs),
         labels=labels,
@@ -218,6 +234,8 @@ def table_from_docs(
         caveat=caveat,
         unit="labels" if target.name == "cats" else "spans",
         exclusive=bool(target.to_dict().get("exclusive")),
+        models=models,
+        opinions=np.stack(by_model, axis=1)[rows] if models else None,
         **made,
     )
 
@@ -264,8 +282,20 @@ def _check_gold(docs: Sequence[Doc], gold: Sequence[Doc], target: Target) -> Non
             raise LLMJudgeError(Errors.J402.format(**found))
 
 
-def _verdict(candidate: Candidate) -> int:
-    return UNJUDGED if candidate.verdict is None else VERDICTS.index(candidate.verdict)
+def _add_opinions(
+    opinions: Dict[str, Tuple[array, array]], found: Sequence[Candidate], n_before: int
+) -> None:
+    """Append what each model of a panel says of some candidates to its columns of verdict and support."""
+    for name in {name for c in found for name in c.opinions or ()} - set(opinions):
+        opinions[name] = (array("d", [UNJUDGED]) * n_before, array("d", [nan]) * n_before)
+    for name, (verdicts, supports) in opinions.items():
+        said = [(c.opinions or {}).get(name, (None, None)) for c in found]
+        verdicts.extend(_code(verdict) for verdict, _ in said)
+        supports.extend(_floats(support for _, support in said))
+
+
+def _code(verdict: Optional[str]) -> int:
+    return UNJUDGED if verdict is None else VERDICTS.index(verdict)
 
 
 def _floats(values: Iterable[Optional[float]]) -> List[float]:

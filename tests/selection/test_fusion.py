@@ -253,3 +253,76 @@ def test_fit_is_the_optimum_of_scipy():
     )
     ours = [fusion.weight_student, fusion.weight_judge, fusion.intercept]
     assert ours == pytest.approx(best.x[:3], abs=1e-3)
+
+
+def panel_world(seed, n=400, n_models=2):
+    """A panel whose first model knows, whose second guesses, and whose others, if any, are always wrong."""
+    rng = np.random.default_rng(seed)
+    correct = rng.random(n) < 0.5
+    means = [np.where(correct, 2.0, -2.0), np.zeros(n)]
+    means += [np.where(correct, -1.0, 1.0)] * (n_models - 2)
+    supports = np.column_stack([sigmoid(rng.normal(mean, 1.5)) for mean in means])
+    supports = np.clip(supports, 0.01, 0.99)
+    opinions = np.stack([np.where(supports > 0.5, 0.0, 3.0), supports], axis=2)
+    table = make_table(rng.uniform(0.3, 0.7, n), supports.mean(axis=1), correct)
+    names = ("able", "blind", "contrary")[:n_models]
+    return table.replace(models=names, opinions=opinions)
+
+
+def test_a_panel_without_evidence_is_the_equal_pool_of_its_models():
+    table = panel_world(0)
+    odds = np.log(table.opinions[:, :, 1] / (1 - table.opinions[:, :, 1]))
+    assert Fusion().support(table) == pytest.approx(sigmoid(odds.mean(axis=1)))
+
+
+def test_each_model_of_a_panel_counts_as_much_as_the_evidence_says():
+    fusion, test = fit_fusion(panel_world(0)), panel_world(1)
+    assert fusion.mode == "fitted" and fusion.shares["able"] > 0.8
+    assert sum(fusion.shares.values()) == pytest.approx(1.0)
+    weighed = log_loss(fusion.support(test), test.correct, LEAST_SUPPORT)
+    assert weighed < log_loss(Fusion().support(test), test.correct, LEAST_SUPPORT) - 0.1
+    fused = log_loss(fusion.predict(test), test.correct, LEAST_SUPPORT)
+    best_single = fit_fusion(panel_world(0).member("able")).predict(test.member("able"))
+    assert fused < log_loss(best_single, test.correct, LEAST_SUPPORT) + 0.01
+    known = Fusion.from_dict(json.loads(json.dumps(fusion.to_dict())))
+    assert (known.predict(test) == fusion.predict(test)).all()
+
+
+def test_a_model_that_is_always_wrong_has_no_weight():
+    assert fit_fusion(panel_world(0, n_models=3)).shares["contrary"] == 0.0
+
+
+def test_a_model_that_did_not_answer_changes_nothing_between_the_others():
+    table = panel_world(0, n_models=3)
+    gone = table.opinions.copy()
+    gone[:, 2] = -1.0, np.nan
+    without = table.replace(opinions=gone)
+    two = table.replace(opinions=table.opinions[:, :2], models=table.models[:2])
+    assert Fusion().support(without) == pytest.approx(Fusion().support(two))
+
+
+def test_bare_verdicts_of_each_model_have_the_rate_of_that_model():
+    rng = np.random.default_rng(0)
+    correct = rng.random(400) < 0.5
+    opinions = np.full((400, 2, 2), np.nan)
+    opinions[:, 0, 0] = np.where(correct, 0, 3)
+    opinions[:, 1, 0] = np.where(rng.random(400) < 0.5, 0, 3)
+    table = make_table(np.full(400, 0.5), correct=correct)
+    fusion = fit_fusion(table.replace(models=("able", "blind"), opinions=opinions))
+    assert fusion.rates_by_model["able"]["not_entity"] < 0.01
+    assert 0.4 < fusion.rates_by_model["blind"]["not_entity"] < 0.6
+    assert fusion.shares["able"] > fusion.shares["blind"]
+
+
+def test_what_one_judge_answered_alone_stands_beside_a_panel():
+    table = panel_world(0, n=40)
+    opinions = table.opinions.copy()
+    opinions[:10] = -1.0, np.nan
+    mixed = table.replace(opinions=opinions)
+    assert Fusion().support(mixed)[:10] == pytest.approx(table.support[:10])
+
+
+def test_the_order_of_candidates_of_a_panel_changes_nothing():
+    table = panel_world(0)
+    rows = np.random.default_rng(1).permutation(len(table))
+    assert fit_fusion(table.take(rows)) == fit_fusion(table)

@@ -98,6 +98,7 @@ class AnnotateTask(SpanTask):
     """One prompt a window; the reply lists all spans, and a candidate is judged by that list."""
 
     file_name = "annotate.json"
+    lists = True
 
     def __init__(
         self,

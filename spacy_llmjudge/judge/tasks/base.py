@@ -25,6 +25,7 @@ from ...errors import Errors, LLMJudgeError
 from ...storage import read_json, write_bytes
 from ...targets.base import Target
 from ...transport.messages import Prompt
+from ..panel import PanelReply, read_panel
 from ..prompts import Rule, read_rules, read_template, require_short, rules_by_label
 from ..verdicts import Outcome
 
@@ -83,6 +84,10 @@ class JudgeTask(Generic[Row]):
     file_name: str
     # the targets that a task can judge
     targets: Tuple[str, ...]
+    # whether a reply says something about every candidate, also about one that it was not asked about
+    lists = False
+    # whether it goes on where a judge in front of it ended
+    after_list = False
 
     def __init__(self, settings: TaskSettings, target: Target) -> None:
         self.spans_key = KEY
@@ -222,7 +227,11 @@ class JudgeTask(Generic[Row]):
         self.load()
         for docs, replies in zip(shards, responses):
             (doc,) = docs
-            self.set_replies(doc, list(replies))
+            said: List[Optional[str]] = list(replies)
+            if any(isinstance(reply, PanelReply) for reply in said):
+                read_panel(self, doc, said)
+            else:
+                self.set_replies(doc, said)
             yield doc
 
     def get_state(self) -> Dict[str, Any]:

@@ -73,6 +73,7 @@ class ClassifyTask(JudgeTask[LabelledText]):
     """
 
     file_name = "classify.json"
+    lists = True
     targets = ("cats",)
     default_template = TEMPLATE
 

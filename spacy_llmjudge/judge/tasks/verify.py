@@ -181,7 +181,7 @@ class VerifyTask(SpanTask):
         self._n_samples = n_samples
         self._min_confidence = min_confidence
         self._max_candidates = max_candidates
-        self._after_list = after_list
+        self.after_list = after_list
 
     @property
     def _answers(self) -> Dict[str, str]:
@@ -204,7 +204,7 @@ class VerifyTask(SpanTask):
         return [self._make_prompt(doc, group) for group in self._make_groups(doc)]
 
     def _make_groups(self, doc: Doc) -> List[Group]:
-        place = (self.spans_key, self.target, self._after_list)
+        place = (self.spans_key, self.target, self.after_list)
         asked = self._choose(open_candidates(doc, self.labels, *place))
         groups = []
         for window in make_windows(doc, self._window):
@@ -282,9 +282,9 @@ class VerifyTask(SpanTask):
                 ):
                     ends[candidate.key] = end
         judged = {}
-        for candidate in all_candidates(doc, self.spans_key, self.target, self._after_list):
+        for candidate in all_candidates(doc, self.spans_key, self.target, self.after_list):
             found = self._judge(candidate, ends, opinions)
-            judged[candidate.key] = add_opinion(candidate, found) if self._after_list else found
+            judged[candidate.key] = add_opinion(candidate, found) if self.after_list else found
         for key, proposal in self._propose(doc, opinions, ends).items():
             known = judged.get(key, proposal)
             judged[key] = known.replace(verdict="correct", support=proposal.support, reason=None)
@@ -293,7 +293,7 @@ class VerifyTask(SpanTask):
         if not ends and make_windows(doc, self._window):
             reason = "no_candidates"
         listed = get_status(doc, self.spans_key)
-        if self._after_list and listed["state"] and (not ends or state != "not_sent"):
+        if self.after_list and listed["state"] and (not ends or state != "not_sent"):
             # what the list says of the document as a whole stays
             state, reason = listed["state"], listed["reason"]
         set_status(doc, state, reason, self.spans_key)
@@ -372,7 +372,7 @@ class VerifyTask(SpanTask):
     @property
     def expected_listed(self) -> float:
         """How many candidates of a document a judge in front of this one may list."""
-        rows = self.demonstrations if self._after_list else ()
+        rows = self.demonstrations if self.after_list else ()
         return sum(len(row["entities"]) for row in rows) / max(len(rows), 1)
 
     def expect_reply(self, prompt: Prompt) -> int:
