@@ -19,6 +19,7 @@ from spacy_llmjudge.corpora.settings import ReadSettings
 from spacy_llmjudge.corpora.writers import FORMATS
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import read_docs, write_docs
+from spacy_llmjudge.targets.base import write_target
 from spacy_llmjudge.targets.cats import Cats
 from spacy_llmjudge.targets.ents import Ents
 from spacy_llmjudge.targets.spans import Spans
@@ -231,6 +232,19 @@ def test_the_interface_of_label_studio_is_xml_whatever_the_labels_are(tmp_path):
     found = export_docs(source, tmp_path / "data.json", ExportSettings("label-studio"))
     names = [one.get("value") for one in ElementTree.fromstring(found.interface).iter("Label")]
     assert names == sorted(label for _, ((_, label),) in rows)
+
+
+def test_people_can_correct_with_every_label_of_the_labelled_set(tmp_path):
+    """Silver may have none of a label, and that is where a person finds one."""
+    silver = make_silver(tmp_path / "round-1")
+    make_gold(tmp_path / "labelled.spacy", [("rust on it", [("rust", "DISEASE")])])
+    write_target(tmp_path, Ents())
+    found = export_docs(silver, tmp_path / "data.json", ExportSettings("label-studio"))
+    names = [one.get("value") for one in ElementTree.fromstring(found.interface).iter("Label")]
+    assert names == ["DISEASE", "PEST"]
+    export_docs(silver, tmp_path / "brat", ExportSettings("brat"))
+    conf = (tmp_path / "brat" / "annotation.conf").read_text(encoding="utf8").splitlines()
+    assert conf[:4] == ["[entities]", "DISEASE", "PEST", ""]
 
 
 @pytest.mark.parametrize("name", EXACT)
