@@ -10,6 +10,7 @@ from exchange_helpers import SENTENCES, make_gold, make_silver, said_in, there_a
 from hostile_strings import HOSTILE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from spacy.tokens import Doc
 
 from spacy_llmjudge.corpora.exchange import ExportSettings, compare, export_docs, import_docs
 from spacy_llmjudge.corpora.formats import Part, read_records
@@ -261,6 +262,33 @@ def test_hostile_texts_come_back_or_are_counted(tmp_path, name):
         assert exported.lost == [f"{n_other} texts have other white space when they are read again"]
     # a carriage return ends a line in CSV
     assert n_other <= (name == "csv")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_hostile_spans_and_labels_come_back_or_are_refused(tmp_path, name):
+    """As the words of a span and as its label at once, in a file of such a name."""
+    docs = []
+    for text in (text for text in HOSTILE if len(text) < 1000):
+        doc = Doc(NLP.vocab, words=["rose", text, "."], spaces=[True, False, False])
+        Ents().annotate(doc, [(1, 2, text)])
+        docs.append(doc)
+    write_docs(tmp_path / "gold.spacy", docs)
+    folder = "".join(HOSTILE[i] for i in (4, 23, 28, 31))
+    path = tmp_path / folder / FILES[name]
+    if name == "brat":
+        with pytest.raises(LLMJudgeError, match="J951"):
+            export_docs(tmp_path / "gold.spacy", path, ExportSettings(name))
+        assert not path.exists()
+        return
+    exported = export_docs(tmp_path / "gold.spacy", path, ExportSettings(name))
+    if name in ("conll", "hf"):
+        # a tag has no place for a line break
+        assert exported.lost
+        return
+    read = list(read_records(Part(path), NLP, ReadSettings(offsets="characters")))
+    said = [(r.text, [(r.text[m.start : m.end], m.label) for m in r.mentions or ()]) for r in read]
+    assert said == [(doc.text, [(doc[1].text, doc[1].text)]) for doc in docs]
+    assert exported.lost == []
 
 
 TEXTS = st.text(st.sampled_from("ab é🌱\u00a0\t\n,\"[{'\\#-OB1"), min_size=1, max_size=20)
