@@ -77,6 +77,7 @@ def summary_cli(
 ) -> None:
     """Print the results of a round: students, silver, calibration, time."""
     from ..evaluation.summary import (
+        CALIBRATION_TITLES,
         calibration_rows,
         describe_held_out,
         header,
@@ -99,7 +100,7 @@ def summary_cli(
         students = header(summary), model_rows(summary)
         held_out = summary.get("held_out")
         held_out = held_out and describe_held_out(held_out, level)
-        silver, calibration = silver_rows(summary), calibration_rows(summary)
+        silver, calibration = silver_rows(summary), calibration_rows(summary["calibration"])
         statement, warning = summary["silver"]["statement"], summary["silver"].get("warning")
     if seconds:
         # steps that came after `evaluate` count as well
@@ -122,7 +123,7 @@ def summary_cli(
         msg.warn(warning)
     if calibration:
         msg.divider("Confidence in what was predicted or proposed, held out")
-        _show_table(("source", "n", "ECE", "95 % interval", "Brier", "AUROC"), calibration)
+        _show_table(CALIBRATION_TITLES, calibration)
     if summary["seconds"]:
         show_seconds(summary["seconds"])
     show_wheel(packages)

@@ -16,6 +16,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
 from ..storage import require_file, write_docs
+from ..targets.base import labels_in_corpus
 from ..targets.cats import Cats
 from .annotators import merge_repeated
 from .choose_target import Wanted, choose_target
@@ -143,11 +144,14 @@ def export_docs(
         raise LLMJudgeError(Errors.J956.format(format=format_.name, able=able))
     predictions = settings.say == "predictions" or (settings.say == "auto" and found.predicted)
     cats = found.target if isinstance(found.target, Cats) else Cats(())
-    how = WriteSettings(predictions, settings.model_version, cats.labels, cats.exclusive)
+    labels = {m.label for r in found.records for m in r.mentions or ()}
+    if found.target is not cats and is_docbin(source):
+        labels |= labels_in_corpus(source, found.target)
+    spans = tuple(sorted(labels))
+    how = WriteSettings(predictions, settings.model_version, cats.labels, cats.exclusive, spans)
     counts = _write(found.records, output, format_, how, settings, nlp)
     counts.update(found.counts)
-    labels = sorted({m.label for r in found.records for m in r.mentions or ()})
-    shown = interface(labels, cats.labels, cats.exclusive)
+    shown = interface(spans, cats.labels, cats.exclusive)
     return Exported(
         len(found.records),
         sum(map(_count, found.records)),

@@ -70,7 +70,7 @@ def write_records(
     scheme (str): Of tags in columns: one of `tags.SCHEMES`.
     """
     if format_.name == "brat":
-        brat.write_folder(records, path, {m.label for r in records for m in r.mentions or ()})
+        brat.write_folder(records, path, settings.span_labels)
         return
     if format_.name == "conll":
         _write_text(path, "".join(format_columns(record, scheme) for record in records))

@@ -14,6 +14,7 @@ TITLES = {
 }
 # of held-out candidates that the student predicted or the judge proposed: most others are hopeless
 CALIBRATION = ("n", "ece", "ece_low", "ece_high", "brier", "auroc", "log_loss")
+CALIBRATION_TITLES = ("source", "n", "ECE", "95 % interval", "Brier", "AUROC")
 
 
 def make_summary(
@@ -138,18 +139,17 @@ def silver_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
     ]
 
 
-def calibration_rows(summary: Dict[str, Any]) -> List[Tuple[str, ...]]:
-    """RETURNS (List[Tuple[str, ...]]): Source, number of candidates, expected calibration error with its
-    interval, Brier score and AUROC."""
+def calibration_rows(calibration: Dict[str, Any]) -> List[Tuple[str, ...]]:
+    """RETURNS (List[Tuple[str, ...]]): The rows under CALIBRATION_TITLES, by source."""
     return [
         (
             source,
             str(figures["n"]),
             _number(figures["ece"]),
-            f"{_number(figures['ece_low'])} to {_number(figures['ece_high'])}",
+            " to ".join(_number(figures.get(key)) for key in ("ece_low", "ece_high")),
             *(_number(figures[key]) for key in ("brier", "auroc")),
         )
-        for source, figures in summary["calibration"].items()
+        for source, figures in calibration.items()
     ]
 
 

@@ -2,7 +2,13 @@
 
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ..evaluation.summary import TITLES, calibration_rows, header, model_rows
+from ..evaluation.summary import (
+    CALIBRATION_TITLES,
+    TITLES,
+    calibration_rows,
+    header,
+    model_rows,
+)
 from .plots import Bin, Interval, Kept, Plot, draw_forest, draw_kept, draw_reliability
 from .text import shorten
 
@@ -132,7 +138,8 @@ def describe_students(summary: Json, judged: Json) -> Section:
 def describe_confidence(selection: Json) -> Section:
     """How honest the probabilities are, on held-out candidates and out of fold."""
     title = "Confidence"
-    found = selection.get("reliability_listed") or selection.get("reliability") or {}
+    listed = selection.get("reliability_listed")
+    found = listed or selection.get("reliability") or {}
     if not found:
         why = "There are no held-out candidates with gold, so that no probability could be checked."
         return Section("confidence", title, missing=why)
@@ -141,14 +148,17 @@ def describe_confidence(selection: Json) -> Section:
         for source in SOURCES
         if (figures := found.get(source)) and figures["bins"]
     ]
-    lines = [
-        "Held-out candidates that the student predicted or the judge proposed; each number comes from a fit that has "
-        "not seen its document. Points on the dashed line are honest: of candidates with probability .8, 80 % are right."
-    ]
-    rows = calibration_rows(
-        {"calibration": {name: found[name] for name in SOURCES if name in found}}
+    which = (
+        "Held-out candidates that the student predicted or the judge proposed"
+        if listed
+        else "All held-out candidates, as the student predicted none and the judge proposed none"
     )
-    table = Table("On these candidates", ("source", "ECE", "Brier", "AUROC"), rows)
+    lines = [
+        f"{which}; each number comes from a fit that has not seen its document. Points on the dashed line are honest: "
+        "of candidates with probability .8, 80 % are right."
+    ]
+    rows = calibration_rows({name: found[name] for name in SOURCES if name in found})
+    table = Table("On these candidates", CALIBRATION_TITLES, rows)
     return Section("confidence", title, lines, plots, [table])
 
 

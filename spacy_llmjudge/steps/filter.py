@@ -23,7 +23,8 @@ from ..targets.base import find_record
 CROSSFIT_NOTE = (
     "This is cross-fitted, and its numbers promise nothing: each labelled document was scored by a student "
     "that had not seen it, but none of these students is the one that annotated the pool, and a few labelled "
-    "documents are no random sample of the pool. An audit of the pool gives a promise (the verb `audit`)."
+    "documents are no random sample of the pool. An audit of the pool gives a promise (the verb `audit`), "
+    "and a certificate says how much of this silver is wrong at most (the verb `review`)."
 )
 
 

@@ -35,7 +35,7 @@ from ..review.tasks import (
 from ..selection.audit import Row, read_answer, read_audit
 from ..selection.certificate import write_certificate
 from ..storage import read_docs, require_file, sha256_path, write_bytes, write_docs
-from ..targets.base import Key, Target, find_target, labels_in
+from ..targets.base import Key, Target, find_target, labels_in_corpus
 from .filter import DECIDED
 
 # answers that are planned where nobody says how many
@@ -179,10 +179,7 @@ def _read_silver(inputs: ReviewInputs) -> Tuple[List[Doc], Target]:
 def _labels(inputs: ReviewInputs, docs: Sequence[Doc], target: Target) -> List[str]:
     """RETURNS (List[str]): The labels of the labelled set, and those that documents have."""
     found = {label for doc in docs for _, _, label in target.keys(doc)}
-    labelled = inputs.round_folder.parent / "labelled.spacy"
-    if labelled.exists():
-        found |= labels_in(labelled, target)
-    return sorted(found)
+    return sorted(found | labels_in_corpus(inputs.round_folder, target))
 
 
 def _read_probabilities(decided: Path, is_needed: bool) -> Callable[[Doc, Key], Optional[float]]:

@@ -180,6 +180,14 @@ def labels_in(path: Path, target: Optional[Target] = None) -> Set[str]:
     return {key[2] for doc in read_docs(path, Vocab()) for key in target.keys(doc)}
 
 
+def labels_in_corpus(path: Path, target: Target) -> Set[str]:
+    """RETURNS (Set[str]): The labels of the labelled set in the corpus that a file or folder belongs to: those that
+    people correct with. Empty where it belongs to none."""
+    record = find_record(path)
+    labelled = None if record is None else record.with_name("labelled.spacy")
+    return set() if labelled is None or not labelled.exists() else labels_in(labelled, target)
+
+
 def target_of(docs: Iterable[Doc]) -> Target:
     """Find out from annotated documents what is annotated: the first that says anything decides between
     entities, spans and labels, and all of them say which labels there are.

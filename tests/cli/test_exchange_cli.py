@@ -89,7 +89,7 @@ def test_every_command_of_the_page_runs(tmp_path, monkeypatch):
         assert run("export", gold, name, "--format", format_).exit_code == 0
     text = (ROOT / "docs" / "in_and_out.md").read_text(encoding="utf8")
     commands = re.findall(r"^    python -m spacy llmjudge (.+)$", text, flags=re.MULTILINE)
-    assert len(commands) == 17
+    assert len(commands) == 16
     for command in commands:
         done = run(*shlex.split(command))
         assert done.exit_code == 0, done.output

@@ -10,6 +10,7 @@ from exchange_helpers import SENTENCES, make_gold, make_silver, said_in, there_a
 from hostile_strings import HOSTILE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from spacy.tokens import Doc
 
 from spacy_llmjudge.corpora.exchange import ExportSettings, compare, export_docs, import_docs
 from spacy_llmjudge.corpora.formats import Part, read_records
@@ -19,6 +20,7 @@ from spacy_llmjudge.corpora.settings import ReadSettings
 from spacy_llmjudge.corpora.writers import FORMATS
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.storage import read_docs, write_docs
+from spacy_llmjudge.targets.base import write_target
 from spacy_llmjudge.targets.cats import Cats
 from spacy_llmjudge.targets.ents import Ents
 from spacy_llmjudge.targets.spans import Spans
@@ -233,6 +235,19 @@ def test_the_interface_of_label_studio_is_xml_whatever_the_labels_are(tmp_path):
     assert names == sorted(label for _, ((_, label),) in rows)
 
 
+def test_people_can_correct_with_every_label_of_the_labelled_set(tmp_path):
+    """Silver may have none of a label, and that is where a person finds one."""
+    silver = make_silver(tmp_path / "round-1")
+    make_gold(tmp_path / "labelled.spacy", [("rust on it", [("rust", "DISEASE")])])
+    write_target(tmp_path, Ents())
+    found = export_docs(silver, tmp_path / "data.json", ExportSettings("label-studio"))
+    names = [one.get("value") for one in ElementTree.fromstring(found.interface).iter("Label")]
+    assert names == ["DISEASE", "PEST"]
+    export_docs(silver, tmp_path / "brat", ExportSettings("brat"))
+    conf = (tmp_path / "brat" / "annotation.conf").read_text(encoding="utf8").splitlines()
+    assert conf[:4] == ["[entities]", "DISEASE", "PEST", ""]
+
+
 @pytest.mark.parametrize("name", EXACT)
 def test_hostile_texts_come_back_or_are_counted(tmp_path, name):
     rows = [(f"rose {text}", [("rose", "PLANT")]) for text in HOSTILE if len(text) < 5000]
@@ -247,6 +262,33 @@ def test_hostile_texts_come_back_or_are_counted(tmp_path, name):
         assert exported.lost == [f"{n_other} texts have other white space when they are read again"]
     # a carriage return ends a line in CSV
     assert n_other <= (name == "csv")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_hostile_spans_and_labels_come_back_or_are_refused(tmp_path, name):
+    """As the words of a span and as its label at once, in a file of such a name."""
+    docs = []
+    for text in (text for text in HOSTILE if len(text) < 1000):
+        doc = Doc(NLP.vocab, words=["rose", text, "."], spaces=[True, False, False])
+        Ents().annotate(doc, [(1, 2, text)])
+        docs.append(doc)
+    write_docs(tmp_path / "gold.spacy", docs)
+    folder = "".join(HOSTILE[i] for i in (4, 23, 28, 31))
+    path = tmp_path / folder / FILES[name]
+    if name == "brat":
+        with pytest.raises(LLMJudgeError, match="J951"):
+            export_docs(tmp_path / "gold.spacy", path, ExportSettings(name))
+        assert not path.exists()
+        return
+    exported = export_docs(tmp_path / "gold.spacy", path, ExportSettings(name))
+    if name in ("conll", "hf"):
+        # a tag has no place for a line break
+        assert exported.lost
+        return
+    read = list(read_records(Part(path), NLP, ReadSettings(offsets="characters")))
+    said = [(r.text, [(r.text[m.start : m.end], m.label) for m in r.mentions or ()]) for r in read]
+    assert said == [(doc.text, [(doc[1].text, doc[1].text)]) for doc in docs]
+    assert exported.lost == []
 
 
 TEXTS = st.text(st.sampled_from("ab é🌱\u00a0\t\n,\"[{'\\#-OB1"), min_size=1, max_size=20)

@@ -59,6 +59,18 @@ def test_data_makes_no_element_and_no_attribute(page):
             assert attributes.get(name, "#").startswith("#")
 
 
+def test_rows_have_as_many_cells_as_the_head_of_their_table(page):
+    widths = []
+    for tag, _ in Reader(page).elements:
+        if tag == "table":
+            widths.append([])
+        elif tag == "tr":
+            widths[-1].append(0)
+        elif tag in ("th", "td"):
+            widths[-1][-1] += 1
+    assert len(widths) > 5 and all(len(set(table)) == 1 for table in widths), widths
+
+
 def test_the_text_is_readable(page):
     text = "".join(Reader(page).texts)
     for hostile in HOSTILE[:28]:

@@ -1,7 +1,9 @@
 """Sections of the page: numbers as they are, and warnings by label."""
 
+import numpy as np
 import pytest
 
+from spacy_llmjudge.confidence.reliability import reliability
 from spacy_llmjudge.report.plots import (
     Bin,
     Interval,
@@ -10,7 +12,12 @@ from spacy_llmjudge.report.plots import (
     draw_kept,
     draw_reliability,
 )
-from spacy_llmjudge.report.sections import count_states, describe_kept, describe_silver
+from spacy_llmjudge.report.sections import (
+    count_states,
+    describe_confidence,
+    describe_kept,
+    describe_silver,
+)
 
 LABELS = {
     "GOOD": {"pool": 50, "accepted": 40, "held_out_over_cut": 20, "wrong_over_cut": 1},
@@ -36,6 +43,24 @@ def test_a_selector_without_q_has_no_curve():
     assert "no setting q" in describe_kept({}, [], "spans").missing
     section = describe_kept({}, [Kept(0.1, 5)], "spans")
     assert len(section.plots) == 1 and "nothing says how many" in section.lines[-1]
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_confidence_is_shown_where_nobody_predicted_or_proposed_anything(is_listed):
+    """A seed student of a few steps may predict nothing at all."""
+    p, right, documents = [0.1, 0.2, 0.9], [False, False, True], np.arange(3)
+    found = {
+        "reliability": {"fused": reliability(p, right)},
+        "reliability_listed": {"fused": reliability(p, right, documents=documents)}
+        if is_listed
+        else {},
+    }
+    section = describe_confidence(found)
+    (table,) = section.tables
+    (row,) = table.rows
+    assert len(row) == len(table.header) and row[:2] == ("fused", "3") and len(section.plots) == 1
+    assert (row[3] == "- to -") != is_listed
+    assert ("as the student predicted none" in section.lines[0]) != is_listed
 
 
 def test_states_of_all_sets_are_added_up():

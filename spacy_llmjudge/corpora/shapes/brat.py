@@ -6,7 +6,7 @@ space is between them, as brat writes an entity that goes over a line break.
 
 import re
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from ...errors import Errors, LLMJudgeError
 from ..lines import printable, read_lines
@@ -46,19 +46,18 @@ def read_folder(path: Path) -> Iterator[Record]:
         yield Record(where, text, mentions=tuple(m for m in found if m is not None))
 
 
-def write_folder(records: Iterable[Record], path: Path, labels: Iterable[str]) -> None:
+def write_folder(records: Iterable[Record], path: Path, labels: Sequence[str]) -> None:
     """Write a folder.
 
     records (Iterable[Record]): The documents.
     path (Path): The folder, which is made.
-    labels (Iterable[str]): All their labels, for the project's configuration.
+    labels (Sequence[str]): The labels of the project's configuration.
     """
     path.mkdir()
-    names = sorted(labels)
-    for name in names:
+    for name in labels:
         if _NAME.fullmatch(name) is None:
             raise LLMJudgeError(Errors.J951.format(label=name))
-    conf = ["[entities]", *names, "", "[relations]", "", "[events]", "", "[attributes]", ""]
+    conf = ["[entities]", *labels, "", "[relations]", "", "[events]", "", "[attributes]", ""]
     (path / CONF).write_bytes("\n".join(conf).encode("utf8"))
     for number, record in enumerate(records, start=1):
         file_ = path / f"doc-{number:06}.txt"

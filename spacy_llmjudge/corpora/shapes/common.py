@@ -36,12 +36,14 @@ class WriteSettings:
     model_version (str): The name of that model.
     labels (Tuple[str, ...]): All labels of the texts as a whole, where they have some.
     exclusive (bool): A text has exactly one of these.
+    span_labels (Tuple[str, ...]): All labels of spans that people may need, sorted.
     """
 
     predictions: bool = False
     model_version: str = "spacy_llmjudge"
     labels: Tuple[str, ...] = ()
     exclusive: bool = False
+    span_labels: Tuple[str, ...] = ()
 
 
 def region_of(mention: Mention) -> Row:
