@@ -370,3 +370,5 @@ class Warnings(metaclass=_WithCodes):
     JW902 = "The LLM gives the label {label} to all documents or to none, so that what is known of it is learned from the gold alone."
     JW930 = "{planned} answers were planned when this review began, and the plan stays: what is said about it holds for this number only. Answer more if you like; to plan anew, move {path} away."
     JW950 = "{path}: {n} documents have only what a model said of them (predictions or suggestions). That is no gold, and they are left out; to take it as it is: import --predictions."
+    JW951 = "{path}, line {line}: the beginning of an answer that was not confirmed stands there, and is left out. The whole answer behind it counts."
+    JW952 = "{n} spans that people confirmed or corrected contradict each other, as they share tokens. None of them is in the reviewed silver, and their tokens are left open."
