@@ -288,6 +288,7 @@ class Errors(metaclass=_WithCodes):
     J935 = "There is no review task {found!r}. Choose one of: {choices}."
     J936 = "The port {port} cannot be used ({error}). Give another one with --port; 0 takes any that is free."
     J937 = "`review` needs packages that are not installed ({error}). Install the extra: pip install 'spacy_llmjudge[review]'."
+    J938 = "{path} is one of the files that are compared, and --again would replace it. Give another file for the texts to judge again."
     J950 = "{path} has no text beside it. In a folder of brat every .ann stands beside the .txt of the same name; add {text}."
     J951 = "The label {label!r} cannot be written for brat, whose names are letters, digits, hyphens and underscores. Rename it, or choose another format."
     J952 = "{where}: {line} is no entity of brat. Expected: T1, a tab, the label, start and end, a tab, the words."
