@@ -227,10 +227,13 @@ def _read(source: Path, nlp: Language, settings: ExportSettings, format_: Format
         return read_outgoing(source, nlp, how, cut=settings.cut, **limits)
     if settings.cut is not None:
         raise LLMJudgeError(Errors.J960.format(path=source))
-    with tempfile.TemporaryDirectory() as folder:
-        docs, _ = _read_gold([source], nlp, Wanted(), how)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # with spans that overlap the target is spans, so that all are read
+        warnings.filterwarnings("ignore", r"\[JW610\]")
+        docs, _ = _read_gold([source], nlp, Wanted(), ReadSettings())
         write_docs(Path(folder) / "gold.spacy", docs)
-        return read_outgoing(Path(folder) / "gold.spacy", nlp, how, **limits)
+        name = printable(source)
+        return read_outgoing(Path(folder) / "gold.spacy", nlp, how, name=name, **limits)
 
 
 def _read_gold(

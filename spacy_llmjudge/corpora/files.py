@@ -8,7 +8,15 @@ from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..storage import PathLike, require_file
-from .formats import COLUMN_SUFFIXES, ROW_SUFFIXES, SUFFIXES, Part, holds_rows, read_named_rows
+from .formats import (
+    COLUMN_SUFFIXES,
+    ROW_SUFFIXES,
+    SUFFIXES,
+    Part,
+    holds_rows,
+    is_sharded,
+    read_named_rows,
+)
 from .guidelines import NAMES as GUIDELINES
 from .lines import printable
 from .split_names import GOLD, SPLITS, names_of, split_in_stem, split_of_stem, split_of_value
@@ -78,7 +86,7 @@ def list_folder(source: Path) -> str:
 def _files(source: Path) -> List[Path]:
     names = (name for name in os.listdir(source) if name not in GUIDELINES)
     paths = (source / name for name in names if not name.startswith("."))
-    return sorted(path for path in paths if not path.is_dir())
+    return sorted(path for path in paths if is_sharded(path) or not path.is_dir())
 
 
 def _find_files(source: Path, splits: Sequence[str]) -> Parts:

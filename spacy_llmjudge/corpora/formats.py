@@ -76,7 +76,7 @@ def read_records(
     YIELDS (Record): A record for every row and annotator.
     """
     path = part.path
-    if path.is_dir():
+    if path.is_dir() and not is_sharded(path):
         if brat.is_folder(path):
             return brat.read_folder(path)
         raise LLMJudgeError(Errors.J954.format(path=path))
@@ -90,6 +90,11 @@ def read_records(
     if suffix == TEXT_SUFFIX:
         return (Record(where, line.strip()) for where, line in read_lines(path))
     raise LLMJudgeError(Errors.J600.format(path=path, suffixes=", ".join(SUFFIXES)))
+
+
+def is_sharded(path: Path) -> bool:
+    """RETURNS (bool): Whether a path is a folder of shards in the place of a `.spacy` file."""
+    return path.suffix.lower() == DOCBIN_SUFFIX and path.is_dir()
 
 
 def holds_rows(path: Path) -> bool:

@@ -15,21 +15,23 @@ _WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_lines(path: Path) -> Iterator[Tuple[str, str]]:
+def read_lines(path: Path, keep_ends: bool = False) -> Iterator[Tuple[str, str]]:
     """Read a text file line by line.
 
     A line ends at a line feed, with or without a carriage return, and in a file that has none at carriage
     returns (as old Macs wrote them). What Unicode calls line separators may stand inside of a text.
 
     path (Path): The file.
-    YIELDS (Tuple[str, str]): "file, line 12" and the line without its end.
+    keep_ends (bool): Leave the end of a line on it.
+    YIELDS (Tuple[str, str]): "file, line 12" and the line.
     """
     name = printable(path)
     number = 0
     try:
         for number, line in enumerate(_decode_lines(path), start=1):
             # files that were joined have a byte order mark in the middle
-            yield f"{name}, line {number}", line.lstrip(_MARK)
+            line = line.lstrip(_MARK)
+            yield f"{name}, line {number}", line if keep_ends else line.rstrip("\r\n")
     except UnicodeDecodeError as error:
         where = f"{name}, line {number + 1}"
         raise LLMJudgeError(Errors.J601.format(where=where, error=error.reason)) from error
@@ -58,12 +60,12 @@ def _decode_lines(path: Path) -> Iterator[str]:
             return
         for number, data in enumerate(file_):
             if number == 0 and not data.endswith(b"\n"):
-                yield from (line.decode("utf8") for line in data.rstrip(b"\r").split(b"\r"))
+                lines = data.rstrip(b"\r").split(b"\r")
+                yield from (f"{line.decode('utf8')}\r" for line in lines)
             else:
-                yield data.decode("utf8").rstrip("\r\n")
+                yield data.decode("utf8")
 
 
 def _decode_utf16(path: Path) -> Iterator[str]:
     with path.open(encoding="utf-16", newline="\n") as file_:
-        for line in file_:
-            yield line.rstrip("\r\n")
+        yield from file_

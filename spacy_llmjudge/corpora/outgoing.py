@@ -54,6 +54,7 @@ def read_outgoing(
     cut: Optional[float] = None,
     may_overlap: bool = True,
     only_whole: bool = False,
+    name: str = "",
 ) -> Outgoing:
     """Read what documents say.
 
@@ -64,19 +65,22 @@ def read_outgoing(
         say.
     may_overlap (bool): Whether spans may share tokens.
     only_whole (bool): Leave out documents of which only a part is known.
+    name (str): What messages call the source; empty: its path.
     RETURNS (Outgoing): What they say.
     """
     require_file(source, "Name a .spacy file, or a folder of shards.")
     target = find_target(source)
     decided = source.with_name(DECIDED)
     known: Dict[str, Scores] = {}
-    if source.is_file() and source != decided and decided.exists():
+    # a judged folder has scores of its own
+    is_one = source.suffix.lower() == DOCBIN_SUFFIX
+    if is_one and source != decided and decided.exists():
         known = {doc.text: _scores(doc) for doc in read_docs(decided, nlp.vocab)}
     counts: Counter = Counter()
     records: List[Record] = []
     predicted = False
     for number, doc in enumerate(read_docs(source, nlp.vocab), start=1):
-        where = f"{printable(source)}, document {number}"
+        where = f"{name or printable(source)}, document {number}"
         is_silver = KEY in doc.spans
         predicted = predicted or is_silver
         scores = _scores(doc) or (known.get(doc.text, {}) if is_silver else {})

@@ -113,7 +113,8 @@ def _open_parquet(path: Path) -> Any:
 
 
 def _read_cells(path: Path) -> Tuple[List[str], Cells]:
-    lines = read_lines(path)
+    # those inside of quotation marks belong to the text
+    lines = read_lines(path, keep_ends=True)
     where, first = next(lines, (printable(path), ""))
     delimiter = max(_DELIMITERS, key=first.count)
     header = next(csv.reader([first], delimiter=delimiter), [])
@@ -126,7 +127,7 @@ def _iterate(
     lines: Iterable[Tuple[str, str]], header: List[str], delimiter: str, name: str
 ) -> Cells:
     csv.field_size_limit(max(csv.field_size_limit(), _CELL_LIMIT))
-    reader = csv.reader((line + "\n" for _, line in lines), delimiter=delimiter)
+    reader = csv.reader((line for _, line in lines), delimiter=delimiter)
     while True:
         # the header is line 1; a cell may go over several lines
         where = f"{name}, line {reader.line_num + 2}"

@@ -1,17 +1,19 @@
 """The answers: a file that only grows, a line for each key that changes anything, on the disk before it is confirmed.
 
 The last line of a person on an item counts, so that two tabs, or a request that is sent twice, count once. A line
-that a killed server did not finish was never confirmed, and goes.
+that a killed server or a full disk left unfinished was never confirmed, and goes.
 """
 
 import json
 import os
 import time
+import warnings
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ..errors import Errors, LLMJudgeError
+from ..errors import Errors, LLMJudgeError, Warnings
 from ..storage import read_json_lines
 from .items import Spans
 
@@ -39,7 +41,7 @@ class Answers:
         self.facts = dict(facts)
         path.parent.mkdir(parents=True, exist_ok=True)
         _cut_torn_line(path)
-        lines = [row for _, row in read_json_lines(path)] if path.exists() else []
+        lines = list(read_json_lines(path)) if path.exists() else []
         if lines:
             self._read(lines)
         else:
@@ -88,14 +90,16 @@ class Answers:
             if not said:
                 self.given.pop(item, None)
 
-    def _read(self, lines: List[Any]) -> None:
-        found, *rest = lines
+    def _read(self, lines: List[Tuple[int, Any]]) -> None:
+        (_, found), *rest = lines
         if not isinstance(found, dict) or "frame" not in found:
             raise LLMJudgeError(Errors.J933.format(path=self.path, line=1))
         if any(found.get(name) != self.facts[name] for name in ("task", "frame")):
             raise LLMJudgeError(Errors.J931.format(path=self.path))
         self.facts = found
-        for number, row in enumerate(rest, 2):
+        for number, row in rest:
+            if isinstance(row, Exception):
+                row = _read_glued(self.path, number)
             try:
                 spans = tuple((int(s), int(e), str(label)) for s, e, label in row.get("spans", ()))
                 kind, item, by = row["kind"], row["item"], row["by"]
@@ -106,12 +110,16 @@ class Answers:
 
     def _write(self, line: Mapping[str, Any]) -> None:
         data = (json.dumps(line, sort_keys=True) + "\n").encode("ascii")
+        size = self.path.stat().st_size if self.path.exists() else 0
         try:
             with self.path.open("ab") as file_:
                 file_.write(data)
                 file_.flush()
                 os.fsync(file_.fileno())
         except OSError as error:
+            # else the next answer would stand on the same line
+            with suppress(OSError):
+                os.truncate(self.path, size)
             raise LLMJudgeError(Errors.J003.format(path=self.path, error=error)) from error
 
 
@@ -122,3 +130,18 @@ def _cut_torn_line(path: Path) -> None:
             whole = data.rfind(b"\n") + 1
             if whole < len(data):
                 file_.truncate(whole)
+
+
+def _read_glued(path: Path, number: int) -> Any:
+    """RETURNS (Any): The line that stands whole behind the beginning of another one; None where there is none."""
+    line = path.read_bytes().split(b"\n")[number - 1]
+    # quotation marks inside of strings are escaped, so this begins an object
+    start = line.rfind(b'{"at": ')
+    if start < 1:
+        return None
+    try:
+        row = json.loads(line[start:])
+    except ValueError:
+        return None
+    warnings.warn(Warnings.JW951.format(path=path, line=number), stacklevel=4)
+    return row

@@ -6,7 +6,7 @@ from spacy.tokens import Doc
 
 from ..candidates import get_candidates, is_judged
 from ..report.text import clean, shorten
-from ..selection.audit import Row
+from ..selection.audit import Row, read_answer
 from ..storage import sha256_json
 from ..targets.base import Key, Target
 from .disagreements import Disagreement, find_disagreements
@@ -98,7 +98,8 @@ def make_audit(rows: Sequence[Row], save: Callable[[List[Row]], None]) -> Task:
     def write(task: Task, given: Given) -> None:
         answered = []
         for item, row in zip(items, rows):
-            answer = row["answer"]
+            # what the file says is an answer of its own; what is unclear is left to who wrote it
+            answer = row["answer"] if read_answer(row) is None else ""
             if item.id in given:
                 answer = "yes" if is_right(item, given[item.id]) else "no"
             answered.append({**row, "answer": answer})

@@ -16,7 +16,7 @@ from ..evaluation.scores import in_characters
 from ..review.agreement import find_agreement, people_of
 from ..review.answers import Answers
 from ..review.certify import certify, count_left, describe_pac
-from ..review.items import Given, Spans, Task
+from ..review.items import Given, Spans, Task, is_right
 from ..review.reviewed import apply_answers
 from ..review.session import Session
 from ..review.tasks import (
@@ -34,7 +34,15 @@ from ..review.tasks import (
 )
 from ..selection.audit import Row, read_answer, read_audit
 from ..selection.certificate import write_certificate
-from ..storage import read_docs, require_file, sha256_path, write_bytes, write_docs
+from ..storage import (
+    read_docs,
+    read_json_if_there,
+    require_file,
+    sha256_path,
+    write_bytes,
+    write_docs,
+    write_json,
+)
 from ..targets.base import Key, Target, find_target, labels_in_corpus
 from .filter import DECIDED
 
@@ -83,6 +91,11 @@ class ReviewInputs:
         return self.audit or self.round_folder / "audit.jsonl"
 
     @property
+    def written(self) -> Path:
+        """Which answers were last written into the file of an audit."""
+        return self.folder / "audit-written.json"
+
+    @property
     def planned(self) -> int:
         return PLANNED[self.task] if self.n is None else self.n
 
@@ -106,8 +119,11 @@ def open_session(inputs: ReviewInputs) -> Session:
     if not task.items:
         raise LLMJudgeError(Errors.J934.format(task=task.name, path=inputs.round_folder))
     facts = {"task": task.name, "frame": task.frame, "planned": task.planned}
-    answers = Answers(inputs.folder / f"{task.name}.jsonl", facts)
-    _take_over(inputs, task, answers)
+    path = inputs.folder / f"{task.name}.jsonl"
+    is_new = not path.exists()
+    answers = Answers(path, facts)
+    if task.name == AUDIT:
+        _take_over(inputs, task, answers, {} if is_new else read_json_if_there(inputs.written))
     planned = answers.facts["planned"]
     if inputs.n is not None and task.planned != planned:
         warnings.warn(Warnings.JW930.format(planned=planned, path=answers.path), stacklevel=2)
@@ -152,6 +168,7 @@ def _make_audit(inputs: ReviewInputs) -> Task:
     def save(rows: List[Row]) -> None:
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
         write_bytes(path, "".join(lines).encode("utf8"))
+        write_json(inputs.written, {row["id"]: read_answer(row) for row in rows})
 
     return make_audit(read_audit(path), save)
 
@@ -221,11 +238,20 @@ def _labelled_row(doc: Doc, spans: Spans, target: Target) -> Dict[str, Any]:
     }
 
 
-def _take_over(inputs: ReviewInputs, task: Task, answers: Answers) -> None:
-    """Take over what the file of an audit says already."""
-    if task.name != AUDIT:
-        return
+def _take_over(
+    inputs: ReviewInputs, task: Task, answers: Answers, written: Dict[str, Optional[bool]]
+) -> None:
+    """Take over what the file of an audit says: a row that somebody changed since it was written counts.
+
+    written (Dict[str, Optional[bool]]): What was written last, by item.
+    """
     for item, row in zip(task.items, read_audit(inputs.audit_file)):
-        said = read_answer(row)
-        if said is not None and item.id not in answers.given:
+        said, given = read_answer(row), answers.given.get(item.id, {})
+        stands = is_right(item, given) if given else None
+        # a server that was killed may not have written the last answer
+        if said in (stands, written.get(item.id, stands)):
+            continue
+        for by in list(given):
+            answers.add("undo", item.id, by)
+        if said is not None:
             answers.add("answer", item.id, "the file", item.spans if said else ())

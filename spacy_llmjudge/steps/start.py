@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from ..corpora.check import Findings, check
+from ..corpora.formats import is_sharded
 from ..corpora.guidelines import NAMES as GUIDELINES
 from ..corpora.guidelines import make_template
 from ..corpora.prepare import Report, prepare
@@ -57,7 +58,8 @@ def start_project(
     config = find_judge(judge, [template[name] for name in template if Path(name).parent == JUDGES])
     keys = _check_judge(config, judge, replies)
     for name, path in sets.items():
-        if not require_file(path, f"Check the name of the {name} file.").is_file():
+        found = require_file(path, f"Check the name of the {name} file.")
+        if found.is_dir() and not is_sharded(found):
             raise LLMJudgeError(Errors.J431.format(path=path, name=name))
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "none").mkdir()
@@ -136,7 +138,8 @@ def _write(
     assets = folder / "assets" / DATASET
     assets.mkdir(parents=True)
     for split, path in sets.items():
-        shutil.copyfile(path, assets / f"{split}{_suffix(path)}")
+        copy = shutil.copytree if path.is_dir() else shutil.copyfile
+        copy(path, assets / f"{split}{_suffix(path)}")
     if replies is not None:
         shutil.copyfile(replies, assets / "responses.jsonl")
     project = folder / "project.yml"

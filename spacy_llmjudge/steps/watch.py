@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
@@ -13,7 +14,7 @@ from ..confidence.adapters import make_adapter
 from ..confidence.calibrate import Calibration
 from ..confidence.component import CalibratedConfidence
 from ..confidence.pipeline import add_confidence
-from ..corpora.formats import Part, read_records
+from ..corpora.formats import Part, is_sharded, read_records
 from ..corpora.settings import ReadSettings
 from ..errors import Errors, LLMJudgeError
 from ..evaluation.drift import NAMES, Drift, Watched, find_drift
@@ -65,7 +66,7 @@ def watch(
     n_again (int): How many of them.
     RETURNS (Watch): What was found.
     RAISES (LLMJudgeError): J973 where nothing is calibrated, J974 where there are too few documents, J684 where a
-        setting cannot be what it is, J975 where a folder is given.
+        setting cannot be what it is, J975 where a folder is given, J938 where a file would be written over.
     """
     for name, value in (("threshold", threshold), ("alpha", alpha)):
         if not 0 < value < 1:
@@ -77,6 +78,9 @@ def watch(
         expected = f"{least} or more, as alpha is {alpha}"
         found = {"name": "permutations", "found": n_permutations, "expected": expected}
         raise LLMJudgeError(Errors.J684.format(**found))
+    for path in (texts, reference, calibration):
+        if again is not None and path is not None and _is_same(path, again):
+            raise LLMJudgeError(Errors.J938.format(path=again))
     nlp = load_student(model, gpu_id)
     component = find_confidence(nlp, model, calibration, pipe_name)
     sets = [_read_docs(path, nlp) for path in (reference, texts)]
@@ -119,13 +123,17 @@ def find_confidence(
 
 def _read_docs(path: Path, nlp: "Language") -> List[Doc]:
     path = require_file(path, "Give a file of texts.")
-    if path.is_dir():
+    if path.is_dir() and not is_sharded(path):
         raise LLMJudgeError(Errors.J975.format(path=path))
     records = read_records(Part(path), nlp, ReadSettings(misaligned="drop", overlaps="first"))
     docs = list(nlp.pipe(_texts(record.text for record in records)))
     if len(docs) < FEWEST:
         raise LLMJudgeError(Errors.J974.format(path=path, n=len(docs), least=FEWEST))
     return docs
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _texts(texts: Iterator[str]) -> Iterator[str]:

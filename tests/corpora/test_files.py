@@ -5,12 +5,14 @@ import os
 
 import pytest
 from corpora_helpers import quietly, write_jsonl
+from english import NLP
 
 from spacy_llmjudge.corpora import split_names
 from spacy_llmjudge.corpora.files import find_parts, unread_files
 from spacy_llmjudge.corpora.prepare import prepare
 from spacy_llmjudge.corpora.split_names import GOLD, SPLITS
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.streams import SHARD_SIZE, write_documents
 
 NOTHING = dict.fromkeys((*SPLITS, GOLD))
 ROW = {"text": "Vera left", "spans": [[0, 4, "PER"]]}
@@ -158,3 +160,16 @@ def test_one_file_without_that_column_is_the_labelled_set(tmp_path, name):
 def test_examples_in_docstrings():
     result = doctest.testmod(split_names)
     assert result.attempted and not result.failed
+
+
+def test_shards_in_the_place_of_a_file_are_read(tmp_path):
+    write_jsonl(tmp_path / "data" / "labelled.jsonl", [ROW])
+    shards = tmp_path / "data" / "pool.spacy"
+    write_documents(shards, (NLP.make_doc(f"raw {i}") for i in range(SHARD_SIZE)), most=1)
+    assert shards.is_dir()
+    (tmp_path / "data" / "more.spacy").mkdir()
+    report = prepare(tmp_path / "data", tmp_path / "a")
+    assert report["documents"]["pool"] == SHARD_SIZE
+    assert unread_files(tmp_path / "data", report["settings"]["files"].values()) == ["more.spacy"]
+    report = prepare(tmp_path / "data" / "labelled.jsonl", tmp_path / "b", pool=shards)
+    assert report["documents"]["pool"] == SHARD_SIZE

@@ -1,6 +1,8 @@
 """The file of answers: nothing confirmed is lost, and nothing counts twice."""
 
 import json
+import resource
+import signal
 
 import pytest
 
@@ -98,3 +100,38 @@ def test_a_line_that_is_none_is_named(path, line):
     path.write_text(line + "\n")
     with pytest.raises(LLMJudgeError, match="line 1"):
         Answers(path, FACTS)
+
+
+@pytest.fixture
+def limit_files():
+    """Lets no file grow over a size, as a full disk does."""
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_an_answer_that_a_full_disk_cuts_leaves_nothing(path, limit_files):
+    answers = Answers(path, FACTS)
+    answers.add("answer", "one", "ann", SPANS)
+    whole = path.read_bytes()
+    limit_files(len(whole) + 20)
+    with pytest.raises(LLMJudgeError, match="J003"):
+        answers.add("answer", "two", "ann", SPANS)
+    limit_files(None)
+    assert path.read_bytes() == whole
+    answers.add("answer", "three", "ann", SPANS)
+    assert list(Answers(path, FACTS).given) == ["one", "three"]
+
+
+def test_a_whole_answer_behind_half_a_line_counts(path):
+    answers = Answers(path, FACTS)
+    answers.add("answer", "one", "ann", SPANS)
+    with path.open("a") as file_:
+        file_.write('{"at": 1.5, "by": "an')
+    answers.add("answer", "two", "ann", SPANS)
+    answers.add("answer", "three", "ann", SPANS)
+    with pytest.warns(UserWarning, match="JW951.*line 3"):
+        again = Answers(path, FACTS)
+    assert list(again.given) == ["one", "two", "three"]

@@ -222,6 +222,66 @@ def test_an_audit_is_answered_in_its_own_file(inputs_of):
     check_audit(rows, read_selection(*files, config).frame)
 
 
+@pytest.fixture
+def audit(tmp_path):
+    """A review of an audit of three rows, and a function that reads and changes their answers."""
+    inputs = ReviewInputs(tmp_path / "round-1", "audit", tmp_path / "metrics")
+    names = ("id", "row", "of", "frame", "text", "start", "end", "span", "label", "answer")
+    rows = [(f"id{i}", i, 3, "f", "abc def", 0, 3, "abc", "A", "") for i in (1, 2, 3)]
+    inputs.round_folder.mkdir()
+
+    def answers(*changed):
+        path = inputs.audit_file
+        found = read_audit(path) if path.exists() else [dict(zip(names, row)) for row in rows]
+        if changed:
+            found = [{**row, "answer": answer} for row, answer in zip(found, changed)]
+            path.write_text("".join(json.dumps(row) + "\n" for row in found))
+        return [row["answer"] for row in found]
+
+    answers("", "", "")
+    return inputs, answers
+
+
+def test_an_answer_of_an_audit_that_is_taken_back_later_is_gone(audit):
+    inputs, answers = audit
+    answers("", "", "No")
+    for right in (True, False):
+        answer_next(open_session(inputs), right=right)
+    assert answers() == ["yes", "no", "no"]
+    open_session(inputs).act("undo", {"by": "ann"})
+    assert answers() == ["yes", "", "no"]
+    assert open_session(inputs).state("ann")["progress"]["done"] == 2
+    assert answers() == ["yes", "", "no"]
+
+
+def test_a_row_of_an_audit_that_was_changed_by_hand_counts(audit):
+    inputs, answers = audit
+    session = open_session(inputs)
+    for _ in range(3):
+        answer_next(session)
+    answers("no", "", "unsure")
+    for _ in range(2):
+        session = open_session(inputs)
+        assert answers() == ["no", "", "unsure"]
+        assert session.state("ann")["progress"]["done"] == 1
+    # it can be answered again, and taken back
+    answer_next(session)
+    assert answers() == ["no", "yes", "unsure"]
+
+
+def test_an_answer_of_an_audit_that_a_killed_server_did_not_write_counts(audit):
+    inputs, answers = audit
+    session = open_session(inputs)
+    session.answers.add("answer", session.task.items[0].id, "ann", session.task.items[0].spans)
+    assert answers() == ["", "", ""]
+    open_session(inputs)
+    assert answers() == ["yes", "", ""]
+    # a review that begins again takes over what the file says
+    session.answers.path.unlink()
+    open_session(inputs)
+    assert answers() == ["yes", "", ""]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("task", ["disagreements", "gold"])
 def test_answers_are_labelled_documents_that_prepare_reads(inputs_of, tmp_path, kind, task):

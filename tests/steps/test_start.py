@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import spacy
 import srsly
 from cli_helpers import error_line, run
 
 from spacy_llmjudge.corpora.guidelines import definitions_of, read_guidelines
 from spacy_llmjudge.steps.start import start_project
 from spacy_llmjudge.steps.template import find_template
+from spacy_llmjudge.streams import write_documents
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +66,18 @@ def test_two_files_become_a_project(files, monkeypatch):
     assert result.stdout.splitlines()[-1] == (
         f"cd {folder} && python -m spacy project run selftrain"
     )
+
+
+def test_a_pool_in_shards_becomes_a_project(files):
+    labelled, raw, folder = files
+    nlp = spacy.blank("en")
+    docs = (nlp.make_doc(text) for text in raw.read_text(encoding="utf8").splitlines())
+    pool = raw.with_name("pool.spacy")
+    assert write_documents(pool, docs, most=0) and pool.is_dir()
+    result = start((labelled, pool, folder))
+    assert result.exit_code == 0, result.output
+    copied = folder / "assets/data/pool.spacy"
+    assert {p.name for p in copied.iterdir()} == {p.name for p in pool.iterdir()}
 
 
 def test_dev_and_test_are_taken_as_they_are(files, small_dataset):

@@ -1,6 +1,7 @@
 """Confidence on new texts against a reference, from files."""
 
 import json
+import shutil
 
 import pytest
 from mistakes import error_lines, run_spacy
@@ -96,6 +97,21 @@ def test_what_cannot_be_is_one_line(option, value, code, run, small_dataset):
     assert ending.raised is None and ending.code in (1, 2), ending
     (line,) = error_lines(ending)
     assert code is None or f"[{code}]" in line
+
+
+@pytest.mark.parametrize("which", ["texts", "reference", "calibration"])
+def test_what_is_read_is_never_written_over(run, small_dataset, tmp_path, which):
+    files = {"texts": tmp_path / "new.jsonl", "reference": tmp_path / "old.jsonl"}
+    for path in files.values():
+        shutil.copyfile(small_dataset / "pool.jsonl", path)
+    files["calibration"] = tmp_path / "calibration.json"
+    files["calibration"].write_text("{}")
+    before = files[which].read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(files[which])
+    words = ["--again", tmp_path / "link.jsonl", "--calibration", files["calibration"]]
+    ending = run(files["texts"], *words, reference=files["reference"], model="no_such_model")
+    assert ending.code == 1 and "[J938]" in error_lines(ending)[0], ending
+    assert files[which].read_bytes() == before and (tmp_path / "link.jsonl").is_symlink()
 
 
 def test_too_few_texts_and_no_calibration_are_one_line(

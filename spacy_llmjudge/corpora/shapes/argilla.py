@@ -29,9 +29,12 @@ def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     """RETURNS (Optional[List[Record]]): A record of Argilla; None for other rows."""
     if "annotation" in row and any(key in row for key in _VERSION_1):
         return [_read_version_1(row, where, context)]
-    responses = list(_responses(row))
+    responses = list(_responses(row, where))
     if not responses and "responses" not in row and not any(k.endswith(_SUGGESTION) for k in row):
         return None
+    for *_, user in responses:
+        if not isinstance(user, (str, int)):
+            raise shape_error("users", show(user), where)
     fields = row.get("fields")
     text = fields.get("text") if isinstance(fields, dict) else None
     if text is None and isinstance(fields, dict):
@@ -122,7 +125,7 @@ def _read_version_1(row: Row, where: str, context: RowContext) -> Record:
     return make_record(row, where, context, text, answer=answer, **said)
 
 
-def _responses(row: Row) -> Iterator[Response]:
+def _responses(row: Row, where: str) -> Iterator[Response]:
     nested = row.get("responses")
     if isinstance(nested, dict):
         for question, responses in nested.items():
@@ -131,9 +134,12 @@ def _responses(row: Row) -> Iterator[Response]:
     for key, value in row.items():
         if key.endswith(_RESPONSES) and isinstance(value, list):
             statuses = row.get(f"{key}.status") or ["submitted"] * len(value)
-            users = row.get(f"{key}.users") or range(len(value))
+            users = row.get(f"{key}.users") or list(range(len(value)))
+            for name, found in (("status", statuses), ("users", users)):
+                if not isinstance(found, list):
+                    raise shape_error(f"{key}.{name}", show(found), where)
             question = key[: -len(_RESPONSES)]
-            yield from ((question, *found) for found in zip(value, statuses, users))
+            yield from ((question, *of) for of in zip(value, statuses, users))
         elif _holds_responses(value, ("value", "status")):
             yield from _read_responses(key, value)
 

@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 from ...errors import Errors, LLMJudgeError
 from ..record import Choice, Mention, Record
-from ..rows import Row
+from ..rows import Row, shape_error, show
 from .common import (
     RowContext,
     WriteSettings,
@@ -31,7 +31,10 @@ def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     text = _text_of(row["data"], where)
     if results:
         return [make_record(row, where, context, text, **_read(r, where, context)) for r in results]
-    predictions = [p for p in row.get("predictions") or () if isinstance(p, dict)]
+    predicted = row.get("predictions") or []
+    if not isinstance(predicted, list):
+        raise shape_error("predictions", show(predicted), where)
+    predictions = [p for p in predicted if isinstance(p, dict)]
     if not predictions or not context.settings.predictions:
         return [make_record(row, where, context, text, unread=bool(predictions))]
     said = _read(predictions[-1].get("result") or [], where, context)
@@ -96,7 +99,7 @@ def _result(number: int, i: int, name: str, kind: str, value: Row, score: Option
     return {**result, "value": value, **({} if score is None else {"score": score})}
 
 
-def _results(row: Row) -> Optional[List[List[Dict[str, Any]]]]:
+def _results(row: Row) -> Optional[List[Any]]:
     """The results of the annotators, but for cancelled ones; None where the row is no task."""
     # a task that was made outside of the tool may have predictions only
     nothing: Optional[List[Any]] = [] if isinstance(row.get("predictions"), list) else None
@@ -115,7 +118,9 @@ def _text_of(data: Row, where: str) -> str:
     return texts[0]
 
 
-def _read(results: List[Dict[str, Any]], where: str, context: RowContext) -> Dict[str, Any]:
+def _read(results: Any, where: str, context: RowContext) -> Dict[str, Any]:
+    if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):
+        raise shape_error("result", show(results), where)
     mentions: List[Mention] = []
     labels: Optional[List[Any]] = None
     for result in results:
@@ -123,6 +128,8 @@ def _read(results: List[Dict[str, Any]], where: str, context: RowContext) -> Dic
         if not isinstance(value, dict):
             continue
         if "choices" in value:
+            if not isinstance(value["choices"], list):
+                raise shape_error("choices", show(value["choices"]), where)
             labels = [*(labels or ()), *value["choices"]]
         elif value.get("labels") and "start" in value:
             scored = {**value, "score": result.get("score")}

@@ -26,9 +26,12 @@ LABEL_KEYS = ("label", "labels", "cats")
 
 def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     """RETURNS (Optional[List[Record]]): The row."""
+    is_predicted = prodigy.is_prediction(row)
+    if is_predicted and not context.settings.predictions:
+        return [make_record(row, where, context, unread=True)]
     mentions = _read_mentions(row, where, context)
     choice = _read_choice(row, where, context)
-    said: Dict[str, Any] = {"mentions": mentions, "choice": choice}
+    said: Dict[str, Any] = {"mentions": mentions, "choice": choice, "predicted": is_predicted}
     said.update(prodigy.read_answer(row, choice if mentions is None else None))
     return [make_record(row, where, context, **said)]
 

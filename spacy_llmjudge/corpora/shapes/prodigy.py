@@ -1,6 +1,7 @@
 """What Prodigy adds to a row: the annotator's answer, options that were chosen, and binary questions.
 
-A row that was rejected or ignored is no gold. In a binary question about spans (`_is_binary`) only the
+A row that was rejected or ignored is no gold, nor is a prediction of ours that nobody answered: `meta` says
+which these are. In a binary question about spans (`_is_binary`) only the
 span that was asked about is known; in one about a label, only that label is.
 """
 
@@ -12,6 +13,7 @@ from .common import RowContext, WriteSettings, known_scores, region_of
 from .common import read_choice as read_labels
 
 _BINARY_VIEWS = ("classification",)
+_PREDICTED = "predicted"
 
 
 def read_choice(row: Row, where: str, context: RowContext) -> Optional[Choice]:
@@ -56,15 +58,26 @@ def write(record: Record, number: int, settings: WriteSettings) -> Row:
                 "label": label,
             }
             row["spans"].append(span if mention.score is None else {**span, "score": mention.score})
+    meta: Row = {}
     scores = known_scores(record.mentions)
     if record.choice is not None:
         row["options"] = [{"id": label, "text": label} for label in settings.labels]
         row["accept"] = list(record.choice.chosen)
         row["config"] = {"choice_style": "single" if settings.exclusive else "multiple"}
         scores += record.choice.scores
+    if settings.predictions:
+        meta[_PREDICTED] = settings.model_version
     if scores:
-        row["meta"] = {"score": min(scores)}
+        meta["score"] = min(scores)
+    if meta:
+        row["meta"] = meta
     return row if settings.predictions else {**row, "answer": "accept"}
+
+
+def is_prediction(row: Row) -> bool:
+    """RETURNS (bool): Whether a row is a prediction that `write` made and nobody answered."""
+    meta = row.get("meta")
+    return isinstance(meta, dict) and _PREDICTED in meta and row.get("answer") is None
 
 
 def read_answer(row: Row, choice: Optional[Choice]) -> Dict[str, Any]:

@@ -71,3 +71,16 @@ def test_rejected_choices_are_no_gold(tmp_path):
     row = {"text": TEXT, "accept": ["A"], "answer": "reject"}
     (doc,) = read(tmp_path, row, target=Cats(("A", "B"), exclusive=True))
     assert doc.cats == {} and doc.vocab is NLP.vocab
+
+
+def test_a_prediction_of_ours_is_gold_when_it_was_answered():
+    row = {"text": TEXT, "spans": [BERGEN], "meta": {"predicted": "round-1"}}
+    (record,) = records_of(row)
+    assert record.unread and record.mentions is None
+    (record,) = records_of(row, predictions=True)
+    assert record.predicted and len(record.mentions) == 1
+    (record,) = records_of({**row, "answer": "accept"})
+    assert not record.unread and not record.predicted and len(record.mentions) == 1
+    # other meta data says nothing of that
+    (record,) = records_of({**row, "meta": {"score": 0.5}})
+    assert not record.unread and len(record.mentions) == 1

@@ -5,6 +5,8 @@ from corpora_helpers import records_of, spans_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spacy_llmjudge.errors import LLMJudgeError
+
 TEXT = "Vera Moss left Bergen for the Delta Works."
 SPANS = [(0, 9, "PER"), (15, 21, "LOC"), (30, 41, "ORG")]
 WORDS = ["Vera", "Moss", "left", "Bergen", "for", "the", "Delta", "Works", "."]
@@ -302,3 +304,32 @@ def test_all_shapes_of_one_document_say_the_same(data):
     ]
     expected = [(text[s:e], label) for s, e, label in chars]
     assert [spans_of(records_of(row)[0]) for row in rows] == [expected] * len(rows)
+
+
+def of_label_studio(result, **more):
+    return {"data": {"text": TEXT}, "annotations": [{"result": result}], **more}
+
+
+def of_argilla(**more):
+    return {"text": TEXT, "spans.responses": [[OFFSETS[0]]], **more}
+
+
+@pytest.mark.parametrize(
+    "row, key",
+    [
+        (of_label_studio(["x"]), "result"),
+        (of_label_studio(5), "result"),
+        (of_label_studio({"a": 1}), "result"),
+        (of_label_studio([], annotations=[], predictions=5), "predictions"),
+        (of_label_studio([], annotations=[], predictions=[{"result": 5}]), "result"),
+        (of_label_studio([{"value": {"choices": None}}]), "choices"),
+        (of_label_studio([{"value": {"choices": "abc"}}]), "choices"),
+        (of_argilla(**{"spans.responses.users": [["a"]]}), "users"),
+        (of_argilla(**{"spans.responses.users": "a"}), "users"),
+        (of_argilla(**{"spans.responses.status": 5}), "status"),
+        (of_argilla(responses={"spans": [{"value": [], "user_id": {"a": 1}}]}), "users"),
+    ],
+)
+def test_exports_that_are_damaged_say_where(row, key):
+    with pytest.raises(LLMJudgeError, match=rf"J605\] data.jsonl, line 1 .*{key}'"):
+        records_of(row, predictions=True)
