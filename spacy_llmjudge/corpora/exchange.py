@@ -219,7 +219,7 @@ def _require_output(
 
 def _read(source: Path, nlp: Language, settings: ExportSettings, format_: Format) -> Outgoing:
     how = ReadSettings(overlaps=settings.overlaps)
-    limits = {
+    limits: Dict[str, Any] = {
         "may_overlap": "overlap" in format_.holds,
         "only_whole": settings.partial == "drop" and "missing" not in format_.holds,
     }

@@ -82,8 +82,8 @@ def start_project(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         _write(partial, config, judge, sets, replies, {"lang": lang, "target": target or "auto"})
-        found = findings.target
-        labels = found.labels if isinstance(found, Cats) else report["labels"]["labelled"]
+        known = findings.target
+        labels = known.labels if isinstance(known, Cats) else report["labels"]["labelled"]
         place = partial / "assets" / DATASET / GUIDELINES[0]
         write_bytes(place, make_template(labels).encode("utf8"))
         os.replace(partial, folder)
