@@ -223,8 +223,9 @@ def _read(source: Path, nlp: Language, settings: ExportSettings, format_: Format
         "may_overlap": "overlap" in format_.holds,
         "only_whole": settings.partial == "drop" and "missing" not in format_.holds,
     }
+    name = printable(source)
     if is_docbin(source):
-        return read_outgoing(source, nlp, how, cut=settings.cut, **limits)
+        return read_outgoing(source, nlp, how, cut=settings.cut, name=name, **limits)
     if settings.cut is not None:
         raise LLMJudgeError(Errors.J960.format(path=source))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -232,7 +233,6 @@ def _read(source: Path, nlp: Language, settings: ExportSettings, format_: Format
         warnings.filterwarnings("ignore", r"\[JW610\]")
         docs, _ = _read_gold([source], nlp, Wanted(), ReadSettings())
         write_docs(Path(folder) / "gold.spacy", docs)
-        name = printable(source)
         return read_outgoing(Path(folder) / "gold.spacy", nlp, how, name=name, **limits)
 
 

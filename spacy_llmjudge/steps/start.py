@@ -58,8 +58,8 @@ def start_project(
     config = find_judge(judge, [template[name] for name in template if Path(name).parent == JUDGES])
     keys = _check_judge(config, judge, replies)
     for name, path in sets.items():
-        found = require_file(path, f"Check the name of the {name} file.")
-        if found.is_dir() and not is_sharded(found):
+        require_file(path, f"Check the name of the {name} file.")
+        if path.is_dir() and not is_sharded(path):
             raise LLMJudgeError(Errors.J431.format(path=path, name=name))
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "none").mkdir()
@@ -138,8 +138,11 @@ def _write(
     assets = folder / "assets" / DATASET
     assets.mkdir(parents=True)
     for split, path in sets.items():
-        copy = shutil.copytree if path.is_dir() else shutil.copyfile
-        copy(path, assets / f"{split}{_suffix(path)}")
+        place = assets / f"{split}{_suffix(path)}"
+        if path.is_dir():
+            shutil.copytree(path, place)
+        else:
+            shutil.copyfile(path, place)
     if replies is not None:
         shutil.copyfile(replies, assets / "responses.jsonl")
     project = folder / "project.yml"

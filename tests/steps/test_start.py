@@ -71,7 +71,8 @@ def test_two_files_become_a_project(files, monkeypatch):
 def test_a_pool_in_shards_becomes_a_project(files):
     labelled, raw, folder = files
     nlp = spacy.blank("en")
-    docs = (nlp.make_doc(text) for text in raw.read_text(encoding="utf8").splitlines())
+    texts = raw.read_text(encoding="utf8").splitlines()
+    docs = (nlp.make_doc(f"{text} {word}") for word in ("now", "then", "again") for text in texts)
     pool = raw.with_name("pool.spacy")
     assert write_documents(pool, docs, most=0) and pool.is_dir()
     result = start((labelled, pool, folder))
