@@ -47,6 +47,13 @@ def ask(model, prompts):
     return [reply for group in model([[prompt] for prompt in prompts]) for reply in group]
 
 
+def ask_and_close(model, prompts):
+    try:
+        return ask(model, prompts)
+    finally:
+        model.close()
+
+
 def numbers(n):
     return [f"prompt {i}" for i in range(n)]
 
@@ -265,7 +272,7 @@ def test_a_batch_whose_making_was_not_answered_stays_when_the_list_is_refused(st
     }
     with Loopback(service.answer) as server:
         with pytest.warns(UserWarning, match="JW313.*lost_answer"):
-            found = ask(make(server, tmp_path), numbers(2))
+            found = ask_and_close(make(server, tmp_path), numbers(2))
         assert {reply.state for reply in found} == {"not_sent"}
         assert rows(tmp_path, "SELECT state FROM attempts") == [("reserved",)] * 2
         assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
@@ -280,7 +287,7 @@ def test_a_batch_that_may_be_there_stays_when_a_later_try_is_refused(tmp_path):
     }
     with Loopback(service.answer) as server:
         with pytest.warns(UserWarning, match="JW313.*lost_answer"):
-            ask(make(server, tmp_path), numbers(2))
+            ask_and_close(make(server, tmp_path), numbers(2))
         assert rows(tmp_path, "SELECT state FROM attempts") == [("reserved",)] * 2
         assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
 
@@ -454,7 +461,7 @@ def test_files_that_do_not_come_end_the_run_and_nothing_is_asked_again(tmp_path)
     service.late = 1000
     with Loopback(service.answer) as server:
         with pytest.raises(LLMJudgeError, match="J362.*batch_0.* 2 requests"):
-            ask(make(server, tmp_path), numbers(2))
+            ask_and_close(make(server, tmp_path), numbers(2))
         assert rows(tmp_path, "SELECT state FROM attempts") == [("reserved",)] * 2
         service.late = 0
         assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
@@ -478,7 +485,7 @@ def test_what_the_list_knows_is_left_to_another_run(where, tmp_path):
     service.faults = {where: [error("No such object", status=404)] * 1000}
     with Loopback(service.answer) as server:
         with pytest.warns(UserWarning, match="JW313.*http_404"):
-            found = ask(make(server, tmp_path), numbers(2))
+            found = ask_and_close(make(server, tmp_path), numbers(2))
         assert {reply.state for reply in found} == {"not_sent"}
         service.faults = {}
         assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
@@ -488,11 +495,12 @@ def test_what_the_list_knows_is_left_to_another_run(where, tmp_path):
 def test_a_key_of_another_project_does_not_pay_again(tmp_path):
     service = BatchService(rate=0.0)
     with Loopback(service.answer) as server:
-        ask_and_interrupt(make(server, tmp_path), server, numbers(2))
+        first = make(server, tmp_path)
+        ask_and_interrupt(first, server, numbers(2))
         batches, files = dict(service.batches), dict(service.files)
         service.batches.clear(), service.files.clear()
         with pytest.raises(LLMJudgeError, match="J363.*batch_0"):
-            ask(make(server, tmp_path), numbers(2))
+            ask_and_close(make(server, tmp_path), numbers(2))
         assert service.batches == {}
         service.batches.update(batches), service.files.update(files)
         service.rate = 1e9
