@@ -115,6 +115,8 @@ class Errors(metaclass=_WithCodes):
     J340 = "The language model {name!r} cannot be loaded ({error}). Expected the folder of a causal language model that transformers can load, or its name on the hub while there is a network."
     J360 = "llmjudge.OpenAIBatch.v1 answers only through a ledger, which keeps what a batch brings. Put llmjudge.Ledger.v1 around it, as in configs/judges/openai_batch.cfg."
     J361 = "{host} did not start the batch {batch}, and nothing of it is paid. Correct the settings of the model, then run the same command again. It says: {message}"
+    J362 = "{host} says that the batch {batch} has ended with {n:,} requests done, but does not name the file of their replies. They are paid for, so nothing is asked again. Run the same command again in an hour."
+    J363 = "{host} knows neither the batch {batch} nor its file. The key is perhaps that of another project: set the one that the batch was made with, and run the same command again. From 30 days after the batch was made on, its questions are asked again."
     J365 = "{path} holds no cuts ({error}). Make it with the verb `cuts`: an object with low, high, most, target and asked."
     J366 = "llmjudge.Panel.v1 has {n} models. Name {least} to {most}, each in a block of its own, such as [components.llm_judge.model.models.first]."
     J367 = "llmjudge.Panel.v1 answers {task}, but only a judge's own tasks can read several replies to one question: llmjudge.Annotate.v1, llmjudge.Classify.v1 or llmjudge.Verify.v1 (after_list = false). Name one of its models alone, or change the task."
@@ -345,6 +347,9 @@ class Warnings(metaclass=_WithCodes):
     JW360 = "Stopped. {host} goes on with the batches {batches}: run the same command again to get their replies, which are paid for. To end them as well when a run is interrupted, set cancel_on_interrupt = true."
     JW361 = "Stopped, and {host} was asked to cancel the batches {batches}. What has a reply by then is paid for: run the same command again to get it."
     JW362 = "{host} has no room for a batch of this size, so the next ones have {n} requests at most. It says: {message}"
+    JW363 = "{host} does not find the batch {batch}, or a file of it, and is asked again. Where the key is that of another project, stop, and set the one that the batch was made with."
+    JW364 = "{host} has lost the batch {batch}, so its questions are asked again. What it has answered of them is paid twice."
+    JW365 = "Another run on this ledger waits for batches with the same questions. This run goes on when they are settled, or when that run ends."
 
     # Denoising
     JW500 = "The evidence on {label} does not carry a denoiser: theta+ - theta- is {gap:.3f} with an interval from {low:.3f} on {n} gold items, where at least {least} is needed. What was judged is taken as it is; label more items to go further."

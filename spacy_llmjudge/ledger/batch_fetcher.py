@@ -29,8 +29,10 @@ from .prices import Price
 DIRECTLY = ""
 # By how much a pause is longer than the one before.
 _GROWTH = 1.5
-# Looks at batches in a row that a server may leave unanswered.
+# Looks at a batch in a row that may be in vain.
 _PATIENCE = 10
+# Seconds for which a provider that does not find a batch, or a file of it, is asked again by each run: 30 days.
+_KEPT = 30 * 86_400.0
 # Why a request has no answer, by how its batch ended.
 _ENDS = {
     COMPLETED: "batch_no_line",
@@ -66,6 +68,8 @@ class Fetcher:
         self.new_keys: Set[str] = set()
         self.at_most = sender.max_requests
         self.under_way = ""
+        # Kept here, since what a file said is known once only, and the next file may not be there yet.
+        self._again = False
         self._sender = sender
         self._rows = rows
         self._price = price
@@ -81,7 +85,8 @@ class Fetcher:
         if afresh:
             self.ended = {}
         self._failures: Counter[str] = Counter()
-        self._n_refused = self._n_down = 0
+        self._in_vain: Counter[str] = Counter()
+        self._n_refused = 0
         self._open = {batch.run: batch for batch in self._rows.adopt()}
         self._own: Set[str] = set()
 
@@ -96,45 +101,71 @@ class Fetcher:
         RETURNS (bool): Whether there are questions to ask again.
         """
         pause, longest = self._sender.pauses
-        again = DIRECTLY in wanted
+        self._again = DIRECTLY in wanted
         looked = set(self._open)
         while True:
             for run in looked & self._open.keys():
-                again = self._look_at(self._open[run]) or again
+                self._look_at(self._open[run])
             self._notices.warn()
             strangers = (wanted - self._open.keys()) & self._rows.list_open()
             looked = (wanted & self._open.keys()) | strangers
             if not looked:
                 if DIRECTLY in wanted:
                     time.sleep(pause)
-                return again
+                return self._again
             time.sleep(pause)
             pause = min(longest, pause * _GROWTH)
             if strangers:
                 # Another run looks after them, as long as it lives.
-                again = True
+                self._again = True
+                self._notices.add(Warnings.JW365)
                 self._open.update({batch.run: batch for batch in self._rows.adopt()})
 
-    def _look_at(self, batch: OpenBatch) -> bool:
-        """Ask how far a batch is, and settle it at its end. RETURNS (bool): As `wait_for`."""
+    def _look_at(self, batch: OpenBatch) -> None:
+        """Ask how far a batch is, and settle it at its end."""
         try:
-            if batch.batch_id is None:
-                found = self._find(batch)
-                if found is None:
-                    return batch.run not in self._open
-                batch = found
+            found = self._find(batch) if batch.batch_id is None else batch
+            if found is None:
+                return
+            batch = found
             status = self._sender.poll(batch.batch_id or "")
-            self._n_down = 0
             self.under_way = self._describe(batch, status)
-            return status.state != RUNNING and self._settle(batch, status)
-        except BatchGone:
-            return self._settle(batch, BatchStatus(COMPLETED))
+            if status.state not in (RUNNING, FAILED) and status.n_done and not status.files:
+                return self._wait_for_files(batch, status)
+            if status.state != RUNNING:
+                self._settle(batch, status)
+            del self._in_vain[batch.run]
+        except BatchGone as gone:
+            self._look_for(batch, str(gone))
         except ServerDown as down:
-            self._n_down += 1
-            if self._n_down == _PATIENCE:
-                raise
             self._notices.add(down.notice)
-            return False
+            if self._is_in_vain(batch):
+                raise
+
+    def _is_in_vain(self, batch: OpenBatch) -> bool:
+        """Count a look in vain. RETURNS (bool): Whether there were enough of them."""
+        self._in_vain[batch.run] += 1
+        return self._in_vain[batch.run] >= _PATIENCE
+
+    def _wait_for_files(self, batch: OpenBatch, status: BatchStatus) -> None:
+        """Replies are there, and paid for, before their files are."""
+        if self._is_in_vain(batch):
+            host, name = self._sender.host, batch.batch_id
+            raise LLMJudgeError(Errors.J362.format(host=host, batch=name, n=status.n_done))
+
+    def _look_for(self, batch: OpenBatch, reason: str) -> None:
+        """A batch, or a file of it, is not found: this may pass, and what it brought is paid for."""
+        host, name = self._sender.host, batch.batch_id
+        self._notices.add(Warnings.JW363.format(host=host, batch=name))
+        if not self._is_in_vain(batch):
+            return
+        if age(batch) < _KEPT:
+            if self._sender.find(batch.file_id or "", batch.run) is not None:
+                raise ServerDown(reason)
+            if not self._sender.has_file(batch.file_id or ""):
+                raise LLMJudgeError(Errors.J363.format(host=host, batch=name))
+        self._notices.add(Warnings.JW364.format(host=host, batch=name))
+        self._settle(batch, BatchStatus(COMPLETED))
 
     def _find(self, batch: OpenBatch) -> Optional[OpenBatch]:
         """Find a batch of a run that was killed before it knew its name."""
@@ -147,6 +178,7 @@ class Fetcher:
         if batch_id is None:
             self._rows.release(batch.run)
             del self._open[batch.run]
+            self._again = True
             return None
         self._open[batch.run] = self._rows.note(batch._replace(batch_id=batch_id))
         return self._open[batch.run]
@@ -159,9 +191,9 @@ class Fetcher:
             f" at {clock}"
         )
 
-    def _settle(self, batch: OpenBatch, status: BatchStatus) -> bool:
-        """Write down all that a batch brought. RETURNS (bool): As `wait_for`."""
-        again, error, has_replies = False, None, False
+    def _settle(self, batch: OpenBatch, status: BatchStatus) -> None:
+        """Write down all that a batch brought."""
+        error, has_replies = None, False
         for file_id in status.files:
             for answers in self._sender.read_answers(file_id):
                 self._hook("received")
@@ -169,7 +201,7 @@ class Fetcher:
                     has_replies = has_replies or outcome.state == "replied"
                     error = error or outcome.error
                 for key, outcome in self._commit(batch.run, answers):
-                    again = self._end(key, outcome) or again
+                    self._end(key, outcome)
                 self._hook("committed")
         reason = _ENDS[status.state]
         # What was not worked off is not paid; a line that is missing may be.
@@ -184,12 +216,11 @@ class Fetcher:
             if status.state == CANCELLED and batch.run in self._own:
                 state = "not_sent"
             if status.state == FAILED:
-                again = True
+                self._again = True
             else:
-                again = self._end(key, Attempt(state, reason=reason)) or again
+                self._end(key, Attempt(state, reason=reason))
         if error is not None and not has_replies:
             raise error
-        return again
 
     def _commit(self, run: str, answers: List[Tuple[str, Attempt]]) -> List[Tuple[str, Attempt]]:
         """Write down some answers. RETURNS (List[Tuple[str, Attempt]]): Those that were waited for."""
@@ -202,19 +233,20 @@ class Fetcher:
         counted = self._rows.settle(run, ends)
         return [answer for answer, waited in zip(answers, counted) if waited]
 
-    def _end(self, key: str, outcome: Attempt) -> bool:
-        """RETURNS (bool): Whether a question is to be asked again."""
+    def _end(self, key: str, outcome: Attempt) -> None:
+        """Note what becomes of a question: it has its reply, is to be asked again, or gets none."""
         if outcome.state == "replied":
             self.new_keys.add(key)
-            return False
-        if outcome.state == "refitted":
-            return True
+            return
         if outcome.state == "failed":
             self._failures[key] += 1
-            if self._failures[key] < self._sender.policy.max_tries:
-                return True
-        self.ended[key] = without_reply(outcome)
-        return False
+        is_failed = outcome.state == "failed" and (
+            self._failures[key] < self._sender.policy.max_tries
+        )
+        if is_failed or outcome.state == "refitted":
+            self._again = True
+        else:
+            self.ended[key] = without_reply(outcome)
 
     def _refuse(self, batch: OpenBatch, status: BatchStatus) -> None:
         """Find out what to do about a batch that never began."""

@@ -81,7 +81,8 @@ class BatchRows:
             sql = "SELECT owner, run, file, created, batch FROM batches WHERE model = ?"
             found = []
             for owner, *rest in db.execute(sql, (self._model_id,)).fetchall():
-                if owner == self._store.run or not is_alive(presence_path(self._store.path, owner)):
+                presence = presence_path(self._store.path, owner)
+                if owner in ("", self._store.run) or not is_alive(presence):
                     found.append(OpenBatch(*rest))
                     sql = "UPDATE batches SET owner = ? WHERE run = ?"
                     db.execute(sql, (self._store.run, rest[0]))
@@ -89,6 +90,12 @@ class BatchRows:
 
         batches: List[OpenBatch] = self._store.commit(job)
         return batches
+
+    def leave(self) -> None:
+        """Let any run adopt the batches that this one looks after."""
+        sql = "UPDATE batches SET owner = '' WHERE owner = ? AND model = ?"
+        values = (self._store.run, self._model_id)
+        self._store.commit(lambda db: db.execute(sql, values))
 
     def list_open(self) -> Set[str]:
         """RETURNS (Set[str]): All batches that are not settled, whoever looks after them."""

@@ -101,6 +101,8 @@ class Batches:
             raise
         finally:
             self._fetcher.under_way = ""
+            # Nobody looks at what is still under way until the next call, which may be that of another run.
+            self._rows.leave()
             self._notices.warn()
 
     def why_not(self, key: str) -> Reply:

@@ -63,11 +63,15 @@ _MISTRAL_STATES = {
 def _read_openai_status(batch: Mapping[str, Any]) -> BatchStatus:
     counts = batch.get("request_counts") or {}
     errors = batch.get("errors") or {}
+    files = _names(batch, "output_file_id", "error_file_id")
+    if counts.get("completed") and not batch.get("output_file_id"):
+        # A file comes late: none is read until it is there.
+        files = ()
     return BatchStatus(
         _OPENAI_STATES.get(str(batch.get("status")).lower(), RUNNING),
         int(counts.get("completed") or 0) + int(counts.get("failed") or 0),
         int(counts.get("total") or 0),
-        _names(batch, "output_file_id", "error_file_id"),
+        files,
         _read_problem(errors.get("data", errors) if isinstance(errors, dict) else errors),
     )
 

@@ -101,24 +101,36 @@ class BatchServer(ChatServer):
         )
 
     def create(self, file_id: str, run: str) -> str:
-        """Make a batch of a file, once. RETURNS (str): What the server calls it."""
+        """Make a batch of a file, once.
+
+        RETURNS (str): What the server calls it.
+        RAISES (ServerDown): Where a batch may have been made all the same. An `LLMJudgeError` says that none was.
+        """
         body = dump(self._dialect.make_batch(file_id, run, self._endpoint, self.window, self.name))
-        is_sent = False
+        may_exist = False
 
         def attempt() -> Attempt:
-            nonlocal is_sent
+            nonlocal may_exist
             # A try that brought no answer may have come through all the same.
-            found = self.find(file_id, run) if is_sent else None
+            found = self.find(file_id, run) if may_exist else None
             if found is not None:
                 return Attempt("replied", body={"id": found})
-            is_sent = True
             outcome = self._call("POST", self._dialect.path, {}, body=body)
             if outcome.error is not None and _NOT_YET.search(outcome.raw.lower()):
                 # The file is there, but not everywhere yet.
                 return replace(outcome, error=None, state="failed")
+            refused = 400 <= (outcome.status or 0) < 500 and outcome.status != 408
+            may_exist = may_exist or (outcome.asked and not refused)
             return outcome
 
-        return self._require_id(attempt)
+        try:
+            return self._require_id(attempt)
+        except BatchGone as gone:
+            raise ServerDown(str(gone)) from gone
+        except LLMJudgeError as error:
+            if not may_exist:
+                raise
+            raise ServerDown("lost_answer", str(error)) from error
 
     def find(self, file_id: str, run: str) -> Optional[str]:
         """RETURNS (Optional[str]): The batch of a file; None where the server knows of none."""
@@ -130,6 +142,14 @@ class BatchServer(ChatServer):
                     return str(row["id"])
             query = self._dialect.next_page(page, query)
         return None
+
+    def has_file(self, file_id: str) -> bool:
+        """RETURNS (bool): Whether the server knows a file."""
+        try:
+            self._require("GET", f"/files/{file_id}")
+        except BatchGone:
+            return False
+        return True
 
     def poll(self, batch_id: str) -> BatchStatus:
         """RETURNS (BatchStatus): How far a batch is."""

@@ -95,10 +95,14 @@ class BatchSender(Sender, Protocol):
         """Make a batch of a file, once: where a try may have come through, it is looked for first.
 
         RETURNS (str): What the server calls it.
+        RAISES (ServerDown): Where a batch may have been made all the same. An `LLMJudgeError` says that none was.
         """
 
     def find(self, file_id: str, run: str) -> Optional[str]:
         """RETURNS (Optional[str]): The batch of a file; None where the server knows of none."""
+
+    def has_file(self, file_id: str) -> bool:
+        """RETURNS (bool): Whether the server knows a file. It knows none of another project."""
 
     def poll(self, batch_id: str) -> BatchStatus:
         """RETURNS (BatchStatus): How far it is."""

@@ -103,6 +103,9 @@ class BatchService:
         if found and request.method == "GET":
             content = self.files.get(found[1])
             return error("No such File object", status=404) if content is None else Answer(content)
+        found = re.fullmatch(r"/v1/files/([\w-]+)", path)
+        if found and found[1] in self.files:
+            return Answer({"id": found[1], "object": "file", "purpose": "batch"})
         base = "/v1/batch/jobs" if self.mistral else "/v1/batches"
         if path == base:
             if request.method == "GET":
@@ -202,6 +205,7 @@ class BatchService:
             response = {"status_code": status, "request_id": f"req_{number}", "body": body}
             row = {"id": f"batch_req_{number}", "custom_id": line["custom_id"], "error": None}
             (output if status == 200 else failed).append({**row, "response": response})
+        batch.counts = {"completed": len(output), "failed": len(failed)}
         if batch.cancelled is None:
             done = {line["custom_id"] for line in awake[:n_done]}
             failed += [
@@ -229,7 +233,7 @@ class BatchService:
             state = "failed"
         elif batch.files is not None:
             state = "expired" if seconds >= self.day else "completed"
-            state = "completed" if batch.counts["completed"] == len(batch.lines) else state
+            state = "completed" if sum(batch.counts.values()) == len(batch.lines) else state
             state = state if batch.cancelled is None else "cancelled"
         elif batch.cancelled is not None:
             state = "cancelling"
@@ -246,7 +250,7 @@ class BatchService:
                 "error_file": failed,
                 "errors": [{"message": e["message"], "count": 1} for e in batch.errors],
                 "total_requests": len(batch.lines),
-                "completed_requests": batch.counts["completed"],
+                "completed_requests": sum(batch.counts.values()),
             }
         return {
             "id": batch.id,

@@ -47,6 +47,13 @@ def ask(model, prompts):
     return [reply for group in model([[prompt] for prompt in prompts]) for reply in group]
 
 
+def ask_and_close(model, prompts):
+    try:
+        return ask(model, prompts)
+    finally:
+        model.close()
+
+
 def numbers(n):
     return [f"prompt {i}" for i in range(n)]
 
@@ -256,6 +263,35 @@ def test_an_answer_that_got_lost_makes_no_second_batch(where, fault, tmp_path):
     assert set(service.paid.values()) == {1}
 
 
+@pytest.mark.parametrize("status", [403, 404, 429])
+def test_a_batch_whose_making_was_not_answered_stays_when_the_list_is_refused(status, tmp_path):
+    service = BatchService()
+    service.faults = {
+        "POST /v1/batches": [Answer(fault="reset")],
+        "GET /v1/batches": [Answer(b"{}", status, headers={"Retry-After": "100000"})],
+    }
+    with Loopback(service.answer) as server:
+        with pytest.warns(UserWarning, match="JW313.*lost_answer"):
+            found = ask_and_close(make(server, tmp_path), numbers(2))
+        assert {reply.state for reply in found} == {"not_sent"}
+        assert rows(tmp_path, "SELECT state FROM attempts") == [("reserved",)] * 2
+        assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
+    assert len(service.batches) == 1 and set(service.paid.values()) == {1}
+
+
+def test_a_batch_that_may_be_there_stays_when_a_later_try_is_refused(tmp_path):
+    service = BatchService()
+    service.faults = {
+        "POST /v1/batches": [Answer(fault="reset"), Answer(b"{}", 403)],
+        "GET /v1/batches": [Answer({"data": []})],
+    }
+    with Loopback(service.answer) as server:
+        with pytest.warns(UserWarning, match="JW313.*lost_answer"):
+            ask_and_close(make(server, tmp_path), numbers(2))
+        assert rows(tmp_path, "SELECT state FROM attempts") == [("reserved",)] * 2
+        assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
+
+
 def test_a_wrong_key_costs_nothing_and_leaves_nothing(tmp_path):
     with Loopback(lambda request: error("Incorrect API key provided", status=401)) as server:
         with pytest.raises(LLMJudgeError, match="J315.*401"):
@@ -326,7 +362,6 @@ def ask_and_interrupt(model, server, prompts):
             ask(model, prompts)
     finally:
         signal.signal(signal.SIGINT, before)
-    model.close()
     return [str(w.message) for w in shown]
 
 
@@ -347,6 +382,22 @@ def test_an_interrupted_run_leaves_its_batch_or_cancels_it_and_the_next_one_gets
     assert [len(batch.lines) for batch in service.batches.values()] == ([3, 1] if cancels else [3])
 
 
+def test_another_run_waits_for_a_batch_and_says_so(tmp_path):
+    service = BatchService(rate=0.0)
+    with Loopback(service.answer) as server:
+        first, found = make(server, tmp_path), []
+        thread = threading.Thread(target=lambda: found.extend(ask(first, numbers(2))))
+        thread.start()
+        while not service.batches:
+            time.sleep(0.005)
+        threading.Timer(0.2, lambda: setattr(service, "rate", 1e9)).start()
+        with pytest.warns(UserWarning, match="JW365"):
+            waited = ask(make(server, tmp_path), numbers(2))
+        thread.join()
+    assert found == waited == [f"reply to {p}" for p in numbers(2)]
+    assert set(service.paid.values()) == {1}
+
+
 def test_a_direct_run_leaves_alone_what_waits_in_a_batch(tmp_path):
     service = BatchService(rate=0.0)
     with Loopback(service.answer) as server:
@@ -365,9 +416,114 @@ def test_a_batch_that_the_server_has_forgotten_is_made_again(tmp_path):
         ask_and_interrupt(model, server, numbers(2))
         service.batches.clear()
         service.rate = 1e9
-        found = ask(make(server, tmp_path), numbers(2))
+        with pytest.warns(UserWarning, match="JW364.*batch_0"):
+            found = ask(make(server, tmp_path), numbers(2))
     assert found == [f"reply to {p}" for p in numbers(2)]
     assert rows(tmp_path) == [("failed", "batch_no_line", 2), ("replied", None, 2)]
+
+
+class LateFiles(BatchService):
+    """Names the files of a batch a few looks after it has ended.
+
+    late (int): How many.
+    """
+
+    late = 3
+
+    def show(self, batch):
+        shown = super().show(batch)
+        fields = ("output_file", "error_file") if self.mistral else ("output_file_id",)
+        if any(shown[field] for field in fields) and self.late:
+            self.late -= 1
+            shown.update(dict.fromkeys(fields))
+        return shown
+
+
+def half_bad(body, attempt):
+    """Every prompt with a 1 fails once."""
+    if "1" in body["messages"][-1]["content"] and attempt == 1:
+        return 500, {"error": {"message": "oops", "type": "server_error"}}
+    return echo(body, attempt)
+
+
+@pytest.mark.parametrize("mistral", [False, True])
+def test_files_that_come_after_the_end_are_waited_for(mistral, tmp_path):
+    service = LateFiles(half_bad, mistral=mistral)
+    settings = {"dialect": "mistral"} if mistral else {}
+    with Loopback(service.answer) as server:
+        found = ask(make(server, tmp_path, **settings), numbers(2))
+    assert found == [f"reply to {p}" for p in numbers(2)]
+    assert service.late == 0 and set(service.paid.values()) == {1}
+
+
+def test_files_that_do_not_come_end_the_run_and_nothing_is_asked_again(tmp_path):
+    service = LateFiles()
+    service.late = 1000
+    with Loopback(service.answer) as server:
+        with pytest.raises(LLMJudgeError, match="J362.*batch_0.* 2 requests"):
+            ask_and_close(make(server, tmp_path), numbers(2))
+        assert rows(tmp_path, "SELECT state FROM attempts") == [("reserved",)] * 2
+        service.late = 0
+        assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
+    assert len(service.batches) == 1
+
+
+@pytest.mark.parametrize("where", ["GET /v1/batches/", "GET /v1/files/file-output"])
+def test_what_is_not_found_for_a_while_is_not_asked_again(where, tmp_path):
+    service = BatchService()
+    service.faults = {where: [error("No such object", status=404)] * 4}
+    with Loopback(service.answer) as server:
+        with pytest.warns(UserWarning, match="JW363.*batch_0"):
+            found = ask(make(server, tmp_path), numbers(2))
+    assert found == [f"reply to {p}" for p in numbers(2)]
+    assert service.faults[where] == [] and len(service.batches) == 1
+
+
+@pytest.mark.parametrize("where", ["GET /v1/batches/", "GET /v1/files/file-output"])
+def test_what_the_list_knows_is_left_to_another_run(where, tmp_path):
+    service = BatchService()
+    service.faults = {where: [error("No such object", status=404)] * 1000}
+    with Loopback(service.answer) as server:
+        with pytest.warns(UserWarning, match="JW313.*http_404"):
+            found = ask_and_close(make(server, tmp_path), numbers(2))
+        assert {reply.state for reply in found} == {"not_sent"}
+        service.faults = {}
+        assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
+    assert len(service.batches) == 1
+
+
+def test_a_key_of_another_project_does_not_pay_again(tmp_path):
+    service = BatchService(rate=0.0)
+    with Loopback(service.answer) as server:
+        first = make(server, tmp_path)
+        ask_and_interrupt(first, server, numbers(2))
+        batches, files = dict(service.batches), dict(service.files)
+        service.batches.clear(), service.files.clear()
+        with pytest.raises(LLMJudgeError, match="J363.*batch_0"):
+            ask_and_close(make(server, tmp_path), numbers(2))
+        assert service.batches == {}
+        service.batches.update(batches), service.files.update(files)
+        service.rate = 1e9
+        assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
+    assert set(service.paid.values()) == {1}
+
+
+def test_what_a_first_file_said_holds_when_the_second_one_is_late(tmp_path):
+    service = BatchService(half_bad)
+    show = service.show
+
+    def errors_first(batch):
+        shown = show(batch)
+        names = shown["error_file_id"], shown["output_file_id"]
+        if all(names):
+            shown["output_file_id"], shown["error_file_id"] = names
+        return shown
+
+    service.show = errors_first
+    service.faults = {"GET /v1/files/file-output": [Answer(fault="reset")] * 2}
+    with Loopback(service.answer) as server:
+        found = ask(make(server, tmp_path, max_tries=2), numbers(2))
+    assert found == [f"reply to {p}" for p in numbers(2)]
 
 
 def test_a_server_that_is_gone_for_a_while_is_waited_for(tmp_path):
