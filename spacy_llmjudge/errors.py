@@ -116,6 +116,7 @@ class Errors(metaclass=_WithCodes):
     J360 = "llmjudge.OpenAIBatch.v1 answers only through a ledger, which keeps what a batch brings. Put llmjudge.Ledger.v1 around it, as in configs/judges/openai_batch.cfg."
     J361 = "{host} did not start the batch {batch}, and nothing of it is paid. Correct the settings of the model, then run the same command again. It says: {message}"
     J365 = "{path} holds no cuts ({error}). Make it with the verb `cuts`: an object with low, high, most, target and asked."
+    J377 = "{path}: of no document is it known how sure the judge was of all that it named, so there is nothing to find cuts with. Use a judge whose replies state a confidence for each entry or come with log-probabilities; what an earlier version judged, judge again into another folder."
 
     # Selection and targets
     J400 = "There are {n_docs} held-out documents and {n_gold} gold documents. They must be the same documents in the same order; run the step `judge` on the held-out gold again."
