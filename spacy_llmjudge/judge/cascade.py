@@ -3,14 +3,26 @@
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 
 from ..candidates import Stated
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_json
 from ..transport.messages import Prompt
 from ..transport.sender import Metered
-from ..transport.tally import Counts, Tally
+from ..transport.tally import Counts, Tally, add_counts
 from .choices import parse_choices, read_masses
 from .opinions import Opinion, combine
 from .replies import parse_annotation
@@ -145,15 +157,22 @@ class Cascade:
             yield from (group for group, waits in zip(groups, is_open) if waits)
 
     def usage(self) -> Counts:
-        """RETURNS (Counts): What the strong judge did, as far as it counts, and what the cheap one cost in a
-        ledger of its own."""
-        counts = Tally().counts()
-        if isinstance(self.strong, Metered):
-            counts = self.strong.usage()
-        own = getattr(self.cheap, "path", None) != getattr(self.strong, "path", None)
-        if isinstance(self.cheap, Metered) and own:
-            counts["cost"] = (counts["cost"] or 0.0) + (self.cheap.usage()["cost"] or 0.0)
-        return counts
+        """RETURNS (Counts): What the two judges did, as far as they count."""
+        return usage_of(metered_models("", self)) or Tally().counts()
+
+
+def metered_models(name: str, model: Any) -> Dict[str, Metered]:
+    """RETURNS (Dict[str, Metered]): What counts in a model: itself or, of a cascade, its judges; by dotted names."""
+    if isinstance(model, Cascade):
+        cheap = metered_models(f"{name}.cheap", model.cheap)
+        return {**cheap, **metered_models(f"{name}.strong", model.strong)}
+    return {name: model} if isinstance(model, Metered) else {}
+
+
+def usage_of(models: Mapping[str, Metered]) -> Optional[Counts]:
+    """RETURNS (Optional[Counts]): What several models did together; None of none."""
+    ledgers = [getattr(model, "path", None) for model in models.values()]
+    return add_counts([model.usage() for model in models.values()], ledgers)
 
 
 def read_cuts(path: Path) -> Optional[Alone]:
