@@ -42,6 +42,17 @@ RATE_AGREED, RATE_REFUSED = 0.85, 0.05
 NOT_ASKED = "not_asked"
 
 
+class Stated(NamedTuple):
+    """How sure a judge was of what its replies about a document name.
+
+    supports (List[float]): One for each, 0 to 1.
+    n_verdicts (int): Candidates that get a verdict from these replies, at most.
+    """
+
+    supports: List[float]
+    n_verdicts: int
+
+
 class Candidate(NamedTuple):
     """One (start, end, label) of a document that might be an entity. What is not known is None.
 
@@ -176,6 +187,21 @@ def set_status(doc: Doc, state: str, reason: Optional[str] = None, key: str = KE
     if key not in doc.spans:
         set_candidates(doc, [], key)
     doc.spans[key].attrs["status"] = {"state": state, "reason": reason}
+
+
+def get_stated(doc: Doc, key: str = KEY) -> Optional[Stated]:
+    """How sure the judge was of what it named; None where it did not say so of everything."""
+    found = doc.spans[key].attrs.get("stated") if key in doc.spans else None
+    return None if found is None else Stated(found["supports"], found["n_verdicts"])
+
+
+def set_stated(doc: Doc, stated: Optional[Stated], key: str = KEY) -> None:
+    """Keep how sure the judge was beside the candidates."""
+    if key not in doc.spans:
+        set_candidates(doc, [], key)
+    doc.spans[key].attrs.pop("stated", None)
+    if stated is not None:
+        doc.spans[key].attrs["stated"] = stated._asdict()
 
 
 def is_judged(doc: Doc, key: str = KEY) -> bool:

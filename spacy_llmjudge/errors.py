@@ -121,6 +121,7 @@ class Errors(metaclass=_WithCodes):
     J366 = "llmjudge.Panel.v1 has {n} models. Name {least} to {most}, each in a block of its own, such as [components.llm_judge.model.models.first]."
     J367 = "llmjudge.Panel.v1 answers {task}, but only a judge's own tasks can read several replies to one question: llmjudge.Annotate.v1, llmjudge.Classify.v1 or llmjudge.Verify.v1 (after_list = false). Name one of its models alone, or change the task."
     J368 = "{name!r} of llmjudge.Panel.v1 is no model ({found}). Its block needs the line @llm_models, as in configs/judges/panel_openai.cfg."
+    J377 = "{path}: of no document is it known how sure the judge was of all that it named, so there is nothing to find cuts with. Use a judge whose replies state a confidence for each entry or come with log-probabilities; what an earlier version judged, judge again into another folder."
 
     # Selection and targets
     J400 = "There are {n_docs} held-out documents and {n_gold} gold documents. They must be the same documents in the same order; run the step `judge` on the held-out gold again."

@@ -4,7 +4,7 @@ import math
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 import typer
 
@@ -13,8 +13,6 @@ from .printer import msg
 from .progress import Meter, live
 from .timing import timed
 from .user_errors import show_command, user_errors
-
-MAX_COST = "components.llm_judge.model.max_cost"
 
 
 @user_errors
@@ -85,11 +83,16 @@ def judge_cli(
             write_json(path, report)
     # The last one knows what the ledger holds by now.
     states = sum((Counter(one["states"]) for one in found.values()), Counter())
-    _go_on(states, list(found.values())[-1]["usage"])
+    spent = {name: one for split in found.values() for name, one in split["spent"].items()}
+    _go_on(states, spent)
 
 
-def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
-    """End with the command that continues, where documents are left."""
+def _go_on(states: Dict[str, int], spent: Mapping[str, Mapping[str, Any]]) -> None:
+    """End with the command that continues, where documents are left.
+
+    states (Dict[str, int]): Documents by their state.
+    spent (Mapping[str, Mapping[str, Any]]): `max_cost` and `cost` of the budgets that ended, by their dotted names.
+    """
     from ..candidates import NOT_ASKED
     from ..steps.judge_report import left_by_reason
 
@@ -98,12 +101,14 @@ def _go_on(states: Dict[str, int], usage: Optional[Dict[str, Any]]) -> None:
     if not n_left:
         return
     arguments = list(sys.argv[1:])
-    if "budget" in left and usage is not None and usage["max_cost"] is not None:
+    if "budget" in left and spent:
         n_docs = sum(states.values()) - states.get(NOT_ASKED, 0)
-        budget = raise_budget(usage["max_cost"], usage["cost"] or 0.0, n_docs, n_left)
-        arguments = set_option(arguments, f"--{MAX_COST}", f"{budget:g}")
+        for name, usage in spent.items():
+            budget = raise_budget(usage["max_cost"], usage["cost"] or 0.0, n_docs, n_left)
+            arguments = set_option(arguments, f"--{name}", f"{budget:g}")
+        budgets = " and ".join(f"{usage['max_cost']:g} USD" for usage in spent.values())
         msg.warn(
-            f"The budget of {usage['max_cost']:g} USD is used up: one more request could have exceeded it, and {n_left} documents"
+            f"The budget of {budgets} is used up: one more request could have exceeded it, and {n_left} documents"
             " are left. All replies are kept. To continue with a higher budget:"
         )
     else:

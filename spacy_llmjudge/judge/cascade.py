@@ -1,18 +1,34 @@
 """The model `llmjudge.Cascade.v1`: a cheap judge answers all, and a strong one where the cheap one is in doubt."""
 
+from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 
+from ..candidates import Stated
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_json
 from ..transport.messages import Prompt
 from ..transport.sender import Metered
-from ..transport.tally import Counts, Tally
-from .choices import LETTERS, parse_choices, read_masses
+from ..transport.tally import Counts, Tally, add_counts
+from .choices import parse_choices, read_masses
+from .opinions import Opinion, combine
 from .replies import parse_annotation
 from .reply_json import ReplyError
 from .tasks.base import is_cut_off, read_outcome
+from .verdicts import clip_support
 
 Model = Callable[[Iterable[Iterable[Any]]], Iterable[Iterable[Any]]]
 Group = List[Any]
@@ -28,7 +44,7 @@ class Alone(NamedTuple):
     low (float): Up to this support a candidate is rejected.
     high (float): From this support on it is accepted.
     most (int): Documents with more that count are asked about.
-    target (str): What counts: what is accepted ("precision"), or all candidates.
+    target (str): What counts: what is accepted ("precision"), or all that gets a verdict.
     asked (float): The share of documents that the strong judge is expected to be asked about.
     """
 
@@ -120,8 +136,14 @@ class Cascade:
             if not groups:
                 return
             replies = [list(group) for group in self.cheap(groups)]
-            is_open = [not decides(self.alone, *pair) for pair in zip(groups, replies)]
+            is_open = [self._is_open(*pair) for pair in zip(groups, replies)]
             yield groups, replies, is_open
+
+    def _is_open(self, prompts: Group, replies: Group) -> bool:
+        """Whether the strong judge is to be asked: not where another run can still ask the cheap one."""
+        if self.alone is not None and any(read_outcome(r).state == "not_sent" for r in replies):
+            return False
+        return not decides(self.alone, prompts, replies)
 
     def ask_ahead(self, prompts: Callable[[], Iterable[Iterable[Any]]]) -> None:
         """Have replies in the ledgers before the first is wanted, where a judge is asked by batches."""
@@ -135,15 +157,22 @@ class Cascade:
             yield from (group for group, waits in zip(groups, is_open) if waits)
 
     def usage(self) -> Counts:
-        """RETURNS (Counts): What the strong judge did, as far as it counts, and what the cheap one cost in a
-        ledger of its own."""
-        counts = Tally().counts()
-        if isinstance(self.strong, Metered):
-            counts = self.strong.usage()
-        own = getattr(self.cheap, "path", None) != getattr(self.strong, "path", None)
-        if isinstance(self.cheap, Metered) and own:
-            counts["cost"] = (counts["cost"] or 0.0) + (self.cheap.usage()["cost"] or 0.0)
-        return counts
+        """RETURNS (Counts): What the two judges did, as far as they count."""
+        return usage_of(metered_models("", self)) or Tally().counts()
+
+
+def metered_models(name: str, model: Any) -> Dict[str, Metered]:
+    """RETURNS (Dict[str, Metered]): What counts in a model: itself or, of a cascade, its judges; by dotted names."""
+    if isinstance(model, Cascade):
+        cheap = metered_models(f"{name}.cheap", model.cheap)
+        return {**cheap, **metered_models(f"{name}.strong", model.strong)}
+    return {name: model} if isinstance(model, Metered) else {}
+
+
+def usage_of(models: Mapping[str, Metered]) -> Optional[Counts]:
+    """RETURNS (Optional[Counts]): What several models did together; None of none."""
+    ledgers = [getattr(model, "path", None) for model in models.values()]
+    return add_counts([model.usage() for model in models.values()], ledgers)
 
 
 def read_cuts(path: Path) -> Optional[Alone]:
@@ -179,48 +208,66 @@ def decides(alone: Optional[Alone], prompts: List[Any], replies: List[Any]) -> b
     replies (List[Any]): Its replies.
     RETURNS (bool): False where a reply leaves a candidate open, does not say how sure it is, or has no answer.
     """
-    if alone is None or len(replies) != len(prompts):
+    stated = None if alone is None else read_stated(prompts, replies)
+    if alone is None or stated is None or any(alone.low < p < alone.high for p in stated.supports):
         return False
-    n_counted = 0
-    for prompt, reply in zip(prompts, replies):
-        supports = read_supports(prompt, reply)
-        if supports is None or any(alone.low < p < alone.high for p in supports):
-            return False
-        accepted = [p for p in supports if p >= alone.high]
-        n_counted += len(accepted if alone.target == "precision" else supports)
+    n_accepted = sum(p >= alone.high for p in stated.supports)
+    n_counted = n_accepted if alone.target == "precision" else stated.n_verdicts
     return n_counted <= alone.most
 
 
-def read_supports(prompt: Any, reply: Any) -> Optional[List[float]]:
-    """Read what a reply gives to each candidate that it names.
+def read_stated(prompts: List[Any], replies: List[Any]) -> Optional[Stated]:
+    """Read how sure a judge is of what it names in a document.
 
-    prompt (Any): A prompt of the annotating or of the verifying task.
-    reply (Any): The reply.
-    RETURNS (Optional[List[float]]): 0 to 1; None where one has no number, or there is no usable answer.
+    prompts (List[Any]): The prompts about the document.
+    replies (List[Any]): Its replies.
+    RETURNS (Optional[Stated]): None where one thing that is named has no number, or there is no usable answer.
     """
-    is_known = isinstance(prompt, Prompt) and prompt.exclusive is None
-    if not is_known or read_outcome(reply).state != "judged":
+    if len(replies) != len(prompts):
         return None
-    try:
-        if prompt.verdicts:
-            found = [_read_choice(prompt, reply, i) for i in range(len(prompt.candidates))]
-        else:
+    supports: List[Optional[float]] = []
+    n_verdicts = 0
+    asked: Dict[Tuple[Any, ...], List[Opinion]] = {}
+    draws: Counter[Tuple[Any, ...]] = Counter()
+    for prompt, reply in zip(prompts, replies):
+        is_known = isinstance(prompt, Prompt) and prompt.exclusive is None
+        if not is_known or read_outcome(reply).state != "judged":
+            return None
+        try:
+            if prompt.verdicts:
+                # Several draws of a question are one opinion, as in the task.
+                opinions = _read_opinions(prompt, reply)
+                n_verdicts += sum(opinion.correction is not None for opinion in opinions)
+                for candidate, opinion in zip(prompt.candidates, opinions):
+                    draw = (prompt.text, candidate, prompt.sample)
+                    asked.setdefault((*draw[:2], draws[draw]), []).append(opinion)
+                    draws[draw] += 1
+                continue
             listed = parse_annotation(reply, list(prompt.labels), is_cut_off(reply))
-            if listed.unlabelled or listed.wordless:
-                return None
-            found = [entry.confidence for entry in [*listed.entities, *listed.alternatives]]
-    except ReplyError:
-        return None
-    known = [p for p in found if p is not None]
-    return known if len(known) == len(found) else None
+        except ReplyError:
+            return None
+        if listed.unlabelled or listed.wordless:
+            return None
+        named = [*listed.entities, *listed.alternatives]
+        supports += [entry.confidence for entry in named]
+        n_verdicts += len(prompt.candidates) + len(named)
+    supports += [combine(opinions).support for opinions in asked.values()]
+    known = [clip_support(p) for p in supports if p is not None]
+    return Stated(known, n_verdicts + len(asked)) if len(known) == len(supports) else None
 
 
-def _read_choice(prompt: Prompt, reply: str, i: int) -> Optional[float]:
-    choice = parse_choices(reply, len(prompt.candidates), is_cut_off(reply)).get(i + 1)
-    if choice is None:
-        return None
-    masses, _ = read_masses(reply, getattr(reply, "logprobs", None), choice.offset)
-    if masses is None:
-        return choice.chance
-    meanings = prompt.verdicts[i]
-    return sum(masses[letter] for letter in LETTERS if meanings.get(letter) == "correct")
+def _read_opinions(prompt: Prompt, reply: str) -> List[Opinion]:
+    """RETURNS (List[Opinion]): What a reply says of each candidate.
+    RAISES (ReplyError): Where it does not answer about all of them."""
+    choices = parse_choices(reply, len(prompt.candidates), is_cut_off(reply))
+    opinions = []
+    for number, meanings in enumerate(prompt.verdicts, 1):
+        if number not in choices:
+            raise ReplyError("no_answer")
+        choice = choices[number]
+        masses, coverage = read_masses(reply, getattr(reply, "logprobs", None), choice.offset)
+        if masses is not None:
+            masses = {meanings[letter]: mass for letter, mass in masses.items()}
+        verdict = meanings[choice.letter]
+        opinions.append(Opinion(verdict, masses, coverage, choice.chance, choice.correction))
+    return opinions

@@ -14,12 +14,13 @@ from spacy.vocab import Vocab
 from spacy_llm.pipeline.llm import LLMWrapper
 from spacy_llm.ty import validate_type_consistency
 
-from ..candidates import KEY, get_candidates, get_status, register_extensions
+from ..candidates import KEY, get_candidates, get_status, register_extensions, set_stated
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..targets.base import NAMES, Key, Target
 from ..transport.credentials import describe_error
 from ..transport.messages import Reply
 from .actions import Action, act
+from .cascade import read_stated
 from .panel import Panel
 
 DEFAULT_TASK = {"@llm_tasks": "llmjudge.Annotate.v1"}
@@ -177,6 +178,8 @@ class LLMJudge(LLMWrapper):
             for doc, prompts, replies in answered:
                 try:
                     (doc,) = self._task.parse_responses([[doc]], [replies])
+                    # The verb `cuts` reads it: what a cascade would have decided on.
+                    set_stated(doc, read_stated(prompts, replies), self.spans_key)
                     act(doc, self.action, self.target, self.spans_key)
                 except Exception as error:
                     error_handler(self._name, self, [doc], error)

@@ -8,9 +8,14 @@ decided alone, and W the part of it that is wrong:
 - "recall": A are the candidates that gold has, W those of them under the lower cut.
 - "accuracy": A are all candidates, W those on the wrong side.
 
+What a cascade sees when it decides are replies, and not what becomes of them in a document. So who decides what is
+read from the replies here too (`Replies`), and A and W are counted among the candidates that got a verdict.
+
 The statement: E[W] <= q E[A] over documents, with probability 1 - delta over the draw of the evidence.
 
 Proof. A document with more than B that count goes to the strong judge, so x = (W - q A) / B lies in [-q, 1 - q].
+(Where one entry of a reply stands for several places, or a correction is accepted too, A may still pass B: such a
+document is scaled to B, and counts as one with B in the statement.)
 Look at documents in an order that knows nothing of gold, and bet: K_t = product of (1 - b_i x_i), where the stake
 b_i in [0, .75 / (1 - q)] is chosen from the documents before i. Each factor is positive. If E[W] >= q E[A], then
 E[x] >= 0, and E[K_t | the past] <= K_(t-1): K is a supermartingale that starts at 1, and by Ville's inequality it
@@ -47,15 +52,41 @@ _BOUNDS = (1, 2, 3, 4, 6, 9, 13, 20, 30)
 _SPARE = 3.0
 
 
+class Replies(NamedTuple):
+    """What a cascade has when it decides: what the replies of a cheap judge name, and not what became of it.
+
+    document (np.ndarray): (m,) number of the document, below d.
+    support (np.ndarray): (m,) what the judge gives to what it names, 0 to 1.
+    size (np.ndarray): (d,) candidates that get a verdict, at most; -1 where a number or the answer is missing, so
+        that the strong judge is asked.
+    """
+
+    document: np.ndarray
+    support: np.ndarray
+    size: np.ndarray
+
+
 class Supports(NamedTuple):
     """Candidates of documents, as a cheap judge sees them.
 
     document (np.ndarray): (n,) number of the document.
     support (np.ndarray): (n,) what the judge gives a candidate, 0 to 1; 0 where it does not name it.
+    replies (Optional[Replies]): What is decided by, of d documents; None where all candidates are named, and no
+        others.
     """
 
     document: np.ndarray
     support: np.ndarray
+    replies: Optional[Replies] = None
+
+    def number(self) -> "Supports":
+        """RETURNS (Supports): The same with replies; documents count from 0."""
+        if self.replies is not None:
+            return self
+        _, document = np.unique(self.document, return_inverse=True)
+        return Supports(
+            document, self.support, Replies(document, self.support, np.bincount(document))
+        )
 
 
 class Cuts(NamedTuple):
@@ -108,21 +139,19 @@ def find_cuts(
         >>> find_cuts(pool, few, right[:40], q=.1, delta=.1, target="accuracy") is None
         True
     """
-    documents = np.unique(evidence.document)
-    order = np.random.default_rng(seed).permutation(documents)
+    if not len(pool.support) or not len(evidence.support):
+        return None
+    pool, evidence = pool.number(), evidence.number()
+    assert evidence.replies is not None
+    order = np.random.default_rng(seed).permutation(len(evidence.replies.size))
     n_first = len(order) // _CALIBRATES
     first = np.isin(evidence.document, order[:n_first])
     line = _calibrate(evidence.support[first], right[first])
-    if line is None or not len(pool.support) or n_first == len(order):
+    if line is None:
         return None
-    place = {document: i for i, document in enumerate(order[n_first:].tolist())}
-    tested = Supports(
-        np.array([place[d] for d in evidence.document[~first].tolist()], dtype="int64"),
-        evidence.support[~first],
-    )
     best = None
-    for rule in _order_rules(pool, line, len(place), q, delta, target):
-        value, n_documents = _test(tested, right[~first], rule, q, delta, target)
+    for rule in _order_rules(pool, line, len(order) - n_first, q, delta, target):
+        value, n_documents = _test(evidence, right, order[n_first:], rule, q, delta, target)
         if value < 1 / delta:
             break
         asked = float(1 - rule.decides(pool, target).mean())
@@ -154,19 +183,24 @@ class Rule(NamedTuple):
     most: int
 
     def decides(self, rows: Supports, target: str) -> np.ndarray:
-        """(d,) whether the cheap judge decides each document alone."""
-        is_open = (rows.support > self.low) & (rows.support < self.high)
-        _, number = np.unique(rows.document, return_inverse=True)
-        seen = rows.support >= self.high if target == "precision" else None
-        n = number.max() + 1
-        sizes = np.bincount(number, weights=seen, minlength=n)
-        return (np.bincount(number, weights=is_open, minlength=n) == 0) & (sizes <= self.most)
+        """(d,) whether the cheap judge decides each document alone, as `judge.cascade.decides` says it."""
+        replies = rows.number().replies
+        assert replies is not None
+        document, support, size = replies
+        is_open = (support > self.low) & (support < self.high)
+        is_closed = np.bincount(document, weights=is_open, minlength=len(size)) == 0
+        counted = size
+        if target == "precision":
+            counted = np.bincount(document, weights=support >= self.high, minlength=len(size))
+        return (size >= 0) & is_closed & (counted <= self.most)
 
     def add_up(
         self, rows: Supports, right: np.ndarray, target: str
     ) -> Tuple[np.ndarray, np.ndarray]:
         """(d,) what counts in each document, and how much of it is wrong; with chances instead of gold, what is
         to be expected."""
+        rows = rows.number()
+        assert rows.replies is not None
         accepted, rejected = rows.support >= self.high, rows.support <= self.low
         if target == "precision":
             counted, wrong = accepted.astype("float64"), accepted * (1 - right)
@@ -174,11 +208,10 @@ class Rule(NamedTuple):
             counted, wrong = right, rejected * right
         else:
             counted, wrong = np.ones(len(right)), np.where(accepted, 1 - right, right)
-        _, number = np.unique(rows.document, return_inverse=True)
-        n = number.max() + 1
+        n = len(rows.replies.size)
         return (
-            np.bincount(number, weights=counted, minlength=n),
-            np.bincount(number, weights=wrong, minlength=n),
+            np.bincount(rows.document, weights=counted, minlength=n),
+            np.bincount(rows.document, weights=wrong, minlength=n),
         )
 
 
@@ -186,8 +219,11 @@ def _order_rules(
     pool: Supports, line: Tuple[float, float], n: int, q: float, delta: float, target: str
 ) -> List[Rule]:
     """What is tested, from the one that is likeliest to pass; by the pool and the calibration alone."""
-    chance = _chance(pool.support, line)
-    doubt = _largest(pool.document, np.minimum(chance, 1 - chance))
+    assert pool.replies is not None
+    if not len(pool.replies.support):
+        return []
+    chance, named = (_chance(rows.support, line) for rows in (pool, pool.replies))
+    doubt = _largest(pool.replies.document, np.minimum(named, 1 - named))
     levels = np.unique(np.quantile(doubt, np.linspace(0.02, 1.0, _N_CUTS)))
     enough = _SPARE * math.log(1 / delta)
     rules, strengths = [], []
@@ -223,7 +259,9 @@ def _strength(
 ) -> float:
     """About how much log-wealth n documents would bring, were the calibrated chances true."""
     decided = rule.decides(pool, target)
-    counted, wrong = (part[decided] / rule.most for part in rule.add_up(pool, chance, target))
+    counted, wrong = (part[decided] for part in rule.add_up(pool, chance, target))
+    scale = np.maximum(counted, rule.most)
+    counted, wrong = counted / scale, wrong / scale
     mean = float((wrong - q * counted).mean()) if decided.any() else 0.0
     if mean >= 0:
         return 0.0
@@ -233,13 +271,22 @@ def _strength(
 
 
 def _test(
-    tested: Supports, right: np.ndarray, rule: Rule, q: float, delta: float, target: str
+    evidence: Supports,
+    right: np.ndarray,
+    order: np.ndarray,
+    rule: Rule,
+    q: float,
+    delta: float,
+    target: str,
 ) -> Tuple[float, int]:
-    """RETURNS (Tuple[float, int]): The most that the bets made, at 1 / delta at the latest, and after how
+    """Test a rule on documents, in an order.
+
+    RETURNS (Tuple[float, int]): The most that the bets made, at 1 / delta at the latest, and after how
     many documents that were decided alone."""
-    counted, wrong = rule.add_up(tested, right.astype("float64"), target)
-    rows = rule.decides(tested, target) & (counted > 0)
-    return bet((wrong[rows] - q * counted[rows]) / rule.most, q, 1 / delta)
+    counted, wrong = rule.add_up(evidence, right.astype("float64"), target)
+    rows = order[rule.decides(evidence, target)[order] & (counted[order] > 0)]
+    scale = np.maximum(counted[rows], rule.most)
+    return bet((wrong[rows] - q * counted[rows]) / scale, q, 1 / delta)
 
 
 def bet(x: np.ndarray, q: float, enough: float) -> Tuple[float, int]:

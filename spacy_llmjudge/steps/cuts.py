@@ -1,12 +1,15 @@
 """The step `cuts`: what a cheap judge may decide alone, from documents that it has judged."""
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import numpy as np
+from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from ..selection.cascade_cuts import Supports, describe_cuts, find_cuts
+from ..candidates import get_stated
+from ..errors import Errors, LLMJudgeError
+from ..selection.cascade_cuts import Replies, Supports, describe_cuts, find_cuts
 from ..selection.files import match_gold
 from ..selection.table import CandidateTable, table_from_docs
 from ..stages import once
@@ -34,6 +37,7 @@ def cuts(
     target (str): "precision", "recall" or "accuracy", see `selection.cascade_cuts`.
     seed (int): Draws the order of the documents.
     RETURNS (Dict[str, Any]): What was written.
+    RAISES (LLMJudgeError): J377 where of no document is it known how sure the judge was.
     """
     for split in ("pool", "dev"):
         require_file(judged / split, "Run `judge` with the config of the cheap judge first.")
@@ -44,12 +48,14 @@ def cuts(
         pool = list(read_docs(judged / "pool", vocab))
         docs = list(read_docs(judged / "dev", vocab))
         matched = match_gold(docs, list(read_docs(gold, vocab)), gold)
-        table = table_from_docs(docs, matched, target=kind)
+        if all(get_stated(doc) is None for doc in docs):
+            raise LLMJudgeError(Errors.J377.format(path=judged / "dev"))
+        held = table_from_docs(docs, matched, target=kind)
+        held = held.take(held.judged)
         seen = table_from_docs(pool, target=kind)
-        answered, held = _answered(seen), _answered(table)
         found = find_cuts(
-            _supports(answered),
-            _supports(held),
+            _supports(pool, seen.take(seen.judged)),
+            _supports(docs, held),
             held.correct,
             q=q,
             delta=delta,
@@ -57,11 +63,6 @@ def cuts(
             seed=seed,
         )
         report = describe_cuts(found, q, delta, target)
-        if found is not None:
-            n_seen, n_answered = (len(np.unique(t.document)) for t in (seen, answered))
-            # What the cheap judge gave no answer to is asked about, too.
-            n_asked = n_seen - n_answered + found.asked * n_answered
-            report["asked"] = n_asked / len(pool)
         write_json(output, report)
         return report
 
@@ -74,11 +75,12 @@ def cuts(
     return once("cuts", inputs, [output], work)
 
 
-def _answered(table: CandidateTable) -> CandidateTable:
-    """RETURNS (CandidateTable): The documents all of whose candidates have an answer."""
-    left = np.unique(table.document[~table.judged])
-    return table.take(~np.isin(table.document, left))
-
-
-def _supports(table: CandidateTable) -> Supports:
-    return Supports(table.document, np.nan_to_num(table.support, nan=0.0))
+def _supports(docs: List[Doc], table: CandidateTable) -> Supports:
+    """RETURNS (Supports): The candidates that got a verdict, and what the replies named."""
+    stated = [get_stated(doc) for doc in docs]
+    size = np.array([-1 if one is None else one.n_verdicts for one in stated], dtype="int64")
+    named = [[] if one is None else one.supports for one in stated]
+    document = np.repeat(np.arange(len(docs)), list(map(len, named)))
+    support = np.array([p for row in named for p in row], dtype="float64")
+    replies = Replies(document, support, size)
+    return Supports(table.document, np.nan_to_num(table.support, nan=0.0), replies)

@@ -38,7 +38,7 @@ from ..storage import (
 from ..streams import SHARD_SIZE, Documents
 from ..targets.base import Target, find_target
 from ..transport.sender import Metered
-from ..transport.tally import add_counts
+from ..transport.tally import Counts
 from .judge_config import load_judges, read_judge_config
 from .loading import keeps_no_words
 
@@ -78,10 +78,12 @@ def judge(
     on_judge (Optional[Callable[[Any, int], None]]): Gets the component before its first document, and
         the number of documents that are asked about.
     RETURNS (Dict[str, Any]): The manifest, with `states`: how many documents were judged, were
-        abstained from (by reason), or not sent; and `usage`: what the model says of its requests,
-        tokens and cost in this run, where it keeps a ledger.
+        abstained from (by reason), or not sent; `usage`: what the models say of their requests, tokens
+        and cost in this run, where they keep a ledger; and `spent`: the same of each whose budget ended,
+        by the dotted name of that.
     """
     from ..judge.ahead import ask_ahead
+    from ..judge.cascade import metered_models, usage_of
 
     loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp, judges = load_judges(loaded, config, find_target(source))
@@ -130,11 +132,24 @@ def judge(
         on_shard=report,
         zone=zone,
     )
-    usage = add_counts([one.model.usage() for one in judges if isinstance(one.model, Metered)])
+    models: Dict[str, Metered] = {}
+    for one in judges:
+        models.update(metered_models(f"components.{one.name}.model", one.model))
     return {
         **manifest,
         "states": add_states(shard["states"] for shard in manifest["shards"]),
-        "usage": usage,
+        "usage": usage_of(models),
+        "spent": spent_budgets(models),
+    }
+
+
+def spent_budgets(models: Mapping[str, Metered]) -> Dict[str, Counts]:
+    """RETURNS (Dict[str, Counts]): What the models did whose budget ended, by the dotted name of the budget."""
+    done = {name: model.usage() for name, model in models.items()}
+    return {
+        f"{name}.max_cost": counts
+        for name, counts in done.items()
+        if counts["max_cost"] is not None and counts["not_sent"].get("budget")
     }
 
 

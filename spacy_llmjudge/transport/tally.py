@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import Dict, Optional, Sequence, Tuple, TypedDict
 
 from .messages import Reply
@@ -32,10 +33,12 @@ class Counts(TypedDict):
     max_cost: Optional[float]
 
 
-def add_counts(parts: Sequence[Counts]) -> Optional[Counts]:
-    """Add up what several models did on one ledger, which counts the cost of all of them together.
+def add_counts(parts: Sequence[Counts], ledgers: Sequence[Optional[Path]]) -> Optional[Counts]:
+    """Add up what several models did.
 
     parts (Sequence[Counts]): What each one did.
+    ledgers (Sequence[Optional[Path]]): The ledger of each, which counts the cost of all models on it together;
+        None for one without.
     RETURNS (Optional[Counts]): None of none.
     """
     if not parts:
@@ -45,8 +48,15 @@ def add_counts(parts: Sequence[Counts]) -> Optional[Counts]:
         known = [part[name] for part in parts if part[name] is not None]  # type: ignore[literal-required]
         return sum(known) if known else None
 
+    def money(name: str) -> Optional[float]:
+        most: Dict[object, float] = {}
+        for i, (part, ledger) in enumerate(zip(parts, ledgers)):
+            one: object = i if ledger is None else ledger.resolve()
+            if part[name] is not None:  # type: ignore[literal-required]
+                most[one] = max(most.get(one, 0.0), part[name])  # type: ignore[literal-required]
+        return sum(most.values()) if most else None
+
     return {
-        **parts[0],
         "requests": total("requests") or 0,
         "replied": total("replied") or 0,
         "stored": total("stored") or 0,
@@ -54,7 +64,8 @@ def add_counts(parts: Sequence[Counts]) -> Optional[Counts]:
         "tokens_out": total("tokens_out"),
         "abstained": dict(sum((Counter(part["abstained"]) for part in parts), Counter())),
         "not_sent": dict(sum((Counter(part["not_sent"]) for part in parts), Counter())),
-        "cost": max((part["cost"] for part in parts if part["cost"] is not None), default=None),
+        "cost": money("cost"),
+        "max_cost": money("max_cost"),
     }
 
 

@@ -17,7 +17,7 @@ from thinc.api import Config
 from spacy_llmjudge.candidates import Candidate, get_candidates, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.judge.ahead import ask_ahead
-from spacy_llmjudge.judge.cascade import Cascade, make_cascade_model, read_supports
+from spacy_llmjudge.judge.cascade import Cascade, make_cascade_model, read_stated
 from spacy_llmjudge.judge.component import make_llm_judge
 from spacy_llmjudge.judge.cost_estimate import plan_judging
 from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
@@ -50,7 +50,7 @@ class Cheap:
     def reply(self, text):
         if "silent" in text:
             return Reply("", state="abstained", reason="refused")
-        return Reply(annotation(*map(int, text.split()[2:])))
+        return Reply(annotation(*(int(word) for word in text.split() if word.isdigit())))
 
 
 @pytest.fixture
@@ -124,17 +124,47 @@ def test_what_was_not_sent_stays_unanswered(tmp_path, cuts):
     assert [getattr(r, "state", "") == "not_sent" for r in found] == [t in OPEN for t in TEXTS]
 
 
+@pytest.mark.parametrize("batch", [False, True])
+def test_what_another_run_can_ask_the_cheap_judge_is_not_asked_of_the_strong_one(
+    batch, tmp_path, cuts
+):
+    class Spent(Cheap):
+        def reply(self, text):
+            if "95" in text:
+                return Reply("", state="not_sent", reason="budget")
+            return super().reply(text)
+
+    service = BatchService(lambda body, n: (200, chat("strong")))
+    answer = service.answer if batch else lambda request: Answer(chat("strong"))
+    with Loopback(answer) as server:
+        cascade = make_cascade_model(Spent(), strong(server, tmp_path, batch=batch), cuts)
+        if batch:
+            cascade.ask_ahead(lambda: prompts_of(TEXTS))
+        found = [reply for (reply,) in cascade(prompts_of(TEXTS))]
+    states = {text: reply.state for text, reply in zip(TEXTS, found)}
+    assert [text for text in TEXTS if states[text] == "not_sent"] == [TEXTS[0], TEXTS[5]]
+    asked = [text for text, reply in zip(TEXTS, found) if str(reply) == "strong"]
+    assert asked == ["the roses 50", "the silent"]
+    if batch:
+        assert [len(one.lines) for one in service.batches.values()] == [2]
+
+
 def test_supports_are_read_from_lines_and_from_log_probabilities():
+    def read(prompt, reply, **settings):
+        stated = read_stated([prompt], [Reply(reply, **settings)])
+        return None if stated is None else stated.supports
+
     letters = {letter: verdict for letter, verdict in NAMES.items()}
     prompt = Prompt("?", candidates=[(0, 1, "X"), (2, 3, "X")], verdicts=[letters, letters])
-    assert read_supports(prompt, Reply("1: A | 90\n2: D | 4")) == [0.9, 0.04]
-    assert read_supports(prompt, Reply("1: A | 90")) is None
-    assert read_supports(prompt, Reply("1: A\n2: D")) is None
-    assert read_supports(prompt, Reply("what?")) is None
-    assert read_supports("plain", Reply("1: A | 90")) is None
+    assert read(prompt, "1: A | 90\n2: D | 4") == [0.9, 0.04]
+    assert read(prompt, "1: A | 90") is None
+    assert read(prompt, "1: A\n2: D") is None
+    assert read(prompt, "1: A | 90\n2: D | 95") is None, "who rejects it is not sure of it"
+    assert read(prompt, "what?") is None
+    assert read("plain", "1: A | 90") is None
     one = Prompt("?", candidates=[(0, 1, "X")], verdicts=[letters], options=tuple("ABCD"))
     logprobs = [{"A": -0.2231, "B": -2.3, "C": -9.0, "D": -2.3}]
-    (support,) = read_supports(one, Reply("A", logprobs=logprobs))
+    (support,) = read(one, "A", logprobs=logprobs)
     assert support == pytest.approx(0.8, abs=0.01)
 
 
@@ -186,18 +216,17 @@ def test_a_strong_judge_that_is_asked_by_batches_gets_the_open_documents_in_one(
 @pytest.fixture
 def judged(tmp_path):
     """Pool and dev as a cheap judge left them: sure of most, and right then."""
-    rng_supports = [0.02, 0.97, 0.6, 0.03, 0.98, 0.95]
+    supports = [2, 97, 60, 3, 98, 95]
+    judge = judge_of(Cheap())
     for split, n in (("pool", 300), ("dev", 240)):
         docs, gold = [], []
         for i in range(n):
-            support = rng_supports[i % 6]
-            doc = NLP.make_doc(f"the roses of {split} {i}")
-            verdict = "correct" if support >= 0.5 else "not_entity"
-            candidate = Candidate(1, 2, "PLANT", 0.5, verdict=verdict, support=support)
-            set_candidates(doc, [candidate])
-            docs.append(doc)
+            support = supports[i % 6]
+            doc = NLP.make_doc(f"the roses {support} of {split} x{i}")
+            set_candidates(doc, [Candidate(1, 2, "PLANT", 0.5)])
+            docs.append(judge(doc))
             reference = NLP.make_doc(doc.text)
-            is_right = support > 0.9 or (support == 0.6 and i % 4 == 0)
+            is_right = support > 90 or (support == 60 and i % 4 == 0)
             reference.set_ents([spacy.tokens.Span(reference, 1, 2, "PLANT")] if is_right else [])
             gold.append(reference)
         process_shards(docs, tmp_path / "judged" / split, list, fingerprint={}, shard_size=100)

@@ -19,8 +19,8 @@ def test_a_higher_budget_is_for_those_that_were_to_be_asked_about(monkeypatch, c
     monkeypatch.setattr("sys.argv", ["llmjudge", "judge", "--at-most", "1000"])
     states = {"judged": 100, "not_sent: budget": 900, "not_asked": 99_000}
     with pytest.raises(SystemExit):
-        judge._go_on(states, {"max_cost": 1.0, "cost": 1.0})
-    budget = capsys.readouterr().err.split(f"--{judge.MAX_COST}")[1].split()[0]
+        judge._go_on(states, {"a.max_cost": {"max_cost": 1.0, "cost": 1.0}})
+    budget = capsys.readouterr().err.split("--a.max_cost")[1].split()[0]
     assert float(budget) == 12.0
 
 

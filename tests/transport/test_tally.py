@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from spacy_llmjudge.transport.messages import Reply
 from spacy_llmjudge.transport.tally import Tally, add_counts
 
@@ -41,9 +43,20 @@ def test_what_several_models_did_on_one_ledger_adds_up():
         tally.reply(
             Reply("", state=state, reason=None if state == "replied" else "budget", usage=usage)
         )
-    counts = add_counts([first.counts(1.5, 2.0), second.counts(1.5, 2.0)])
+    ledger = Path("ledger/judge.sqlite")
+    both = [first.counts(1.5, 2.0), second.counts(1.5, 2.0)]
+    counts = add_counts(both, [ledger, Path("ledger/../ledger/judge.sqlite")])
     assert (counts["requests"], counts["replied"], counts["not_sent"]) == (3, 2, {"budget": 1})
     assert (counts["tokens_in"], counts["tokens_out"]) == (3, 2), "the second server does not count"
     assert (counts["cost"], counts["max_cost"]) == (1.5, 2.0), "the ledger counts all runs together"
-    assert add_counts([first.counts()]) == first.counts()
-    assert add_counts([]) is None
+    assert add_counts([first.counts()], [None]) == first.counts()
+    assert add_counts([], []) is None
+
+
+def test_costs_of_several_ledgers_add_up():
+    paths = [Path("a.sqlite"), Path("b.sqlite"), Path("a.sqlite"), None]
+    parts = [
+        Tally().counts(cost, most) for cost, most in ((3, 20), (5, 5), (3.5, 20), (None, None))
+    ]
+    counts = add_counts(parts, paths)
+    assert (counts["cost"], counts["max_cost"]) == (8.5, 25)
