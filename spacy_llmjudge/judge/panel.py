@@ -131,15 +131,10 @@ class Panel:
     def usage(self) -> Counts:
         """RETURNS (Counts): What all of them did. Those with the same ledger know the cost of all in it; a budget is
         each ledger's own."""
-        found = [
-            (getattr(model, "path", name), model.usage())
-            for name, model in self.models.items()
-            if isinstance(model, Metered)
-        ]
-        total = add_counts([counts for _, counts in found]) or Tally().counts()
-        costs = {path: counts["cost"] for path, counts in found}
-        known = [cost for cost in costs.values() if cost is not None]
-        return {**total, "cost": sum(known) if known else None, "max_cost": None}
+        models = [model for model in self.models.values() if isinstance(model, Metered)]
+        ledgers = [getattr(model, "path", None) for model in models]
+        total = add_counts([model.usage() for model in models], ledgers) or Tally().counts()
+        return {**total, "max_cost": None}
 
 
 def read_panel(task: Reader, doc: Doc, replies: Sequence[Optional[str]]) -> None:
