@@ -88,13 +88,32 @@ def replace_folder(source: Path, target: Path, marks: Sequence[str]) -> None:
     RAISES (LLMJudgeError): J663 where something else is there.
     """
     require_ours(target, marks)
-    stale = target.with_name(f".{target.name}.stale")
-    shutil.rmtree(stale, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        os.replace(target, stale)
-    os.replace(source, target)
-    shutil.rmtree(stale, ignore_errors=True)
+    with replacing(target):
+        os.replace(source, target)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[None]:
+    """Put the file or folder that an earlier run made aside for the block, and back where the block fails."""
+    stale = path.with_name(f".{path.name}.stale")
+    _remove(stale)
+    if path.exists():
+        os.replace(path, stale)
+    try:
+        yield
+    except BaseException:
+        if stale.exists():
+            os.replace(stale, path)
+        raise
+    _remove(stale)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def require_ours(folder: Path, marks: Sequence[str]) -> None:

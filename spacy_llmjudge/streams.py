@@ -27,6 +27,7 @@ from .storage import (
     read_bin,
     read_json,
     read_texts,
+    replacing,
     require_ours,
     sha256_bytes,
     write_bytes,
@@ -317,27 +318,11 @@ def _merge(parts: Iterable[DocBin], whole: DocBin) -> DocBin:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[None]:
-    """Put the file or folder that an earlier run made aside, and back where the new one does not come."""
+    """Put aside what an earlier run made, where it is ours; for users an error of the disk is one with a code."""
     if path.is_dir():
         require_ours(path, [MANIFEST])
-    stale = path.with_name(f".{path.name}.stale")
-    _remove(stale)
     try:
-        if path.exists():
-            os.replace(path, stale)
-        try:
+        with replacing(path):
             yield
-        except BaseException:
-            if stale.exists():
-                os.replace(stale, path)
-            raise
     except OSError as error:
         raise LLMJudgeError(Errors.J003.format(path=path, error=error)) from error
-    _remove(stale)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

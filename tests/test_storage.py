@@ -209,6 +209,15 @@ def test_our_own_and_empty_folders_are_replaced(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
 
 
+def test_a_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path):
+    target = tmp_path / "work"
+    (target / "model-best").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError):
+        storage.replace_folder(tmp_path / "gone", target, ["model-best"])
+    assert (target / "model-best").is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["work"]
+
+
 def test_a_file_in_the_place_of_a_folder_is_not_replaced(tmp_path):
     (tmp_path / "work").write_text("a file")
     (tmp_path / "fresh").mkdir()
