@@ -8,6 +8,8 @@ import time
 import warnings
 from typing import Callable, Iterable, Iterator, List, Optional, Set, Tuple
 
+from spacy.util import minibatch
+
 from ..errors import LLMJudgeError, Warnings
 from ..transport.batches import BatchSender, ServerDown
 from ..transport.messages import Reply
@@ -142,7 +144,7 @@ class Batches:
         draft = Draft(self._sender)
         is_short = False
         try:
-            for group in _in_groups(self._missing(questions), min(_GROUP, self._fetcher.at_most)):
+            for group in minibatch(self._missing(questions), min(_GROUP, self._fetcher.at_most)):
                 lines = [self._sender.write_line(one.key, one.request) for one in group]
                 size = sum(map(len, lines))
                 if not draft.has_room(len(lines), size, self._fetcher.at_most):
@@ -212,14 +214,3 @@ class Batches:
             raise
         self._fetcher.add(self._rows.note(batch._replace(batch_id=batch_id)))
         self._hook("created")
-
-
-def _in_groups(questions: Iterator[PendingRequest], size: int) -> Iterator[List[PendingRequest]]:
-    group: List[PendingRequest] = []
-    for one in questions:
-        group.append(one)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group

@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
+from spacy.util import minibatch
+
 from ..errors import Errors, LLMJudgeError
 from ..transport.batches import BatchGone, BatchStatus, ServerDown
 from ..transport.credentials import redact
@@ -170,16 +172,8 @@ class BatchServer(ChatServer):
 
             self._persist(attempt)
             file_.seek(0)
-            group: List[Tuple[str, Attempt]] = []
-            for line in file_:
-                found = self._read_line(line)
-                if found is not None:
-                    group.append(found)
-                if len(group) == _GROUP:
-                    yield group
-                    group = []
-            if group:
-                yield group
+            answers = (found for found in map(self._read_line, file_) if found is not None)
+            yield from minibatch(answers, _GROUP)
 
     def _read_line(self, line: bytes) -> Optional[Tuple[str, Attempt]]:
         """Read an answer as if it had come by itself; None for a line that is none."""
