@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from asking import PRICES
 
 ROOT = Path(__file__).parents[1]
 GARDEN = ROOT / "assets" / "garden"
@@ -72,3 +73,11 @@ def write_jsonl(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def prices(tmp_path):
+    """The prices of a model `tiny`."""
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps(PRICES))
+    return path

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from asking import PRICES
 from batch_service import BatchService, echo
 from loopback import Loopback
 
@@ -18,7 +19,6 @@ from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.models.openai import make_openai_model
 
 RUNNER = str(Path(__file__).parents[1] / "helpers" / "batch_run.py")
-PRICES = {"as_of": "2026-01-31", "usd_per_million_tokens": {"tiny": {"input": 1.0, "output": 4.0}}}
 POINTS = ("reserved", "uploaded", "creating", "created", "received", "committed")
 COST = 0.5 * (100 + 4 * 20) / 1e6
 

@@ -3,6 +3,7 @@ import warnings
 
 import pytest
 import spacy
+from asking import ask
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.errors import LLMJudgeError
@@ -11,10 +12,6 @@ from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.transport.messages import Reply
 
 PRICES = {"as_of": "2026-01-31", "usd_per_million_tokens": {"gpt-4": {"input": 1.0, "output": 4.0}}}
-
-
-def ask(model, *prompts):
-    return [reply for group in model([[prompt] for prompt in prompts]) for reply in group]
 
 
 @pytest.fixture

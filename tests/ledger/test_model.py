@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from asking import ask, numbers, select
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.errors import LLMJudgeError
@@ -27,7 +28,6 @@ from spacy_llmjudge.transport.messages import Prompt, Reply
 RUNNER = str(Path(__file__).parents[1] / "helpers" / "ledger_run.py")
 VARIABLE = "LLMJUDGE_TEST_KEY"
 KEY = "sk-canary-7Hq2Zr9LmT4vXw81"
-PRICES = {"as_of": "2026-01-31", "usd_per_million_tokens": {"tiny": {"input": 1.0, "output": 4.0}}}
 
 
 def echo(request):
@@ -40,27 +40,8 @@ def make(server, path, **settings):
     return make_ledger_model(make_openai_model(server.url, **settings), path / "ledger.db", **own)
 
 
-def ask(model, *prompts):
-    return [reply for group in model([[prompt] for prompt in prompts]) for reply in group]
-
-
-def numbers(n):
-    return [f"prompt {i}" for i in range(n)]
-
-
 def rows(path, sql="SELECT * FROM attempts ORDER BY id"):
-    db = sqlite3.connect(path / "ledger.db")
-    try:
-        return db.execute(sql).fetchall()
-    finally:
-        db.close()
-
-
-@pytest.fixture
-def prices(tmp_path):
-    path = tmp_path / "prices.json"
-    path.write_text(json.dumps(PRICES))
-    return path
+    return select(path / "ledger.db", sql)
 
 
 def test_a_reply_is_paid_once(tmp_path):

@@ -1,13 +1,12 @@
 import json
 
 import pytest
+from asking import PRICES
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.ledger.plan import plan_requests
 from spacy_llmjudge.models.openai import make_openai_model
-
-PRICES = {"as_of": "2026-01-31", "usd_per_million_tokens": {"tiny": {"input": 1.0, "output": 4.0}}}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import warnings
 
 import pytest
+from asking import ask
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.errors import LLMJudgeError
@@ -18,10 +19,6 @@ QUESTION = Prompt("which?", options=("A", "B"), schema={"type": "object"})
 def make(server, **settings):
     settings = {"model": "tiny", "concurrency": 8, "backoff": 0.002, "timeout": 5.0, **settings}
     return make_openai_model(server.url, **settings)
-
-
-def ask(model, *prompts):
-    return [reply for group in model([[prompt] for prompt in prompts]) for reply in group]
 
 
 def echo(request):

@@ -6,6 +6,7 @@ import threading
 import weakref
 
 import pytest
+from asking import ask
 from local_helpers import TEMPLATE, WORDS, build, by_hand
 
 from spacy_llmjudge.errors import LLMJudgeError
@@ -21,10 +22,6 @@ def folder(tmp_path_factory):
 
 def encode(text):
     return [3 + WORDS.index(word) for word in text.split()]
-
-
-def ask(model, *prompts):
-    return [reply for group in model([[prompt] for prompt in prompts]) for reply in group]
 
 
 QUESTIONS = ["is it soup ?", "a", "is stew right or wrong : yes", "b c d e f g h is it A ?"]

@@ -8,6 +8,7 @@ import traceback
 import warnings
 
 import pytest
+from asking import ask
 from faults import BAD_BODIES, FAULTS
 from loopback import Answer, Loopback, chat
 
@@ -22,10 +23,6 @@ KEY = "sk-canary-7Hq2Zr9LmT4vXw81"
 def make(server, **settings):
     settings = {"model": "tiny", "concurrency": 8, "backoff": 0.002, "timeout": 5.0, **settings}
     return make_openai_model(server.url, **settings)
-
-
-def ask(model, *prompts):
-    return [reply for group in model([[prompt] for prompt in prompts]) for reply in group]
 
 
 def echo(request):

@@ -5,13 +5,13 @@ import json
 import pickle
 import signal
 import socket
-import sqlite3
 import threading
 import time
 import warnings
 from pathlib import Path
 
 import pytest
+from asking import ask, numbers, select
 from batch_service import Batch, BatchService, echo, error
 from judge_runs import write_annotated
 from loopback import Answer, Loopback, chat
@@ -26,7 +26,6 @@ from spacy_llmjudge.steps.judge import judge
 from spacy_llmjudge.transport.messages import Prompt
 
 CONFIG = Path(__file__).parents[2] / "configs" / "judges" / "openai_batch.cfg"
-PRICES = {"as_of": "2026-01-31", "usd_per_million_tokens": {"tiny": {"input": 1.0, "output": 4.0}}}
 QUICK = {"first_pause": 0.005, "longest_pause": 0.02, "backoff": 0.002, "timeout": 5.0}
 # 100 tokens in and 20 out, at half of 1 and 4 dollars a million
 COST = 0.5 * (100 + 4 * 20) / 1e6
@@ -43,34 +42,15 @@ def direct(server, path, **settings):
     return make_ledger_model(model, path / "ledger.db")
 
 
-def ask(model, prompts):
-    return [reply for group in model([[prompt] for prompt in prompts]) for reply in group]
-
-
-def ask_and_close(model, prompts):
+def ask_and_close(model, *prompts):
     try:
-        return ask(model, prompts)
+        return ask(model, *prompts)
     finally:
         model.close()
 
 
-def numbers(n):
-    return [f"prompt {i}" for i in range(n)]
-
-
 def rows(path, sql="SELECT state, reason, COUNT(*) FROM attempts GROUP BY 1, 2 ORDER BY 1, 2"):
-    db = sqlite3.connect(path / "ledger.db")
-    try:
-        return db.execute(sql).fetchall()
-    finally:
-        db.close()
-
-
-@pytest.fixture
-def prices(tmp_path):
-    path = tmp_path / "prices.json"
-    path.write_text(json.dumps(PRICES))
-    return path
+    return select(path / "ledger.db", sql)
 
 
 @pytest.mark.parametrize("mistral", [False, True])
@@ -79,7 +59,7 @@ def test_replies_come_in_order_each_paid_once_at_half_price(mistral, tmp_path, p
     settings = {"dialect": "mistral"} if mistral else {}
     with Loopback(service.answer) as server:
         model = make(server, tmp_path, {"prices": prices, "max_cost": 1.0}, **settings)
-        found = ask(model, [*numbers(30), "prompt 3"])
+        found = ask(model, *numbers(30), "prompt 3")
         usage = model.usage()
     assert found == [f"reply to {p}" for p in [*numbers(30), "prompt 3"]]
     assert service.paid == dict.fromkeys(numbers(30), 1)
@@ -96,11 +76,11 @@ def test_a_direct_run_serves_what_a_batch_paid_for_and_the_other_way_round(tmp_p
     settings = {"system": "role", "seed": 3, "top_logprobs": 2, "use_schema": True}
     prompts = [Prompt(f"q{i}", options=("A",), schema={"type": "object"}, sample=i) for i in (0, 1)]
     with Loopback(service.answer) as server:
-        by_batch = ask(make(server, tmp_path, **settings), prompts)
-        stored = ask(direct(server, tmp_path, **settings), prompts)
-        ask(direct(server, tmp_path), ["once more"])
+        by_batch = ask(make(server, tmp_path, **settings), *prompts)
+        stored = ask(direct(server, tmp_path, **settings), *prompts)
+        ask(direct(server, tmp_path), "once more")
         n_batches = len(service.batches)
-        ask(make(server, tmp_path), ["once more"])
+        ask(make(server, tmp_path), "once more")
     assert by_batch == stored == ["reply to q0", "reply to q1"]
     assert set(service.paid.values()) == {1}
     assert len(service.batches) == n_batches
@@ -109,8 +89,8 @@ def test_a_direct_run_serves_what_a_batch_paid_for_and_the_other_way_round(tmp_p
 def test_the_body_of_a_line_is_the_request_that_would_be_sent_alone(tmp_path):
     service = BatchService()
     with Loopback(service.answer) as server:
-        ask(make(server, tmp_path), ["a"])
-        ask(direct(server, tmp_path / "other"), ["a"])
+        ask(make(server, tmp_path), "a")
+        ask(direct(server, tmp_path / "other"), "a")
         alone = server.requests[-1].data
     (line,) = service.files["file-0"].splitlines()
     assert json.loads(line)["body"] == alone
@@ -122,11 +102,11 @@ def test_files_keep_their_limits(tmp_path):
     service = BatchService()
     with Loopback(service.answer) as server:
         asked = numbers(25)
-        assert ask(make(server, tmp_path, max_requests=10), asked) == [
+        assert ask(make(server, tmp_path, max_requests=10), *asked) == [
             f"reply to {p}" for p in asked
         ]
         sizes = sorted(len(batch.lines) for batch in service.batches.values())
-        ask(make(server, tmp_path, max_bytes=1000, max_requests=3), [f"b{i}" for i in range(9)])
+        ask(make(server, tmp_path, max_bytes=1000, max_requests=3), *[f"b{i}" for i in range(9)])
     assert sizes == [5, 10, 10]
     later = list(service.batches.values())[3:]
     assert max(len(service.files[batch.file]) for batch in later) <= 1000
@@ -144,7 +124,7 @@ def test_a_run_asks_ahead_with_one_batch_for_all_its_documents(tmp_path):
         model = make(server, tmp_path)
         asked = [*numbers(6), "bad"]
         model.ask_ahead(lambda: ([p] for p in asked))
-        found = [ask(model, [p])[0] for p in asked]
+        found = [ask(model, p)[0] for p in asked]
     assert len(service.batches) == 1
     assert found[:6] == [f"reply to {p}" for p in asked[:6]]
     assert (found[6].state, found[6].reason) == ("abstained", "content_filter")
@@ -157,7 +137,7 @@ def test_what_expired_is_asked_again_and_costs_nothing(tmp_path, prices):
     service = BatchService(day=0.05, sleeps=sleeps)
     with Loopback(service.answer) as server:
         model = make(server, tmp_path, {"prices": prices, "max_cost": 1.0})
-        assert ask(model, numbers(6)) == [f"reply to {p}" for p in numbers(6)]
+        assert ask(model, *numbers(6)) == [f"reply to {p}" for p in numbers(6)]
         assert model.usage()["cost"] == pytest.approx(6 * COST)
     assert [len(batch.lines) for batch in service.batches.values()] == [6, 2]
     assert rows(tmp_path) == [("failed", "batch_expired", 2), ("replied", None, 6)]
@@ -166,7 +146,7 @@ def test_what_expired_is_asked_again_and_costs_nothing(tmp_path, prices):
 def test_what_always_expires_is_given_up_after_its_tries(tmp_path):
     service = BatchService(day=0.02, sleeps=lambda body, n: body["messages"][-1]["content"] == "b")
     with Loopback(service.answer) as server:
-        found = ask(make(server, tmp_path, max_tries=3), ["a", "b"])
+        found = ask(make(server, tmp_path, max_tries=3), "a", "b")
     assert found[0] == "reply to a"
     assert (found[1].state, found[1].reason) == ("not_sent", "batch_expired")
     assert len(service.batches) == 3
@@ -183,7 +163,7 @@ def test_a_partly_failed_batch_asks_again_for_what_can_be_had(tmp_path):
 
     service = BatchService(reply)
     with Loopback(service.answer) as server:
-        found = ask(make(server, tmp_path), numbers(5))
+        found = ask(make(server, tmp_path), *numbers(5))
     assert [str(r) for r in found] == [
         "" if p == "prompt 3" else f"reply to {p}" for p in numbers(5)
     ]
@@ -200,7 +180,7 @@ def test_a_field_that_the_server_refuses_is_left_out_of_the_next_batch(tmp_path)
 
     service = BatchService(reply)
     with Loopback(service.answer) as server, pytest.warns(UserWarning, match="JW330.*seed"):
-        found = ask(make(server, tmp_path), numbers(5))
+        found = ask(make(server, tmp_path), *numbers(5))
     assert found == [f"reply to {p}" for p in numbers(5)]
     assert [len(batch.lines) for batch in service.batches.values()] == [5, 5]
 
@@ -211,7 +191,7 @@ def test_a_batch_that_fails_validation_ends_the_run_in_one_line(tmp_path):
         model = make(server, tmp_path, endpoint="/v1/elsewhere")
         service._check = lambda row, lines, asked: ("invalid_url", "No such endpoint.")
         with pytest.raises(LLMJudgeError, match="J361.*batch_0.*line 1: No such endpoint"):
-            ask(model, numbers(3))
+            ask(model, *numbers(3))
     assert rows(tmp_path) == [("failed", "batch_failed", 3)]
     assert rows(tmp_path, "SELECT charge FROM totals") == [(0,)]
     assert rows(tmp_path, "SELECT * FROM batches") == []
@@ -233,7 +213,7 @@ def test_a_custom_id_that_comes_twice_in_a_file_is_refused_by_the_service(tmp_pa
 def test_a_full_queue_makes_smaller_batches(tmp_path):
     service = BatchService(most=4)
     with Loopback(service.answer) as server, pytest.warns(UserWarning, match="JW362"):
-        found = ask(make(server, tmp_path, max_requests=8), numbers(8))
+        found = ask(make(server, tmp_path, max_requests=8), *numbers(8))
     assert found == [f"reply to {p}" for p in numbers(8)]
     assert set(service.paid.values()) == {1}
 
@@ -256,7 +236,7 @@ def test_an_answer_that_got_lost_makes_no_second_batch(where, fault, tmp_path):
     # A batch whose making is not answered is found in the list of the server.
     service.faults = {where: [fault] if where == "POST /v1/batches" else [fault, fault]}
     with Loopback(service.answer) as server:
-        found = ask(make(server, tmp_path), numbers(4))
+        found = ask(make(server, tmp_path), *numbers(4))
     assert service.faults[where] == []
     assert found == [f"reply to {p}" for p in numbers(4)]
     assert len(service.batches) == 8
@@ -272,10 +252,10 @@ def test_a_batch_whose_making_was_not_answered_stays_when_the_list_is_refused(st
     }
     with Loopback(service.answer) as server:
         with pytest.warns(UserWarning, match="JW313.*lost_answer"):
-            found = ask_and_close(make(server, tmp_path), numbers(2))
+            found = ask_and_close(make(server, tmp_path), *numbers(2))
         assert {reply.state for reply in found} == {"not_sent"}
         assert rows(tmp_path, "SELECT state FROM attempts") == [("reserved",)] * 2
-        assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
+        assert ask(make(server, tmp_path), *numbers(2)) == [f"reply to {p}" for p in numbers(2)]
     assert len(service.batches) == 1 and set(service.paid.values()) == {1}
 
 
@@ -287,15 +267,15 @@ def test_a_batch_that_may_be_there_stays_when_a_later_try_is_refused(tmp_path):
     }
     with Loopback(service.answer) as server:
         with pytest.warns(UserWarning, match="JW313.*lost_answer"):
-            ask_and_close(make(server, tmp_path), numbers(2))
+            ask_and_close(make(server, tmp_path), *numbers(2))
         assert rows(tmp_path, "SELECT state FROM attempts") == [("reserved",)] * 2
-        assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
+        assert ask(make(server, tmp_path), *numbers(2)) == [f"reply to {p}" for p in numbers(2)]
 
 
 def test_a_wrong_key_costs_nothing_and_leaves_nothing(tmp_path):
     with Loopback(lambda request: error("Incorrect API key provided", status=401)) as server:
         with pytest.raises(LLMJudgeError, match="J315.*401"):
-            ask(make(server, tmp_path), numbers(4))
+            ask(make(server, tmp_path), *numbers(4))
     assert rows(tmp_path) == []
 
 
@@ -307,7 +287,7 @@ def test_a_budget_is_kept_and_what_turns_out_cheaper_makes_room_for_more(tmp_pat
         ledger = {"prices": prices, "max_cost": 3.5 * bound}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = ask(make(server, tmp_path, ledger), numbers(40))
+            found = ask(make(server, tmp_path, ledger), *numbers(40))
         spent = make(server, tmp_path, ledger).usage()["cost"]
     n_replied = sum(reply.state == "replied" for reply in found)
     assert 3 < n_replied < 40
@@ -341,7 +321,7 @@ def test_the_table_may_have_a_price_for_batches_and_the_tier_of_a_reply_is_known
     with Loopback(service.answer) as server, warnings.catch_warnings():
         warnings.simplefilter("error")
         model = make(server, tmp_path, {"prices": tmp_path / "p.json", "max_cost": 1.0})
-        ask(model, numbers(2))
+        ask(model, *numbers(2))
         assert model.usage()["cost"] == pytest.approx(2 * (100 * 0.1 + 20 * 0.2) / 1e6)
 
 
@@ -359,7 +339,7 @@ def ask_and_interrupt(model, server, prompts):
     try:
         with warnings.catch_warnings(record=True) as shown, pytest.raises(KeyboardInterrupt):
             warnings.simplefilter("always")
-            ask(model, prompts)
+            ask(model, *prompts)
     finally:
         signal.signal(signal.SIGINT, before)
     return [str(w.message) for w in shown]
@@ -376,7 +356,7 @@ def test_an_interrupted_run_leaves_its_batch_or_cancels_it_and_the_next_one_gets
         assert said.startswith("[JW361]" if cancels else "[JW360]") and "batch_0" in said
         assert (service.batches["batch_0"].cancelled is not None) == cancels
         service.sleeps = lambda body, n: False
-        found = ask(make(server, tmp_path), numbers(3))
+        found = ask(make(server, tmp_path), *numbers(3))
     assert found == [f"reply to {p}" for p in numbers(3)]
     assert set(service.paid.values()) == {1}
     assert [len(batch.lines) for batch in service.batches.values()] == ([3, 1] if cancels else [3])
@@ -386,13 +366,13 @@ def test_another_run_waits_for_a_batch_and_says_so(tmp_path):
     service = BatchService(rate=0.0)
     with Loopback(service.answer) as server:
         first, found = make(server, tmp_path), []
-        thread = threading.Thread(target=lambda: found.extend(ask(first, numbers(2))))
+        thread = threading.Thread(target=lambda: found.extend(ask(first, *numbers(2))))
         thread.start()
         while not service.batches:
             time.sleep(0.005)
         threading.Timer(0.2, lambda: setattr(service, "rate", 1e9)).start()
         with pytest.warns(UserWarning, match="JW365"):
-            waited = ask(make(server, tmp_path), numbers(2))
+            waited = ask(make(server, tmp_path), *numbers(2))
         thread.join()
     assert found == waited == [f"reply to {p}" for p in numbers(2)]
     assert set(service.paid.values()) == {1}
@@ -403,7 +383,7 @@ def test_a_direct_run_leaves_alone_what_waits_in_a_batch(tmp_path):
     with Loopback(service.answer) as server:
         model = make(server, tmp_path)
         ask_and_interrupt(model, server, numbers(2))
-        found = ask(direct(server, tmp_path), [*numbers(2), "new"])
+        found = ask(direct(server, tmp_path), *numbers(2), "new")
     assert [(r.state, r.reason) for r in found[:2]] == [("not_sent", "in_batch")] * 2
     assert found[2] == "reply to new"
     assert not service.paid["prompt 0"]
@@ -417,7 +397,7 @@ def test_a_batch_that_the_server_has_forgotten_is_made_again(tmp_path):
         service.batches.clear()
         service.rate = 1e9
         with pytest.warns(UserWarning, match="JW364.*batch_0"):
-            found = ask(make(server, tmp_path), numbers(2))
+            found = ask(make(server, tmp_path), *numbers(2))
     assert found == [f"reply to {p}" for p in numbers(2)]
     assert rows(tmp_path) == [("failed", "batch_no_line", 2), ("replied", None, 2)]
 
@@ -451,7 +431,7 @@ def test_files_that_come_after_the_end_are_waited_for(mistral, tmp_path):
     service = LateFiles(half_bad, mistral=mistral)
     settings = {"dialect": "mistral"} if mistral else {}
     with Loopback(service.answer) as server:
-        found = ask(make(server, tmp_path, **settings), numbers(2))
+        found = ask(make(server, tmp_path, **settings), *numbers(2))
     assert found == [f"reply to {p}" for p in numbers(2)]
     assert service.late == 0 and set(service.paid.values()) == {1}
 
@@ -461,10 +441,10 @@ def test_files_that_do_not_come_end_the_run_and_nothing_is_asked_again(tmp_path)
     service.late = 1000
     with Loopback(service.answer) as server:
         with pytest.raises(LLMJudgeError, match="J362.*batch_0.* 2 requests"):
-            ask_and_close(make(server, tmp_path), numbers(2))
+            ask_and_close(make(server, tmp_path), *numbers(2))
         assert rows(tmp_path, "SELECT state FROM attempts") == [("reserved",)] * 2
         service.late = 0
-        assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
+        assert ask(make(server, tmp_path), *numbers(2)) == [f"reply to {p}" for p in numbers(2)]
     assert len(service.batches) == 1
 
 
@@ -474,7 +454,7 @@ def test_what_is_not_found_for_a_while_is_not_asked_again(where, tmp_path):
     service.faults = {where: [error("No such object", status=404)] * 4}
     with Loopback(service.answer) as server:
         with pytest.warns(UserWarning, match="JW363.*batch_0"):
-            found = ask(make(server, tmp_path), numbers(2))
+            found = ask(make(server, tmp_path), *numbers(2))
     assert found == [f"reply to {p}" for p in numbers(2)]
     assert service.faults[where] == [] and len(service.batches) == 1
 
@@ -485,10 +465,10 @@ def test_what_the_list_knows_is_left_to_another_run(where, tmp_path):
     service.faults = {where: [error("No such object", status=404)] * 1000}
     with Loopback(service.answer) as server:
         with pytest.warns(UserWarning, match="JW313.*http_404"):
-            found = ask_and_close(make(server, tmp_path), numbers(2))
+            found = ask_and_close(make(server, tmp_path), *numbers(2))
         assert {reply.state for reply in found} == {"not_sent"}
         service.faults = {}
-        assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
+        assert ask(make(server, tmp_path), *numbers(2)) == [f"reply to {p}" for p in numbers(2)]
     assert len(service.batches) == 1
 
 
@@ -500,11 +480,11 @@ def test_a_key_of_another_project_does_not_pay_again(tmp_path):
         batches, files = dict(service.batches), dict(service.files)
         service.batches.clear(), service.files.clear()
         with pytest.raises(LLMJudgeError, match="J363.*batch_0"):
-            ask_and_close(make(server, tmp_path), numbers(2))
+            ask_and_close(make(server, tmp_path), *numbers(2))
         assert service.batches == {}
         service.batches.update(batches), service.files.update(files)
         service.rate = 1e9
-        assert ask(make(server, tmp_path), numbers(2)) == [f"reply to {p}" for p in numbers(2)]
+        assert ask(make(server, tmp_path), *numbers(2)) == [f"reply to {p}" for p in numbers(2)]
     assert set(service.paid.values()) == {1}
 
 
@@ -522,7 +502,7 @@ def test_what_a_first_file_said_holds_when_the_second_one_is_late(tmp_path):
     service.show = errors_first
     service.faults = {"GET /v1/files/file-output": [Answer(fault="reset")] * 2}
     with Loopback(service.answer) as server:
-        found = ask(make(server, tmp_path, max_tries=2), numbers(2))
+        found = ask(make(server, tmp_path, max_tries=2), *numbers(2))
     assert found == [f"reply to {p}" for p in numbers(2)]
 
 
@@ -530,7 +510,7 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for(tmp_path):
     service = BatchService()
     service.faults = {"GET /v1/batches": [Answer(fault="reset")] * 6}
     with Loopback(service.answer) as server:
-        assert ask(make(server, tmp_path, max_tries=2), ["a"]) == ["reply to a"]
+        assert ask(make(server, tmp_path, max_tries=2), "a") == ["reply to a"]
     assert service.faults["GET /v1/batches"] == []
 
 
@@ -538,7 +518,7 @@ def test_a_server_that_is_not_there_leaves_the_questions_for_another_run(tmp_pat
     with Loopback() as server:
         url = server
     with pytest.warns(UserWarning, match="JW313"):
-        found = ask(make(url, tmp_path, max_tries=2), numbers(2))
+        found = ask(make(url, tmp_path, max_tries=2), *numbers(2))
     assert [reply.state for reply in found] == ["not_sent"] * 2
     assert rows(tmp_path) == []
 

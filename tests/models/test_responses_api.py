@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import spacy
+from asking import ask
 from loopback import Answer, Loopback, respond
 from providers import PROVIDERS
 
@@ -21,10 +22,6 @@ KEY = "sk-canary-7Hq2Zr9LmT4vXw81"
 def make(server, **settings):
     settings = {"api": "responses", "concurrency": 4, "backoff": 0.002, "timeout": 5.0, **settings}
     return make_openai_model(server.url, "tiny", **settings)
-
-
-def ask(model, *prompts):
-    return [reply for group in model([[prompt] for prompt in prompts]) for reply in group]
 
 
 def echo(request):
