@@ -20,6 +20,8 @@ CANDIDATE_CUT = 0.02
 Q = 0.25
 # the span group of silver documents that `ner` reads as its `incorrect_spans_key`
 INCORRECT_KEY = "incorrect_spans"
+# the file beside the silver: the pool, with the decision on each candidate
+DECIDED = "decided.spacy"
 FIELDS = (
     "posterior",
     "confidence",
@@ -90,6 +92,11 @@ class Candidate(NamedTuple):
     @property
     def key(self) -> Tuple[int, int, str]:
         return (self.start, self.end, self.label)
+
+    @property
+    def student_probability(self) -> Optional[float]:
+        """The confidence; the posterior where nothing was calibrated."""
+        return self.posterior if self.confidence is None else self.confidence
 
     def replace(self, **changes: Any) -> "Candidate":
         return self._replace(**changes)

@@ -93,11 +93,9 @@ def _process(
                 about = describe(processed)
                 is_whole = is_complete is None or is_complete(processed)
                 del processed
+            count_made()
             if is_whole:
-                count_made()
                 stages.keep(name, inputs, [file_], about)
-            else:
-                count_made()
         shards.append({"name": file_.name, "sha256": sha256_file(file_), "docs": n_docs, **about})
         if on_shard is not None:
             on_shard(n_docs)

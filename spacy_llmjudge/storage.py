@@ -167,6 +167,17 @@ def write_json(path: PathLike, data: Any) -> None:
     write_bytes(path, (text + "\n").encode("utf8"))
 
 
+def write_json_lines(path: PathLike, rows: Iterable[Any], errors: str = "strict") -> None:
+    """Write a JSON file with a row a line, keys in the order that the rows have.
+
+    path (PathLike): Where.
+    rows (Iterable[Any]): What JSON can hold.
+    errors (str): For halves of surrogate pairs, as in `str.encode`: "surrogatepass" writes them as they are.
+    """
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_bytes(path, text.encode("utf8", errors))
+
+
 def read_json(path: PathLike, hint: str = "Run the step that makes it first.") -> Any:
     """Read a JSON file; a missing or broken one is an error with a code."""
     path = require_file(path, hint)

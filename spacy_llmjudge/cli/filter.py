@@ -40,7 +40,8 @@ def filter_cli(
 
     Settings of the config can be given by their dotted names, such as --selector.floor 0.5.
     """
-    from ..steps.filter import DECIDED, filter_candidates
+    from ..candidates import DECIDED
+    from ..steps.filter import filter_candidates
 
     with timed("filter", metrics), spinner("Selecting..."):
         report = filter_candidates(

@@ -235,8 +235,7 @@ class CalibratedConfidence(Pipe):
             predicted = set(adapter.predicted(eg.predicted))
             predicted.update(span_keys(eg.predicted.spans.get(self._weak_key, ())))
             for candidate in get_candidates(eg.predicted, self.spans_key):
-                value = candidate.confidence
-                value = candidate.posterior if value is None else value
+                value = candidate.student_probability
                 is_correct = gold.is_correct(candidate.key)
                 if value is None or is_correct is None or candidate.key not in predicted:
                     continue

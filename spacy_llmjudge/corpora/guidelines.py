@@ -115,6 +115,12 @@ def definitions_of(guidelines: Guidelines) -> Dict[str, str]:
     return {label: found.text for label, found in guidelines.items() if found.text}
 
 
+def find_definitions(source: Path) -> Dict[str, str]:
+    """RETURNS (Dict[str, str]): What the file beside the data says, as `definitions_of` gives it; empty without one."""
+    path = find_guidelines(source)
+    return {} if path is None else definitions_of(read_guidelines(path))
+
+
 def undefined(guidelines: Guidelines, labels: Iterable[str]) -> List[str]:
     """RETURNS (List[str]): The labels of which nothing is said, sorted."""
     return sorted(set(labels) - set(definitions_of(guidelines)))

@@ -11,7 +11,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..candidates import INCORRECT_KEY, KEY, Candidate, get_candidates
+from ..candidates import DECIDED, INCORRECT_KEY, KEY, Candidate, get_candidates
 from ..storage import read_docs, require_file
 from ..targets.base import Key, Target, find_target
 from ..targets.cats import Cats
@@ -23,7 +23,6 @@ from .overlapping import settle_overlaps
 from .record import Choice, Mention, Record
 from .settings import ReadSettings
 
-DECIDED = "decided.spacy"
 Scores = Dict[Key, float]
 
 

@@ -40,7 +40,7 @@ class Disagreement(NamedTuple):
     def strength(self) -> float:
         """How far they are apart: 1 where both are certain of the opposite."""
         found = self.candidate
-        model = found.posterior if found.confidence is None else found.confidence
+        model = found.student_probability
         if self.says == MODEL:
             return (0.5 if model is None else model) * (1 - (found.support or 0.0))
         return (0.5 if found.support is None else found.support) * (1 - (model or 0.0))
@@ -48,7 +48,7 @@ class Disagreement(NamedTuple):
     def describe(self) -> str:
         """RETURNS (str): Who says what, in a sentence."""
         found = self.candidate
-        sure = found.posterior if found.confidence is None else found.confidence
+        sure = found.student_probability
         model = "" if sure is None else f" (confidence {sure:.2f})"
         judge = "" if found.support is None else f" (support {found.support:.2f})"
         if self.says == MODEL:

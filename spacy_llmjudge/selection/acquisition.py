@@ -25,7 +25,7 @@ def doubt(doc: Doc, key: str = KEY) -> float:
     """
     total = 0.0
     for candidate in get_candidates(doc, key):
-        p = candidate.posterior if candidate.confidence is None else candidate.confidence
+        p = candidate.student_probability
         if p is not None:
             total += p * (1 - p)
     return total

@@ -5,7 +5,6 @@ is only where it was drawn from the same text. For this the sample must stay wha
 says which one of how many it is and carries a hash of what was drawn, and all of them are answered.
 """
 
-import json
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
@@ -13,7 +12,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
-from ..storage import read_json_lines, require_file, sha256_json, write_bytes
+from ..storage import read_json_lines, require_file, sha256_json, write_json_lines
 from ..targets.base import Target
 from ..targets.ents import Ents
 from ..targets.policy import SilverPolicy
@@ -120,8 +119,7 @@ def export_audit(
     )
     if not rows:
         raise LLMJudgeError(Errors.J426.format(path=judged))
-    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-    write_bytes(output, "".join(lines).encode("utf8"))
+    write_json_lines(output, rows)
     return len(rows)
 
 

@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set
+from typing import Any, Callable, Dict, List, Optional, Set
 
 from spacy.tokens import Doc
 
@@ -17,9 +17,6 @@ from ..training.origin import hash_learned, hash_model
 from ..training.student import component_name, load_student
 from .loading import keeps_no_words
 from .origin import find_origin_caveats
-
-if TYPE_CHECKING:
-    pass
 
 Progress = Optional[Callable[[int], None]]
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
-from ..corpora.guidelines import definitions_of, find_guidelines, read_guidelines
+from ..corpora.guidelines import find_definitions
 from ..evaluation.scores import evaluate_model
 from ..judge.prompts import read_rules
 from ..report.card import CardFacts, Speed, make_card
@@ -50,8 +50,7 @@ def make_model_card(
     target = find_target(corpus / "labelled.spacy")
     pipe: Any = nlp.get_pipe(component_name(nlp, target))
     labels: Dict[str, List[str]] = {label: [] for label in pipe.labels}
-    guidelines = find_guidelines(corpus)
-    said = {} if guidelines is None else definitions_of(read_guidelines(guidelines))
+    said = find_definitions(corpus)
     for label in labels.keys() & said.keys():
         labels[label].append(said[label])
     for label, meaning in read_rules(rules) if rules is not None else ():

@@ -1,6 +1,5 @@
 """The step `disagreements`: what anybody's trained pipeline and an LLM see differently in a file of texts."""
 
-import json
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
@@ -11,7 +10,7 @@ from ..corpora.lines import read_lines
 from ..corpora.rows import read_rows, require_string
 from ..errors import Errors, LLMJudgeError
 from ..review.disagreements import Row, find_disagreements
-from ..storage import require_file, write_bytes
+from ..storage import require_file, write_json_lines
 from ..targets.ents import Ents
 from ..training.student import component_name, load_student
 from .judge_config import read_judge_config
@@ -80,8 +79,7 @@ def list_disagreements(
     docs = list(nlp.pipe(found))
     rows = [one.to_row(doc) for doc in docs for one in find_disagreements(doc)]
     if output is not None:
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        write_bytes(output, "".join(lines).encode("utf8"))
+        write_json_lines(output, rows)
     return Disagreements(rows, len(docs), sum(not is_judged(doc) for doc in docs))
 
 

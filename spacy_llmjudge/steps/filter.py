@@ -28,10 +28,6 @@ CROSSFIT_NOTE = (
 )
 
 
-# beside the silver: the pool with its decisions
-DECIDED = "decided.spacy"
-
-
 class NothingSelected(LLMJudgeError):
     """A selection that leaves nothing to train on."""
 

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from ..candidates import is_judged
+from ..candidates import DECIDED, is_judged
 from ..corpora.guidelines import find_guidelines
 from ..errors import Errors, LLMJudgeError
 from ..report.compare import confusion_of, count_confusions
@@ -46,7 +46,6 @@ from ..stages import read_seconds
 from ..storage import read_docs, read_json_if_there, sha256_bytes, write_bytes
 from ..targets.base import Key, Target, find_target
 from .evaluate import PREDICTED
-from .filter import DECIDED
 
 PAGE = "index.html"
 SETS = ("labelled", "dev", "test", "pool")

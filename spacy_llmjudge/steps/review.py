@@ -1,6 +1,5 @@
 """The step `review`: from the files of a round to a review, and from its answers to files."""
 
-import json
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from ..candidates import get_candidates
-from ..corpora.guidelines import definitions_of, find_guidelines, read_guidelines
+from ..candidates import DECIDED, get_candidates
+from ..corpora.guidelines import find_definitions
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..evaluation.scores import in_characters
 from ..review.agreement import find_agreement, people_of
@@ -39,12 +38,11 @@ from ..storage import (
     read_json_if_there,
     require_file,
     sha256_path,
-    write_bytes,
     write_docs,
     write_json,
+    write_json_lines,
 )
 from ..targets.base import Key, Target, find_target, labels_in_corpus
-from .filter import DECIDED
 
 # answers that are planned where nobody says how many
 PLANNED = {CERTIFY: 150, AUDIT: 0, DISAGREEMENTS: 100, GOLD: 50}
@@ -127,8 +125,7 @@ def open_session(inputs: ReviewInputs) -> Session:
     planned = answers.facts["planned"]
     if inputs.n is not None and task.planned != planned:
         warnings.warn(Warnings.JW930.format(planned=planned, path=answers.path), stacklevel=2)
-    guidelines = find_guidelines(inputs.round_folder.parent)
-    meanings = definitions_of(read_guidelines(guidelines)) if guidelines else {}
+    meanings = find_definitions(inputs.round_folder.parent)
     return Session(replace(task, planned=planned), answers, inputs.people, meanings)
 
 
@@ -166,8 +163,7 @@ def _make_audit(inputs: ReviewInputs) -> Task:
     path = inputs.audit_file
 
     def save(rows: List[Row]) -> None:
-        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-        write_bytes(path, "".join(lines).encode("utf8"))
+        write_json_lines(path, rows)
         write_json(inputs.written, {row["id"]: read_answer(row) for row in rows})
 
     return make_audit(read_audit(path), save)
@@ -219,8 +215,7 @@ def _labelled_writer(
 
     def save(labelled: List[Labelled]) -> None:
         rows = (_labelled_row(doc, spans, target) for doc, spans in labelled)
-        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-        write_bytes(path, "".join(lines).encode("utf8", "surrogatepass"))
+        write_json_lines(path, rows, errors="surrogatepass")
 
     return save
 

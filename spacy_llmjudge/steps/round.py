@@ -4,11 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
-from ..candidates import NOT_ASKED
+from ..candidates import DECIDED, NOT_ASKED
 from ..stages import Stages
 from ..storage import read_json, require_file, write_json
 from .baselines import label_with_judge
-from .filter import DECIDED, filter_candidates
+from .filter import filter_candidates
 from .held_out import score_held_out
 from .judge import asks_about_candidates, judge_inputs
 from .judge_report import left_by_reason, make_judge_report

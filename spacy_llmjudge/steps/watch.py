@@ -1,6 +1,5 @@
 """The step `watch`: is a pipeline as sure of new texts as of those of a reference, and which should be judged again?"""
 
-import json
 import math
 import os
 from pathlib import Path
@@ -19,7 +18,7 @@ from ..corpora.settings import ReadSettings
 from ..errors import Errors, LLMJudgeError
 from ..evaluation.drift import NAMES, Drift, Watched, find_drift
 from ..selection.acquisition import choose_docs
-from ..storage import read_json, require_file, write_bytes
+from ..storage import read_json, require_file, write_json_lines
 from ..training.student import component_name, load_student
 
 if TYPE_CHECKING:
@@ -92,8 +91,7 @@ def watch(
     if again is not None:
         chosen = choose_docs(sets[1], n_again, key=component.spans_key)
         rows = [_row(sets[1][i], adapter, component.spans_key) for i in chosen]
-        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-        write_bytes(again, "".join(lines).encode("utf8"))
+        write_json_lines(again, rows)
     return Watch(drift, *map(len, sets))
 
 

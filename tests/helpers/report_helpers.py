@@ -4,13 +4,19 @@ from selection_helpers import draw_documents
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
-from spacy_llmjudge.candidates import get_candidates, get_status, set_candidates, set_status
+from spacy_llmjudge.candidates import (
+    DECIDED,
+    get_candidates,
+    get_status,
+    set_candidates,
+    set_status,
+)
 from spacy_llmjudge.evaluation.scores import count_matches, labels_of, score_pair
 from spacy_llmjudge.evaluation.significance import bootstrap_f1, compare
 from spacy_llmjudge.evaluation.summary import make_summary
 from spacy_llmjudge.shards import process_shards
 from spacy_llmjudge.steps.evaluate import PREDICTED
-from spacy_llmjudge.steps.filter import DECIDED, filter_candidates
+from spacy_llmjudge.steps.filter import filter_candidates
 from spacy_llmjudge.steps.report import ReportInputs
 from spacy_llmjudge.storage import write_docs, write_json
 from spacy_llmjudge.targets.base import make_target, write_target

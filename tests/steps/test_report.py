@@ -11,13 +11,12 @@ from selection_helpers import draw_documents
 from spacy.vocab import Vocab
 from typer.testing import CliRunner
 
-from spacy_llmjudge.candidates import get_candidates
+from spacy_llmjudge.candidates import DECIDED, get_candidates
 from spacy_llmjudge.cli import app
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.registries import registry
 from spacy_llmjudge.report.page import MOST_EXAMPLES
 from spacy_llmjudge.selection.audit import draw_audit
-from spacy_llmjudge.steps.filter import DECIDED
 from spacy_llmjudge.steps.report import find_rounds, make_report
 from spacy_llmjudge.storage import read_docs, read_json, write_docs, write_json
 from spacy_llmjudge.targets.base import make_target

@@ -7,12 +7,12 @@ import pytest
 from spacy.vocab import Vocab
 
 from spacy_llmjudge import streams
-from spacy_llmjudge.candidates import get_candidates
+from spacy_llmjudge.candidates import DECIDED, get_candidates
 from spacy_llmjudge.shards import process_shards
 from spacy_llmjudge.steps import judge as judge_step
 from spacy_llmjudge.steps.annotate import annotate
 from spacy_llmjudge.steps.calibrate import calibrate
-from spacy_llmjudge.steps.filter import DECIDED, filter_candidates
+from spacy_llmjudge.steps.filter import filter_candidates
 from spacy_llmjudge.steps.judge import judge
 from spacy_llmjudge.storage import MANIFEST, read_docs, read_json
 from spacy_llmjudge.streams import Documents, write_documents

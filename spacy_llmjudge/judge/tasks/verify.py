@@ -391,6 +391,5 @@ def _read_opinion(candidate: Candidate, group: Group, choice: Choice, reply: str
 
 
 def _confidence(candidate: Candidate) -> float:
-    if candidate.confidence is not None:
-        return candidate.confidence
-    return 1.0 if candidate.posterior is None else candidate.posterior
+    known = candidate.student_probability
+    return 1.0 if known is None else known

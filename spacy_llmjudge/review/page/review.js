@@ -11,11 +11,6 @@ let chosen = 0;
 let label = null;
 let more = false;
 let waiting = false;
-
-function setWaiting(value) {
-  waiting = value;
-  document.body.setAttribute("aria-busy", String(value));
-}
 let drag = null;
 let queue = Promise.resolve();
 
@@ -24,6 +19,11 @@ const canEdit = () => task.labels.length > 0;
 const isChanged = () => JSON.stringify(spans) !== JSON.stringify(item.spans);
 const named = (one) => (item && item.shown[one]) || task.shown[one] || one;
 const percent = (share) => (100 * share).toFixed(1) + " %";
+
+function setWaiting(value) {
+  waiting = value;
+  document.body.setAttribute("aria-busy", String(value));
+}
 
 function person() {
   return $("name").value.trim() || "reviewer";
