@@ -318,6 +318,10 @@ class Errors(metaclass=_WithCodes):
         "{path} has {n} documents with text. At least {least} are needed to tell drift from chance."
     )
     J975 = "{path} is a folder. Give a file of texts, in any format that `prepare` reads."
+    J995 = "{path} is {kind}, and cannot be read under its name. {do}"
+    J996 = "{where}: {line} has {n} columns, and the other lines have {width}. A token holds no tab, and no space where spaces separate columns; correct the line."
+    J997 = "{where} has a region of the kind {kind}, which is not marked by offsets into a text. Export texts whose labels have start and end, or delete the region."
+    J998 = "{where}: {cell} is no entity of OntoNotes. Expected (LABEL*, *, *) or (LABEL) in column 11, and none inside of another one."
 
 
 class Warnings(metaclass=_WithCodes):

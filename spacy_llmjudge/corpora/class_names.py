@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 from ..storage import read_json
 from .tables import read_parquet_names
 
-_FILES = ("dataset_info.json", "dataset_infos.json")
+FILES = ("dataset_info.json", "dataset_infos.json")
 
 
 def find_class_names(path: Path) -> Dict[str, Tuple[str, ...]]:
@@ -28,10 +28,10 @@ def find_class_names(path: Path) -> Dict[str, Tuple[str, ...]]:
 def _find_features(path: Path) -> Iterator[Dict[str, Any]]:
     if path.suffix.lower() == ".parquet":
         yield read_parquet_names(path)
-    for name in _FILES:
+    for name in FILES:
         if (path.parent / name).is_file():
             data = read_json(path.parent / name, "")
-            infos = [data] if name == _FILES[0] else list(data.values())
+            infos = [data] if name == FILES[0] else list(data.values())
             found = (info.get("features") for info in infos if isinstance(info, dict))
             yield from (features for features in found if isinstance(features, dict))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
 from ..errors import Errors, LLMJudgeError, Warnings
-from .layout import DOCUMENT_START, Layout, find_layout
+from .layout import Layout, find_layout, is_document_start
 from .lines import read_lines
 from .record import Record
 from .tags import encode_record, is_tag, make_tagged_record
@@ -46,11 +46,11 @@ def _read_sentences(path: Path, layout: Layout) -> Iterator[Tuple[str, Rows]]:
     rows: Rows = []
     first = ""
     for where, line in read_lines(path):
-        if not line.strip(" \t") or DOCUMENT_START in layout.split(line):
+        if not line.strip(" \t") or is_document_start(layout.split(line)):
             if rows:
                 yield first, rows
             rows = []
-        elif rows or not line.startswith("#") or not layout.is_comment(line):
+        elif not line.startswith("#") or not _is_comment(line, layout, bool(rows)):
             row = _read_row(line, layout, where)
             if row is not None:
                 first = first if rows else where
@@ -59,12 +59,22 @@ def _read_sentences(path: Path, layout: Layout) -> Iterator[Tuple[str, Rows]]:
         yield first, rows
 
 
+def _is_comment(line: str, layout: Layout, is_inside: bool) -> bool:
+    """Inside of a sentence a row with a mistake must not pass for a comment: there it has other columns."""
+    if is_inside and (not line.startswith("# ") or len(layout.split(line)) == layout.width):
+        return False
+    return layout.is_comment(line)
+
+
 def _read_row(line: str, layout: Layout, where: str) -> Optional[Tuple[str, str]]:
     """Token and tag of a line; None for a line about several tokens (1-2) or about none (1.1)."""
     columns = layout.split(line)
     if layout.numbered and _NO_SINGLE_TOKEN.fullmatch(columns[0]):
         return None
     n = len(columns)
+    if n > layout.width and any(columns[layout.width :]):
+        found = {"n": n, "width": layout.width, "line": repr(line[:60])}
+        raise LLMJudgeError(Errors.J996.format(where=where, **found))
     tag = columns[layout.tag] if n > layout.tag >= 0 or 0 < -layout.tag <= n else ""
     token = columns[layout.token] if n > layout.token else ""
     if n < 2 or not token:

@@ -24,6 +24,8 @@ class _Table(Dict[int, Optional[int]]):
 
 
 _TABLE = _Table()
+# controls and formats, such as a byte order mark
+_UNSEEN = ("Cc", "Cf")
 
 
 def normalise(text: str) -> str:
@@ -33,13 +35,14 @@ def normalise(text: str) -> str:
     cannot: a column file does not say what stands between its tokens.
 
     text (str): The text.
-    RETURNS (str): The same for all texts that count as one; empty for an empty text only.
+    RETURNS (str): The same for all texts that count as one; empty only for a text in which nothing can be seen.
 
     >>> normalise(" My  ROSES.") == normalise("my roses")
     True
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return folded.translate(_TABLE) or "".join(folded.split())
+    seen = (c for c in folded if not c.isspace() and unicodedata.category(c) not in _UNSEEN)
+    return folded.translate(_TABLE) or "".join(seen)
 
 
 def fold_numbers(text: str) -> str:

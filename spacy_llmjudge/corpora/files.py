@@ -8,6 +8,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from ..errors import Errors, LLMJudgeError, Warnings
 from ..storage import PathLike, require_file
+from .class_names import FILES as CLASS_NAMES
 from .formats import (
     COLUMN_SUFFIXES,
     ROW_SUFFIXES,
@@ -84,7 +85,7 @@ def list_folder(source: Path) -> str:
 
 
 def _files(source: Path) -> List[Path]:
-    names = (name for name in os.listdir(source) if name not in GUIDELINES)
+    names = (name for name in os.listdir(source) if name not in (*GUIDELINES, *CLASS_NAMES))
     paths = (source / name for name in names if not name.startswith("."))
     return sorted(path for path in paths if is_sharded(path) or not path.is_dir())
 

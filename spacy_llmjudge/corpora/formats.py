@@ -17,8 +17,10 @@ from ..targets.base import Target
 from .class_names import find_class_names
 from .columns import read_columns
 from .docbin import read_docbin
+from .foreign import require_texts
 from .layout import has_columns
 from .lines import printable, read_lines
+from .ontonotes import is_ontonotes, read_ontonotes
 from .record import Record
 from .rows import Row, read_json_rows, read_rows
 from .settings import ReadSettings
@@ -45,6 +47,8 @@ COLUMN_SUFFIXES = (
     ".bioes",
     ".conllu",
     ".conllup",
+    ".gold_conll",
+    ".v4_gold_conll",
     # CoNLL-2003 has the name of the set there
     ".train",
     ".testa",
@@ -85,9 +89,12 @@ def read_records(
     suffix = path.suffix.lower()
     if suffix == DOCBIN_SUFFIX:
         return read_docbin(path, nlp.vocab, target)
+    if suffix in (*COLUMN_SUFFIXES, TEXT_SUFFIX) and is_ontonotes(path):
+        return read_ontonotes(path, nlp.lang)
     if suffix in COLUMN_SUFFIXES or (suffix in (TEXT_SUFFIX, ".tsv") and has_columns(path)):
         return read_columns(path, nlp.lang)
     if suffix == TEXT_SUFFIX:
+        require_texts(path)
         return (Record(where, line.strip()) for where, line in read_lines(path))
     raise LLMJudgeError(Errors.J600.format(path=path, suffixes=", ".join(SUFFIXES)))
 

@@ -7,6 +7,9 @@ from typing import Dict, List, Mapping
 from ..errors import Warnings
 from .lines import printable
 
+# controls and formats, such as a zero-width space
+_UNSEEN = ("Cc", "Cf")
+
 
 def warn_of_spellings(counts: Mapping[str, int], source: object) -> None:
     """Warn where labels look like spellings of one, with examples.
@@ -38,4 +41,8 @@ def find_spellings(labels: Mapping[str, int]) -> List[List[str]]:
 
 def _fold(label: str) -> str:
     folded = unicodedata.normalize("NFKC", label).casefold()
-    return "".join(c for c in folded if not c.isspace() and c not in "-_") or folded
+    return "".join(c for c in folded if not _makes_no_label(c)) or folded
+
+
+def _makes_no_label(character: str) -> bool:
+    return character.isspace() or character in "-_" or unicodedata.category(character) in _UNSEEN

@@ -103,6 +103,11 @@ def split_columns(line: str, separator: str) -> List[str]:
     return re.split(r"[ \t]+", line.strip(" \t\r\n"))
 
 
+def is_document_start(columns: Sequence[str]) -> bool:
+    """RETURNS (bool): Whether a line only says that a document begins; some name it there, as in `-DOCSTART- (7)`."""
+    return DOCUMENT_START in columns or columns[0].startswith(DOCUMENT_START)
+
+
 def _sample(path: Path) -> List[str]:
     return [line for _, line in islice(read_lines(path), LINES_TO_LOOK_AT)]
 
@@ -113,13 +118,13 @@ def _is_blank(line: str) -> bool:
 
 def _find_separator(lines: Iterable[str]) -> str:
     rows = [line for line in lines if not _is_blank(line) and not line.startswith("#")]
-    rows = [line for line in rows if DOCUMENT_START not in line]
+    rows = [line for line in rows if not is_document_start(split_columns(line, ""))]
     return "\t" if rows and all("\t" in line for line in rows) else ""
 
 
 def _rows(lines: Iterable[str], separator: str) -> Iterator[List[str]]:
     for line in lines:
-        if not _is_blank(line) and DOCUMENT_START not in line:
+        if not _is_blank(line) and not is_document_start(split_columns(line, "")):
             yield split_columns(line, separator)
 
 

@@ -13,6 +13,15 @@ from ..errors import Errors, LLMJudgeError
 _MARK = "\ufeff"
 _WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# what files begin with that are no text, whatever their name says
+_NO_TEXT = {
+    b"\x1f\x8b": ("packed by gzip", "Unpack it (gzip -d)."),
+    b"PK\x03\x04": ("an archive or an office document", "Unpack it, or export it as CSV or text."),
+    b"\xd0\xcf\x11\xe0": ("an old office document", "Export it as CSV or text."),
+    b"PAR1": ("a parquet file", "Give it the suffix .parquet."),
+    b"SQLite format 3\0": ("a database", "Export its rows as JSONL."),
+    b"version https://git-lfs": ("a pointer of Git LFS", "Fetch the file itself: git lfs pull."),
+}
 
 
 def read_lines(path: Path, keep_ends: bool = False) -> Iterator[Tuple[str, str]]:
@@ -53,9 +62,12 @@ def printable(value: object) -> str:
 
 def _decode_lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file_:
-        start = file_.read(4)
+        start = file_.read(32)
         file_.seek(0)
-        if start.startswith(_UTF16_MARKS) and start not in _WIDE_MARKS:
+        for mark, (kind, do) in _NO_TEXT.items():
+            if start.startswith(mark):
+                raise LLMJudgeError(Errors.J995.format(path=printable(path), kind=kind, do=do))
+        if start.startswith(_UTF16_MARKS) and not start.startswith(_WIDE_MARKS):
             yield from _decode_utf16(path)
             return
         for number, data in enumerate(file_):

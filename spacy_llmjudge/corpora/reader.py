@@ -12,6 +12,7 @@ from ..errors import Errors, LLMJudgeError, Warnings
 from ..targets.base import Target
 from .annotators import merge_repeated
 from .documents import make_doc
+from .duplicates import normalise
 from .formats import Part, read_records, warn_of_repairs
 from .label_spellings import warn_of_spellings
 from .lines import printable
@@ -48,7 +49,7 @@ class Reader:
         docs = []
         without: List[Record] = []
         for record in read_records(part, self.nlp, self.settings, self.target):
-            if not record.text.strip():
+            if not normalise(record.text):
                 counts["empty"] += 1
                 continue
             n_left_out = counts["not_accepted"] + counts["partly_known"]

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -28,6 +29,8 @@ _SENTENCE_COLUMNS = (
     "sentence_idx",
     "sentenceid",
 )
+# Excel's
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
 _CELL_LIMIT = 1 << 24
 _ITEM = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?\d+""")
 _ARRAY = re.compile(rf"\[\s*(?:{_ITEM.pattern})(?:\s+(?:{_ITEM.pattern}))*\s*\]")
@@ -116,21 +119,29 @@ def _read_cells(path: Path) -> Tuple[List[str], Cells]:
     # those inside of quotation marks belong to the text
     lines = read_lines(path, keep_ends=True)
     where, first = next(lines, (printable(path), ""))
-    delimiter = max(_DELIMITERS, key=first.count)
+    said = _SEPARATOR_LINE.fullmatch(first.rstrip("\r\n"))
+    if said is not None:
+        where, first = next(lines, (where, ""))
+    delimiter = said.group(1) if said is not None else max(_DELIMITERS, key=first.count)
     header = next(csv.reader([first], delimiter=delimiter), [])
+    repeated = [name for name, n in Counter(header).items() if n > 1 and name.strip()]
+    if repeated:
+        found = f"there are several columns {printable(repeated[0])!r}"
+        raise LLMJudgeError(Errors.J641.format(where=where, found=found))
     if not any(name.strip() for name in header):
         raise LLMJudgeError(Errors.J641.format(where=where, found="no header"))
-    return header, _iterate(lines, header, delimiter, printable(path))
+    first_row = 2 + (said is not None)
+    return header, _iterate(lines, header, delimiter, printable(path), first_row)
 
 
 def _iterate(
-    lines: Iterable[Tuple[str, str]], header: List[str], delimiter: str, name: str
+    lines: Iterable[Tuple[str, str]], header: List[str], delimiter: str, name: str, first_row: int
 ) -> Cells:
     csv.field_size_limit(max(csv.field_size_limit(), _CELL_LIMIT))
     reader = csv.reader((line for _, line in lines), delimiter=delimiter)
     while True:
-        # the header is line 1; a cell may go over several lines
-        where = f"{name}, line {reader.line_num + 2}"
+        # a cell may go over several lines
+        where = f"{name}, line {reader.line_num + first_row}"
         try:
             cells = next(reader)
         except StopIteration:
@@ -173,7 +184,7 @@ def _first(names: Dict[str, str], wanted: Sequence[str]) -> Optional[str]:
 
 def _read_cell(cell: str, column: str) -> Any:
     if not cell.strip():
-        return None
+        return "" if column in TEXT_KEYS else None
     if cell.lstrip()[0] in "[{" and column not in TEXT_KEYS:
         # an array first: Python would put its strings together to one
         for read in (json.loads, _read_array, ast.literal_eval):

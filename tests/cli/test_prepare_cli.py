@@ -41,8 +41,9 @@ def test_what_was_not_read_is_listed(tmp_path):
     write_jsonl(tmp_path / "in" / "labelled.jsonl", LABELLED)
     write_jsonl(tmp_path / "in" / "pool.jsonl", POOL)
     shutil.copy(GARDEN / "rules.txt", tmp_path / "in")
+    (tmp_path / "in" / "dataset_info.json").write_text('{"features": {}}', encoding="utf8")
     done = run("prepare", tmp_path / "in", tmp_path / "out")
-    assert "Not read: rules.txt" in done.output
+    assert "Not read: rules.txt\n" in done.output
     assert "white space taken off the edges of 1 spans" in " ".join(done.output.split())
 
 

@@ -128,3 +128,34 @@ def test_line_without_token_or_tag(tmp_path, line):
 def test_line_with_a_tag_that_is_none(tmp_path):
     message = error_of(tmp_path, "a\tO\nb\tB-X\nc\tB\nd\tO\n")
     assert "[J613]" in message and "line 3" in message and "'B'" in message
+
+
+@pytest.mark.parametrize("line", ["-DOCSTART- (7)", "-DOCSTART-\t-X-", "-DOCSTART-doc-7"])
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_the_start_of_a_document_is_no_sentence(tmp_path, line, separator):
+    between = ("NN",)
+    line = separator.join([line, "-X-", "O"])
+    check_sentences(read(tmp_path, f"{line}\n\n{make_text(separator, between=between)}"))
+
+
+@pytest.mark.parametrize("line", ["# checked by two people", "# see the note of Monday O", "# 12"])
+def test_a_comment_inside_of_a_sentence(tmp_path, line):
+    text = make_text(" ", between=("_",)).replace("saw _ O", f"{line}\nsaw _ O")
+    check_sentences(read(tmp_path, text))
+
+
+def test_a_token_row_with_a_number_sign_inside_of_a_sentence_is_no_comment(tmp_path):
+    (doc,) = read(tmp_path, "a O\n# B-X\n#3 I-X\n")
+    assert doc.text == "a # #3"
+    assert "[J613]" in error_of(tmp_path, "a O\nb B-X\n# oops\n")
+
+
+@pytest.mark.parametrize("line", ["New York B-LOC", "New  York\tB-LOC", "b c d O", "x O O"])
+def test_a_token_with_a_separator_inside_would_lose_a_part(tmp_path, line):
+    message = error_of(tmp_path, f"a O\nb B-X\n{line}\nc O\n")
+    assert "[J996]" in message and "line 3" in message and "the other lines have 2" in message
+
+
+def test_tabs_at_the_end_of_a_line_are_no_columns(tmp_path):
+    (doc,) = read(tmp_path, "a\tB-X\tn\nb\tO\tn\t\t\n")
+    assert doc.text == "a b"

@@ -25,6 +25,12 @@ def test_normalise_sees_through_case_space_and_spelling():
     assert normalise("rose") != normalise("roses")
 
 
+@pytest.mark.parametrize("text", ["", "\ufeff", "\u200b \u2060\n", "\x00", "\u200e\u00ad"])
+def test_a_text_in_which_nothing_can_be_seen_is_empty(text):
+    assert normalise(text) == ""
+    assert normalise(f"{text}?!") and normalise(f"{text}\U0001f33f")
+
+
 def test_hashes_are_those_of_normalised_texts_each_once():
     found = hash_texts(["My ROSES.", "ivy", "my roses", ""])
     assert found.dtype == "uint64" and found.tolist() == sorted(set(found.tolist()))

@@ -192,7 +192,8 @@ def test_not_utf8(tmp_path):
         ({"tokens": ["a", {"text": "b"}]}, "in 'tokens'"),
         ({"text": "abc", "spans": {"start": 0}}, "dict"),
         ({"text": "abc", "spans": ["abc"]}, "str \"abc\" in 'spans'"),
-        ({"text": "abc", "spans": [{"start": 0, "end": 3}]}, "NoneType null"),
+        ({"text": "abc", "spans": [{"start": 0, "end": 3}]}, "a span with the keys start, end"),
+        ({"text": "abc", "spans": [{"from": 0, "to": 3, "kind": "X"}]}, "the keys from, to, kind"),
         (
             {"text": "abc", "spans": [{"start": 0, "end": 3, "label": " "}]},
             "an empty label",

@@ -17,6 +17,7 @@ from spacy_llmjudge.corpora.prepare import prepare
         (["PER", "PER "], [["PER", "PER "]]),
         (["Company_Name", "company name", "company-name"], 1),
         (["ORG", "ORG "], 1),
+        (["ORG", "O\u200bRG", "\ufefforg", "ORG\x00"], 1),
         (["PER", "PERS", "A/B", "AB", "C", "C++", "-", "_"], []),
         ([], []),
     ],

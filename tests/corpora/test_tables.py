@@ -166,3 +166,30 @@ def test_a_parquet_file_that_is_none_is_one_line(tmp_path):
     pytest.importorskip("pyarrow")
     with pytest.raises(LLMJudgeError, match=r"\[J648\].*train\.parquet"):
         read_file(write(tmp_path, "PAR1 cut", "train.parquet"))
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    with pytest.raises(LLMJudgeError, match=r"\[J641\].*several columns 'text'"):
+        read_file(write(tmp_path, "text,label,text\nold,A,new\n"))
+    assert len(read_file(write(tmp_path, "text,,\none,,\ntwo,x,y\n"))) == 2
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
+def test_excels_line_about_the_separator(tmp_path, delimiter):
+    lines = ["sep=" + delimiter, f"text{delimiter}note", f'slugs{delimiter}"a,b;c|d"', ""]
+    docs = read_file(write(tmp_path, "\r\n".join(lines)))
+    assert [doc.text for doc in docs] == ["slugs"]
+    with pytest.raises(LLMJudgeError, match=r"\[J641\].*data\.csv, line 4"):
+        read_file(write(tmp_path, "\r\n".join([*lines[:3], delimiter * 4])))
+
+
+def test_a_text_that_is_missing_is_an_empty_text(tmp_path):
+    write(tmp_path, "text,label\n,PEST\nslugs,PEST\nhostas,FEED\n", "train.csv")
+    write_jsonl(tmp_path / "pool.jsonl", [{"text": "raw"}])
+    report = prepare(tmp_path, tmp_path / "out")
+    assert report["documents"]["labelled"] == 2 and report["dropped"]["labelled"] == {"empty": 1}
+
+
+def test_spans_as_tuples(tmp_path):
+    (doc,) = read_file(write(tmp_path, "text,entities\nVera left,\"[(0, 4, 'PER')]\"\n"))
+    assert ents_of(doc) == [("Vera", "PER")]

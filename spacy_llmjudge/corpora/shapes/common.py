@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from spacy.language import Language
 
 from ...errors import Errors, LLMJudgeError
+from ..lines import printable
 from ..record import Choice, Mention, Record
 from ..rows import TEXT_KEYS, Row, range_error, read_words, require_string, shape_error, show
 from ..settings import ReadSettings
@@ -141,9 +142,12 @@ def _read_mention(item: Any, key: str, where: str) -> List[Mention]:
     if isinstance(item, dict):
         start, end, labels = (_first(item, names) for names in (_STARTS, _ENDS, _LABELS))
         text = item.get("text") if isinstance(item.get("text"), str) else None
+        if start is None or end is None or labels is None:
+            keys = printable(", ".join(map(str, item))[:80] or "none")
+            raise shape_error(key, f"a span with the keys {keys}", where)
         found = item.get("score")
         score = found if isinstance(found, float) else None
-    elif isinstance(item, list) and len(item) == 3:
+    elif isinstance(item, (list, tuple)) and len(item) == 3:
         start, end, labels = item
     else:
         raise shape_error(key, show(item), where)

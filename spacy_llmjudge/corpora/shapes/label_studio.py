@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from xml.sax.saxutils import quoteattr
 
 from ...errors import Errors, LLMJudgeError
+from ..lines import printable
 from ..record import Choice, Mention, Record
 from ..rows import Row, shape_error, show
 from .common import (
@@ -29,6 +30,9 @@ def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     if results is None or not isinstance(row.get("data"), dict):
         return _read_short(row, where, context)
     text = _text_of(row["data"], where)
+    if row.get("annotations") and not results:
+        # all of them were skipped
+        return [make_record(row, where, context, text, answer="ignore")]
     if results:
         return [make_record(row, where, context, text, **_read(r, where, context)) for r in results]
     predicted = row.get("predictions") or []
@@ -106,7 +110,9 @@ def _results(row: Row) -> Optional[List[Any]]:
     annotations = row.get("annotations", row.get("completions", nothing))
     if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
         return None
-    return [a.get("result") or [] for a in annotations if not a.get("was_cancelled")]
+    # of several one may be marked as the right one
+    right = [a for a in annotations if a.get("ground_truth") is True] or annotations
+    return [a.get("result") or [] for a in right if not a.get("was_cancelled")]
 
 
 def _text_of(data: Row, where: str) -> str:
@@ -134,6 +140,9 @@ def _read(results: Any, where: str, context: RowContext) -> Dict[str, Any]:
         elif value.get("labels") and "start" in value:
             scored = {**value, "score": result.get("score")}
             mentions += read_mentions([scored], "result", where)
+        elif any(key.endswith("labels") and value[key] for key in value):
+            kind = printable(next(key for key in value if key.endswith("labels") and value[key]))
+            raise LLMJudgeError(Errors.J997.format(where=where, kind=kind))
     choice = None if labels is None else read_choice(labels, "choices", where, context)
     return {"mentions": tuple(mentions) if mentions or choice is None else None, "choice": choice}
 

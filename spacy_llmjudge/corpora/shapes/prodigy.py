@@ -13,6 +13,8 @@ from .common import RowContext, WriteSettings, known_scores, region_of
 from .common import read_choice as read_labels
 
 _BINARY_VIEWS = ("classification",)
+# where spans are shown and cannot be marked; versions before `_is_binary` say no more
+_SHOWN_SPANS = ("ner", "spans")
 _PREDICTED = "predicted"
 
 
@@ -88,7 +90,8 @@ def read_answer(row: Row, choice: Optional[Choice]) -> Dict[str, Any]:
     RETURNS (Dict[str, Any]): Of a record: `answer`, `partial`, and `choice` of a binary question.
     """
     answer = row.get("answer", "accept")
-    said: Dict[str, Any] = {"answer": answer, "partial": bool(row.get("_is_binary"))}
+    is_partial = row.get("_is_binary", row.get("_view_id") in _SHOWN_SPANS)
+    said: Dict[str, Any] = {"answer": answer, "partial": bool(is_partial)}
     is_binary = answer == "reject" or row.get("_view_id") in _BINARY_VIEWS
     if choice is not None and choice.form == "label" and "accept" not in row and is_binary:
         refused = answer == "reject"

@@ -84,3 +84,14 @@ def test_a_prediction_of_ours_is_gold_when_it_was_answered():
     # other meta data says nothing of that
     (record,) = records_of({**row, "meta": {"score": 0.5}})
     assert not record.unread and len(record.mentions) == 1
+
+
+@pytest.mark.parametrize("view,known", [("ner", 1), ("spans", 1), ("ner_manual", 6)])
+def test_before_there_was_a_flag_the_view_says_whether_the_question_was_binary(
+    tmp_path, view, known
+):
+    row = {"text": TEXT, "spans": [BERGEN], "answer": "accept", "_view_id": view}
+    (doc,) = read(tmp_path, row)
+    assert sum(token.ent_iob != 0 for token in doc) == known and len(doc) == 6
+    (doc,) = read(tmp_path, {**row, "_is_binary": False})
+    assert all(token.ent_iob for token in doc)

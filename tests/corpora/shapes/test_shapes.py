@@ -174,6 +174,7 @@ def test_what_nobody_annotated_is_none(name):
 
 
 REFUSED = {
+    "label studio, skipped": RAW["label studio, cancelled"],
     "prodigy, rejected": {"text": TEXT, "spans": OFFSETS, "answer": "reject"},
     "prodigy, ignored": {"text": TEXT, "spans": OFFSETS, "answer": "ignore"},
     "argilla 1, discarded": {
@@ -333,3 +334,17 @@ def of_argilla(**more):
 def test_exports_that_are_damaged_say_where(row, key):
     with pytest.raises(LLMJudgeError, match=rf"J605\] data.jsonl, line 1 .*{key}'"):
         records_of(row, predictions=True)
+
+
+@pytest.mark.parametrize("kind", ["hypertextlabels", "paragraphlabels", "timeserieslabels"])
+def test_regions_without_offsets_into_a_text_are_no_empty_gold(kind):
+    value = {"start": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 4, kind: ["PER"]}
+    with pytest.raises(LLMJudgeError, match=rf"J997\] data.jsonl, line 1 .*{kind}"):
+        records_of(of_label_studio([{"type": kind, "value": value}]))
+
+
+def test_of_several_annotations_the_one_that_is_marked_as_right_counts():
+    good = {"result": results(regions()), "ground_truth": True}
+    row = {"data": {"text": TEXT}, "annotations": [{"result": results(regions()[:1])}, good]}
+    (record,) = records_of(row)
+    assert len(record.mentions) == len(regions())
