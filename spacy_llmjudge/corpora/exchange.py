@@ -149,7 +149,10 @@ def export_docs(
         labels |= labels_in_corpus(source, found.target)
     spans = tuple(sorted(labels))
     how = WriteSettings(predictions, settings.model_version, cats.labels, cats.exclusive, spans)
-    counts = _write(found.records, output, format_, how, settings, nlp)
+    try:
+        counts = _write(found.records, output, format_, how, settings, nlp)
+    except OSError as error:
+        raise LLMJudgeError(Errors.J003.format(path=output, error=error)) from error
     counts.update(found.counts)
     shown = interface(spans, cats.labels, cats.exclusive)
     return Exported(

@@ -43,7 +43,7 @@ from ..report.sections import (
 from ..selection.audit import read_answer, read_audit
 from ..selection.certificate import read_certificate
 from ..stages import read_seconds
-from ..storage import read_docs, read_json_if_there, sha256_bytes, write_bytes
+from ..storage import read_docs, read_json_if_there, sha256_bytes, staged, write_bytes
 from ..targets.base import Key, Target, find_target
 from .evaluate import PREDICTED
 
@@ -149,9 +149,11 @@ def make_report(inputs: ReportInputs, output: Path) -> Path:
     browser = make_browser([sample for sample in (test_sample, kept_sample) if sample is not None])
     images = [f"{plot.name}.png" for plot in plots]
     page = render_page(inputs.title, sections, browser, details, images)
-    for plot in plots:
-        write_bytes(output / f"{plot.name}.png", plot.png)
-    write_bytes(output / PAGE, page.encode("utf8", "replace"))
+    # the page and its plots belong together
+    with staged(output, [*images, PAGE]) as stage:
+        for image, plot in zip(images, plots):
+            write_bytes(stage / image, plot.png)
+        write_bytes(stage / PAGE, page.encode("utf8", "replace"))
     return output / PAGE
 
 

@@ -1,5 +1,6 @@
 """The project template: project.yml and configs, from the wheel or from a clone."""
 
+import shutil
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Dict, Iterable, List
@@ -42,12 +43,22 @@ def copy_template(folder: Path, force: bool = False) -> List[Path]:
     force (bool): files in it may be overwritten.
     RETURNS (List[Path]): The files that were written.
     """
-    if folder.exists() and not force and any(folder.iterdir()):
+    was_there = folder.exists()
+    is_empty = not was_there or not any(folder.iterdir())
+    if not is_empty and not force:
         raise LLMJudgeError(Errors.J807.format(path=folder))
     written = []
-    for name, source in find_template().items():
-        write_bytes(folder / name, source.read_bytes())
-        written.append(folder / name)
+    try:
+        for name, source in find_template().items():
+            write_bytes(folder / name, source.read_bytes())
+            written.append(folder / name)
+    except BaseException:
+        # half a template would stand in the way of the same command
+        for path in folder.iterdir() if is_empty and folder.exists() else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not was_there and folder.exists():
+            folder.rmdir()
+        raise
     return written
 
 

@@ -108,6 +108,20 @@ def test_init_does_not_overwrite(tmp_path):
     assert run("init", tmp_path, "--force").exit_code == 0
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_full_disk_leaves_no_half_template_and_the_same_command_works_then(
+    tmp_path, limit_files, is_there
+):
+    folder = tmp_path / "mine"
+    if is_there:
+        folder.mkdir()
+    limit_files(2000)
+    line = error_line(run("init", folder))
+    limit_files(None)
+    assert "[J003]" in line and folder.exists() == is_there and not list(folder.glob("*"))
+    assert run("init", folder).exit_code == 0
+
+
 @pytest.mark.slow
 def test_a_full_disk_is_one_line_and_leaves_nothing(small_dataset, tmp_path):
     def limit():

@@ -417,3 +417,21 @@ def test_spans_and_labels_of_one_text_stay_together(tmp_path):
         assert export_docs(tmp_path / "gold.spacy", path, ExportSettings(name)).lost == []
         (record,) = read_records(Part(path), NLP, ReadSettings())
         assert record.choice.chosen == ("QUESTION",) and len(record.mentions) == 2
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(tmp_path, limit_files, name):
+    rows = [{"text": "slug" * 5000 + f"{i}", "spans": []} for i in range(3)]
+    source = write_jsonl(tmp_path / "gold" / "gold.jsonl", rows)
+    out = tmp_path / "out" / FILES[name]
+    out.parent.mkdir()
+    if name != "brat":
+        out.write_text("before", encoding="utf8")
+    limit_files(5000)
+    with pytest.raises(LLMJudgeError, match=r"\[J003\]") as caught:
+        export_docs(source, out, ExportSettings(format=name), force=True)
+    limit_files(None)
+    assert out.name in str(caught.value)
+    left = [path.name for path in out.parent.rglob("*")]
+    assert left == ([out.name] if name != "brat" else [])
+    assert name == "brat" or out.read_text(encoding="utf8") == "before"

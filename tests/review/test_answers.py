@@ -1,8 +1,6 @@
 """The file of answers: nothing confirmed is lost, and nothing counts twice."""
 
 import json
-import resource
-import signal
 
 import pytest
 
@@ -100,16 +98,6 @@ def test_a_line_that_is_none_is_named(path, line):
     path.write_text(line + "\n")
     with pytest.raises(LLMJudgeError, match="line 1"):
         Answers(path, FACTS)
-
-
-@pytest.fixture
-def limit_files():
-    """Lets no file grow over a size, as a full disk does."""
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or soft, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_an_answer_that_a_full_disk_cuts_leaves_nothing(path, limit_files):

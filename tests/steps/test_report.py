@@ -99,6 +99,18 @@ def test_the_page_needs_no_other_file_and_is_the_same_every_time(entities, tmp_p
     assert len(identifiers) == len(set(identifiers))
 
 
+@pytest.mark.slow
+def test_a_full_disk_leaves_the_report_that_was_there(entities, tmp_path, limit_files):
+    make_report(entities, tmp_path)
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf8")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    limit_files(max(len(data) for name, data in before.items() if name.endswith(".png")) + 1)
+    with pytest.raises(LLMJudgeError, match=r"\[J003\]"):
+        make_report(entities, tmp_path)
+    limit_files(None)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_every_span_says_why_it_was_kept_or_left_out(entities, tmp_path):
     page = make_report(entities, tmp_path).read_text(encoding="utf8")
     documents = read_section(page, "documents")
