@@ -265,7 +265,7 @@ class Errors(metaclass=_WithCodes):
     J806 = "No template of the project found beside the installed package. Reinstall spacy_llmjudge from its wheel, or clone the repository."
     J807 = "{path} exists already. Choose another folder, or add --force to overwrite the files of the template in it."
     J808 = "Building the package of {name} failed: {error}"
-    J809 = "'{model}' is not NAME=PIPELINE. Write, for example, judged=training/round-1/model-best."
+    J809 = "'{model}' is not NAME=PIPELINE. Write, for example, judged=training/round-1/model-best, each name once, and of letters, digits, hyphens and underscores."
     J810 = "'{cuts}' is not a list of cuts. Write numbers between 0 and 1, separated by commas, such as .5,.7,.8,.9."
     J811 = "No cut among {cuts} leaves anything to train on: the student is never that sure. Give lower ones with --cuts."
     J812 = "There is no calibrator '{name}'. Choose one of: {known}."
@@ -320,8 +320,9 @@ class Errors(metaclass=_WithCodes):
     J975 = "{path} is a folder. Give a file of texts, in any format that `prepare` reads."
     J995 = "{path} is {kind}, and cannot be read under its name. {do}"
     J996 = "{where}: {line} has {n} columns, and the other lines have {width}. A token holds no tab, and no space where spaces separate columns; correct the line."
-    J997 = "{where} has a region of the kind {kind}, which is not marked by offsets into a text. Export texts whose labels have start and end, or delete the region."
+    J997 = "{path} holds several sets of documents ({names}), so it is not one of them. Give one of its files, such as {first}."
     J998 = "{where}: {cell} is no entity of OntoNotes. Expected (LABEL*, *, *) or (LABEL) in column 11, and none inside of another one."
+    J999 = "{path} was made by another step, as {record} beside it says, and would be replaced. Check the order of source and output, or give another folder."
 
 
 class Warnings(metaclass=_WithCodes):

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
+from .errors import Errors, LLMJudgeError
 from .locks import alone
 from .storage import read_json, read_json_if_there, sha256_path, write_json
 
@@ -154,6 +155,17 @@ class Stages:
         return str(path.relative_to(self.folder) if inside else path)
 
 
+def record_beside(path: Path) -> Path:
+    """RETURNS (Path): The hidden file beside an output in which `once` keeps its record."""
+    return path.with_name(f".{path.name}.made")
+
+
+def require_not_of(path: Path, record: Path) -> None:
+    """RAISES (LLMJudgeError): J999 where an output is there, and the record beside it says that another step made it."""
+    if path.exists() and record.exists():
+        raise LLMJudgeError(Errors.J999.format(path=path, record=record.name))
+
+
 def once(
     name: str,
     inputs: Mapping[str, Any],
@@ -173,7 +185,7 @@ def once(
     """
     first = beside or outputs[0]
     with alone(first):
-        stages = Stages(first.parent, record=f".{first.name}.made")
+        stages = Stages(first.parent, record=record_beside(first).name)
         inputs = _by_content(inputs)
         found = stages.find(name, inputs, outputs)
         if found is None:

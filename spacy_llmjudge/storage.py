@@ -22,6 +22,8 @@ from .errors import Errors, LLMJudgeError
 from .registries import answering
 
 MANIFEST = "manifest.json"
+# what a folder with the sets of a corpus has, which are never one set of documents
+_SETS = ("labelled.spacy", "pool.spacy")
 PathLike = Union[str, Path]
 # what a pipeline can read at once: spaCy's own limit, and as many tokens as so much text has in most languages
 MAX_CHARACTERS = 1_000_000
@@ -328,7 +330,12 @@ def list_files(path: PathLike) -> List[Path]:
 def list_shards(folder: Path) -> List[Path]:
     """RETURNS (List[Path]): The files of a folder of shards, in their order."""
     if not (folder / MANIFEST).exists():
-        return sorted(folder.glob("*.spacy"))
+        files = sorted(folder.glob("*.spacy"))
+        names = [file_.name for file_ in files]
+        if {*_SETS} <= {*names}:
+            found = {"path": folder, "names": ", ".join(names), "first": folder / _SETS[0]}
+            raise LLMJudgeError(Errors.J997.format(**found))
+        return files
     with shaped(folder / MANIFEST):
         files = [folder / shard["name"] for shard in read_json(folder / MANIFEST)["shards"]]
     for file_ in files:

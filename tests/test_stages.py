@@ -1,7 +1,17 @@
 import pytest
 
 from spacy_llmjudge import stages as room
-from spacy_llmjudge.stages import Stages, count_stages, hash_named, note_version, once, versions
+from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.stages import (
+    Stages,
+    count_stages,
+    hash_named,
+    note_version,
+    once,
+    record_beside,
+    require_not_of,
+    versions,
+)
 from spacy_llmjudge.storage import read_json
 
 
@@ -182,3 +192,13 @@ def test_a_step_that_only_plans_is_no_work(tmp_path):
     assert count_stages()[0] == before
     once("work", {}, [], dict, beside=tmp_path / "work")
     assert count_stages()[0] == before + 1
+
+
+def test_an_output_of_another_step_is_known_by_its_record(tmp_path):
+    output = tmp_path / "pot"
+    require_not_of(output, record_beside(output))
+    once("cook", {}, [output], lambda: output.mkdir() or {})
+    with pytest.raises(LLMJudgeError, match=r"J999.*pot was made .* \.pot\.made"):
+        require_not_of(output, record_beside(output))
+    output.rmdir()
+    require_not_of(output, record_beside(output))

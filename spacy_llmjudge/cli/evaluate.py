@@ -1,7 +1,8 @@
 """`evaluate`: score models on the test set. `summary`: the closing table."""
 
+import re
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from ..errors import Errors, LLMJudgeError
 from .arguments import Arg, Opt
@@ -53,11 +54,13 @@ def parse_models(models: List[str], required: Sequence[str] = ()) -> Dict[str, s
     required (Sequence[str]): Names that are never left out.
     RETURNS (Dict[str, str]): Name to pipeline.
     """
-    chosen = {}
+    chosen: Dict[str, str] = {}
+    seen: Set[str] = set()
     for model in models:
         name, separator, path = model.partition("=")
-        if not (separator and name and path):
+        if not (separator and path and re.fullmatch(r"[\w-]+", name)) or name in seen:
             raise LLMJudgeError(Errors.J809.format(model=model))
+        seen.add(name)
         if name in required or Path(path).exists():
             chosen[name] = path
     return chosen

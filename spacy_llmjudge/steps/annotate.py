@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 from ..candidates import CANDIDATE_CUT, copy_tokens, get_candidates, set_candidates
 from ..confidence.pipeline import add_confidence
 from ..shards import process_shards
-from ..stages import once
+from ..stages import once, record_beside, require_not_of
 from ..storage import read_json, sha256_path
 from ..streams import SHARD_SIZE, Documents
 from ..targets.base import Target, find_record, find_target, labels_in
@@ -59,6 +59,8 @@ def annotate(
         "labels": labels,
         "settings": [out_of_fold, pipe_name, candidate_cut, shard_size],
     }
+
+    require_not_of(output, record_beside(output.with_name(f"{output.name}.questions")))
 
     def work() -> Dict[str, Any]:
         target = find_target(source)

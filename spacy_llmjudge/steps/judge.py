@@ -25,7 +25,7 @@ from ..corpora.duplicates import normalise
 from ..selection.acquisition import choose_docs
 from ..selection.caveats import CAVEATS, CHOSEN, SEEN
 from ..shards import process_shards
-from ..stages import hash_named, once
+from ..stages import hash_named, once, record_beside, require_not_of
 from ..storage import (
     MANIFEST,
     read_json,
@@ -85,6 +85,8 @@ def judge(
     from ..judge.ahead import ask_ahead
     from ..judge.cascade import metered_models, usage_of
 
+    # a swapped source and output would cost what `annotate` made
+    require_not_of(output, record_beside(output))
     loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp, judges = load_judges(loaded, config, find_target(source))
     ask, shard_size, zone = _ask_with(nlp, judges)

@@ -69,6 +69,12 @@ def test_a_model_argument_without_a_name_is_one_line(tmp_path):
     assert "[J809]" in line and "NAME=PIPELINE" in line
 
 
+@pytest.mark.parametrize("models", [["a=m", "a=n"], ["../a=m"], ["a/b=m"], [".=m"], ["a b=m"]])
+def test_names_of_models_are_words_and_stand_once(models, tmp_path):
+    done = run("evaluate", "test.spacy", *models, "--metrics", tmp_path / "metrics")
+    assert f"[J809] '{models[-1]}'" in error_line(done) and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("cuts", ["a,b", "0.5,2"])
 def test_cuts_that_are_no_cuts_are_one_line(cuts, tmp_path):
     args = ["unjudged", tmp_path, tmp_path, CONFIGS / "student_cpu.cfg", tmp_path / "out"]

@@ -221,3 +221,28 @@ def test_a_mistake_is_one_line(verb, world, tmp_path, monkeypatch):
             found = list(faults(mistake, ending, tmp_path / "out"))
             wrong += [f"{mistake.name}: {'; '.join(found)}"] * bool(found)
     assert not wrong, "\n".join(map(ascii, wrong))
+
+
+@pytest.mark.slow
+def test_what_one_step_made_is_not_replaced_by_another(world):
+    at = world["at"]
+    judge = [RECORDED, "--assets", world["assets"], "--metrics", at / "m"]
+    judge += ["--paths.labelled", world["corpus"] / "labelled.spacy"]
+    swapped = ["judge", at / "judged", at / "annotated", *judge]
+    over = ["annotate", world["model"], at / "calibration.json", world["corpus"], at / "judged"]
+    before = {path: path.read_bytes() for path in at.rglob("*") if path.is_file()}
+    for words in (swapped, over):
+        ending = run_spacy(list(map(str, words)))
+        (line,) = error_lines(ending)
+        assert ending.code == 1 and "[J999]" in line, ending
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.slow
+def test_a_corpus_is_not_one_set_of_its_documents(world, tmp_path):
+    paths = ["--paths.gold", world["corpus"], "--paths.dev", world["corpus"] / "dev.spacy"]
+    for words in (["train", CPU, tmp_path / "t", *paths], ["calibrate", world["model"], paths[1]]):
+        words = [*words, tmp_path / "c.json"] if words[0] == "calibrate" else words
+        ending = run_spacy(list(map(str, words)))
+        assert ending.code == 1 and "[J997]" in error_lines(ending)[0], ending
+    assert not (tmp_path / "t").exists() and not (tmp_path / "c.json").exists()

@@ -142,7 +142,7 @@ def _read(results: Any, where: str, context: RowContext) -> Dict[str, Any]:
             mentions += read_mentions([scored], "result", where)
         elif any(key.endswith("labels") and value[key] for key in value):
             kind = printable(next(key for key in value if key.endswith("labels") and value[key]))
-            raise LLMJudgeError(Errors.J997.format(where=where, kind=kind))
+            raise shape_error("result", f"a region of the kind {kind}", where)
     choice = None if labels is None else read_choice(labels, "choices", where, context)
     return {"mentions": tuple(mentions) if mentions or choice is None else None, "choice": choice}
 

@@ -339,7 +339,7 @@ def test_exports_that_are_damaged_say_where(row, key):
 @pytest.mark.parametrize("kind", ["hypertextlabels", "paragraphlabels", "timeserieslabels"])
 def test_regions_without_offsets_into_a_text_are_no_empty_gold(kind):
     value = {"start": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 4, kind: ["PER"]}
-    with pytest.raises(LLMJudgeError, match=rf"J997\] data.jsonl, line 1 .*{kind}"):
+    with pytest.raises(LLMJudgeError, match=rf"J605\] data.jsonl, line 1 .*{kind} in 'result'"):
         records_of(of_label_studio([{"type": kind, "value": value}]))
 
 
