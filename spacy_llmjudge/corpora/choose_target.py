@@ -12,7 +12,7 @@ from ..storage import read_docs
 from ..targets.base import NAMES, Target, target_of
 from ..targets.cats import Cats
 from ..targets.ents import Ents
-from ..targets.spans import SPANS_KEY, Spans
+from ..targets.spans import SPANS_KEY, Spans, annotated_groups
 from .files import Parts
 from .formats import DOCBIN_SUFFIX, Part, holds_rows, read_named_rows, read_records, row_context
 from .label_sets import LabelSet, collect_labels
@@ -128,8 +128,13 @@ def _require_column(part: Part, column: str) -> None:
 def _docbin_key(part: Part, nlp: Language) -> Optional[str]:
     if part.path.suffix.lower() != DOCBIN_SUFFIX:
         return None
-    found = target_of(read_docs(part.path, nlp.vocab))
-    return found.spans_key if isinstance(found, Spans) else None
+    docs = read_docs(part.path, nlp.vocab)
+    keys = sorted({key for doc in docs for key in annotated_groups(doc)})
+    if len(keys) > 1 and SPANS_KEY not in keys:
+        name = f"the span group of {printable(part.path)}"
+        found, known = printable(" or ".join(keys)), "one of them, named with --spans-key"
+        raise LLMJudgeError(Errors.J614.format(name=name, found=found, known=known))
+    return SPANS_KEY if SPANS_KEY in keys else next(iter(keys), None)
 
 
 def _choices(

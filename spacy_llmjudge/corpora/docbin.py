@@ -8,7 +8,7 @@ from spacy.vocab import Vocab
 
 from ..storage import read_docs
 from ..targets.base import Target
-from ..targets.spans import Spans, spans_key_of
+from ..targets.spans import Spans, annotated_groups, spans_key_of
 from .lines import printable
 from .record import Choice, Mention, Record
 
@@ -24,7 +24,15 @@ def read_docbin(path: Path, vocab: Vocab, target: Optional[Target] = None) -> It
         a document that has only the other kind, those are.
     YIELDS (Record): The documents, with their own tokens.
     """
+    wanted = target.spans_key if isinstance(target, Spans) else None
+    has_wanted: Optional[bool] = None
     for number, doc in enumerate(read_docs(path, vocab), start=1):
+        if wanted is not None and wanted not in doc.spans and annotated_groups(doc):
+            if has_wanted is None:
+                has_wanted = any(wanted in one.spans for one in read_docs(path, Vocab()))
+            if has_wanted:
+                # the file has the group, so that another one is no other name of it
+                doc.spans.clear()
         yield read_doc(doc, f"{printable(path)}, document {number}", target)
 
 

@@ -132,7 +132,12 @@ class Spans:
 
 
 def spans_key_of(doc: Doc) -> Optional[str]:
-    """RETURNS (Optional[str]): The span group that somebody annotated; ours do not count."""
+    """RETURNS (Optional[str]): The span group that somebody annotated, of several spaCy's own, or the first."""
+    found = annotated_groups(doc)
+    return SPANS_KEY if SPANS_KEY in found else next(iter(found), None)
+
+
+def annotated_groups(doc: Doc) -> List[str]:
+    """RETURNS (List[str]): The span groups that somebody annotated, sorted; ours do not count."""
     ours = (KEY, f"{KEY}_weak", INCORRECT_KEY)
-    found = [name for name in doc.spans if name not in ours]
-    return SPANS_KEY if SPANS_KEY in found else next(iter(sorted(found)), None)
+    return sorted(name for name in doc.spans if name not in ours)

@@ -4,6 +4,10 @@ import pytest
 from corpora_helpers import NLP, read_file
 from spacy.tokens import Doc, DocBin, Span
 
+from spacy_llmjudge.corpora.choose_target import Wanted, choose_target
+from spacy_llmjudge.corpora.formats import Part
+from spacy_llmjudge.corpora.settings import ReadSettings
+from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.targets.cats import Cats
 from spacy_llmjudge.targets.ents import Ents
 from spacy_llmjudge.targets.spans import Spans
@@ -67,3 +71,38 @@ def test_labels_that_lack_a_value_stay_open(tmp_path):
     DocBin(docs=[make(cats={"A": 0.0})]).to_disk(tmp_path / "a.spacy")
     (found,) = read_file(tmp_path / "a.spacy", target=Cats(("A", "B"), exclusive=False))
     assert found.cats == {"A": 0.0}
+
+
+def of_groups(tmp_path, *groups):
+    docs = [make(groups=group) for group in groups]
+    DocBin(docs=docs).to_disk(tmp_path / "a.spacy")
+    return tmp_path / "a.spacy"
+
+
+def test_another_group_is_none_where_the_file_has_the_one_that_is_asked_for(tmp_path):
+    path = of_groups(tmp_path, {"other": ENTS}, {"mine": NESTED}, {"mine": [], "other": ENTS})
+    target = Spans("mine")
+    found = [
+        target.keys(doc) if target.is_annotated(doc) else None
+        for doc in read_file(path, target=target)
+    ]
+    assert found == [None, NESTED, []]
+
+
+@pytest.mark.parametrize(
+    "groups,key",
+    [
+        ([{"a": ENTS}, {"b": ENTS}], None),
+        ([{"a": ENTS, "b": NESTED}], None),
+        ([{"a": ENTS}, {"sc": ENTS}], "sc"),
+        ([{"a": ENTS}, {"a": []}], "a"),
+    ],
+)
+def test_of_several_groups_one_has_to_be_named(tmp_path, groups, key):
+    part = Part(of_groups(tmp_path, *groups))
+    parts = {"labelled": part}
+    if key is None:
+        with pytest.raises(LLMJudgeError, match=r"J614.*a\.spacy is a or b.*--spans-key"):
+            choose_target(parts, Wanted(), NLP, ReadSettings())
+    chosen = choose_target(parts, Wanted(spans_key=key or "b"), NLP, ReadSettings())
+    assert chosen.spans_key == (key or "b")
