@@ -3,6 +3,7 @@
 A text file gives a document a line, whatever stands in it: that of a PDF would be sent to the judge, and paid.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Tuple
@@ -30,7 +31,7 @@ def require_texts(path: Path) -> None:
     line = next((line.strip() for _, line in read_lines(path) if line.strip()), "")
     kinds = ((kind, do) for pattern, kind, do in _KINDS if re.match(pattern, line, re.IGNORECASE))
     found = next(kinds, None)
-    if found is None and line[:1] in ("{", "[") and (is_json(line) or line in ("{", "[")):
+    if found is None and (line in ("{", "[") or _holds_rows(line)):
         found = ("JSON", "Give it the suffix .jsonl, or .json.")
     header = _HEADER.fullmatch(line)
     if found is None and header is not None:
@@ -39,3 +40,11 @@ def require_texts(path: Path) -> None:
             found = ("a table", "Give it the suffix .csv, or .tsv.")
     if found is not None:
         raise LLMJudgeError(Errors.J995.format(path=printable(path), kind=found[0], do=found[1]))
+
+
+def _holds_rows(line: str) -> bool:
+    """Whether a line is a row, or a list of them; [7] may as well stand in a text."""
+    if line[:1] not in ("{", "[") or not is_json(line):
+        return False
+    value = json.loads(line)
+    return isinstance(value, dict) or any(isinstance(item, (dict, list)) for item in value)

@@ -68,6 +68,8 @@ def test_archives_and_pointers_under_every_name(tmp_path, suffix, kind):
         "<b>Slugs</b> ate it",
         "{so it goes}",
         "[sic] slugs",
+        "[7]",
+        "Sentence, please",
         "data, they say",
         "content is king; text follows.",
         "version 2 is out",
