@@ -45,7 +45,7 @@ def read_table(path: Path) -> Iterator[Tuple[str, Row]]:
     YIELDS (Tuple[str, Row]): "file, line 12" and the row.
     """
     header, cells = _read_cells(path)
-    by_name = {name.strip().lower(): name for name in header}
+    by_name = {name.lower(): name for name in header}
     word = _first(by_name, _WORD_COLUMNS)
     tag = _first(by_name, _TAG_COLUMNS)
     if word is not None and tag is not None:
@@ -123,12 +123,12 @@ def _read_cells(path: Path) -> Tuple[List[str], Cells]:
     if said is not None:
         where, first = next(lines, (where, ""))
     delimiter = said.group(1) if said is not None else max(_DELIMITERS, key=first.count)
-    header = next(csv.reader([first], delimiter=delimiter), [])
-    repeated = [name for name, n in Counter(header).items() if n > 1 and name.strip()]
+    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+    repeated = [name for name, n in Counter(header).items() if n > 1 and name]
     if repeated:
         found = f"there are several columns {printable(repeated[0])!r}"
         raise LLMJudgeError(Errors.J641.format(where=where, found=found))
-    if not any(name.strip() for name in header):
+    if not any(header):
         raise LLMJudgeError(Errors.J641.format(where=where, found="no header"))
     first_row = 2 + (said is not None)
     return header, _iterate(lines, header, delimiter, printable(path), first_row)

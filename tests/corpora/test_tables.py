@@ -168,6 +168,13 @@ def test_a_parquet_file_that_is_none_is_one_line(tmp_path):
         read_file(write(tmp_path, "PAR1 cut", "train.parquet"))
 
 
+def test_blanks_around_the_names_of_columns_are_none_of_them(tmp_path):
+    write(tmp_path, " text , label\nslugs, PEST\nhostas,FEED\n", "train.csv")
+    write_jsonl(tmp_path / "pool.jsonl", [{"text": "raw"}])
+    report = prepare(tmp_path, tmp_path / "out")
+    assert report["labels"]["labelled"] == {"FEED": 1, "PEST": 1}
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path):
     with pytest.raises(LLMJudgeError, match=r"\[J641\].*several columns 'text'"):
         read_file(write(tmp_path, "text,label,text\nold,A,new\n"))

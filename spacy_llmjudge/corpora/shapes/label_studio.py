@@ -22,6 +22,8 @@ from .common import (
 )
 
 _SHORT_KEYS = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "text"}
+# under these keys stands where something lies that is no text
+_MEDIA = {"audio", "image", "pdf", "video"}
 
 
 def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
@@ -118,7 +120,7 @@ def _results(row: Row) -> Optional[List[Any]]:
 def _text_of(data: Row, where: str) -> str:
     if isinstance(data.get("text"), str):
         return data["text"]
-    texts = [value for value in data.values() if isinstance(value, str)]
+    texts = [value for key, value in data.items() if isinstance(value, str) and key not in _MEDIA]
     if len(texts) != 1:
         raise LLMJudgeError(Errors.J604.format(where=where, keys=", ".join(sorted(data)) or "none"))
     return texts[0]

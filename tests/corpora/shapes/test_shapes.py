@@ -336,6 +336,15 @@ def test_exports_that_are_damaged_say_where(row, key):
         records_of(row, predictions=True)
 
 
+@pytest.mark.parametrize("key", ["audio", "image", "video", "pdf"])
+def test_the_address_of_a_picture_or_a_sound_is_no_text(key):
+    row = {"data": {key: "/data/upload/1.bin"}, "annotations": [{"result": []}]}
+    with pytest.raises(LLMJudgeError, match=rf"J604\] data.jsonl, line 1 .*keys: {key}"):
+        records_of(row)
+    (record,) = records_of({**row, "data": {key: "/data/upload/1.bin", "caption": TEXT}})
+    assert record.text == TEXT
+
+
 @pytest.mark.parametrize("kind", ["hypertextlabels", "paragraphlabels", "timeserieslabels"])
 def test_regions_without_offsets_into_a_text_are_no_empty_gold(kind):
     value = {"start": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 4, kind: ["PER"]}
