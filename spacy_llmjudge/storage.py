@@ -324,23 +324,20 @@ def require_length(doc: Doc, where: PathLike) -> None:
 def list_files(path: PathLike) -> List[Path]:
     """RETURNS (List[Path]): The `.spacy` file itself, or the files of a folder of shards in their order."""
     path = require_file(path)
-    return list_shards(path) if path.is_dir() else [path]
-
-
-def list_shards(folder: Path) -> List[Path]:
-    """RETURNS (List[Path]): The files of a folder of shards, in their order."""
-    if not (folder / MANIFEST).exists():
-        files = sorted(folder.glob("*.spacy"))
+    if not path.is_dir():
+        return [path]
+    if not (path / MANIFEST).exists():
+        files = sorted(path.glob("*.spacy"))
         names = [file_.name for file_ in files]
         if {*_SETS} <= {*names}:
-            found = {"path": folder, "names": ", ".join(names), "first": folder / _SETS[0]}
+            found = {"path": path, "names": ", ".join(names), "first": files[0]}
             raise LLMJudgeError(Errors.J997.format(**found))
         return files
-    with shaped(folder / MANIFEST):
-        files = [folder / shard["name"] for shard in read_json(folder / MANIFEST)["shards"]]
+    with shaped(path / MANIFEST):
+        files = [path / shard["name"] for shard in read_json(path / MANIFEST)["shards"]]
     for file_ in files:
         if not file_.exists():
-            raise LLMJudgeError(Errors.J006.format(path=file_, manifest=folder / MANIFEST))
+            raise LLMJudgeError(Errors.J006.format(path=file_, manifest=path / MANIFEST))
     return files
 
 
