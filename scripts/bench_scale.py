@@ -256,9 +256,9 @@ def count_candidates(folder: Path) -> float:
     from spacy.vocab import Vocab
 
     from spacy_llmjudge.candidates import get_candidates
-    from spacy_llmjudge.storage import list_shards, read_docs
+    from spacy_llmjudge.storage import list_files, read_docs
 
-    counts = [len(get_candidates(doc)) for doc in read_docs(list_shards(folder)[0], Vocab())]
+    counts = [len(get_candidates(doc)) for doc in read_docs(list_files(folder)[0], Vocab())]
     return round(sum(counts) / len(counts), 1)
 
 
