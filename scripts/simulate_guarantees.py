@@ -9,7 +9,7 @@ document are alike; the fusion is fitted on the held-out candidates that the sel
 import argparse
 import json
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple, Union
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from spacy_llmjudge.candidates import VERDICTS
 from spacy_llmjudge.selection.certified import make_certified
 from spacy_llmjudge.selection.conformal import Conformal, make_conformal
 from spacy_llmjudge.selection.decide import ACCEPTED, decide
-from spacy_llmjudge.selection.selector import Scores
+from spacy_llmjudge.selection.selector import Scores, Selector
 from spacy_llmjudge.selection.table import CandidateTable
 from spacy_llmjudge.targets.base import Target
 from spacy_llmjudge.targets.ents import Ents
@@ -71,7 +71,7 @@ def draw_world(
     confidence = 1 / (1 + np.exp(-(0.6 * strength + rng.normal(size=n))))
     support = 1 / (1 + np.exp(-(0.5 + strength + rng.normal(size=n))))
     return CandidateTable(
-        texts=tuple(f"{i} {rng.integers(1 << 40)}" for i in range(n_docs)),
+        texts=tuple(f"{i} {n}" for i, n in enumerate(rng.integers(1 << 40, size=n_docs).tolist())),
         labels=("A", "B"),
         document=document,
         start=start,
@@ -109,7 +109,7 @@ def simulate(
     selectors: Dict[str, Any],
     n_held_out: int,
     n_pool: int,
-    draws: int,
+    draws: Union[int, Dict[str, int]],
     *,
     held_out_share: float = 0.3,
     pool_share: float = 0.3,
@@ -124,7 +124,7 @@ def simulate(
     selectors (Dict[str, Any]): By name.
     n_held_out (int): Held-out candidates, about.
     n_pool (int): Pool candidates, about.
-    draws (int): How often.
+    draws (Union[int, Dict[str, int]]): How often, for all or by selector.
     held_out_share (float): The share of the hard label in the evidence.
     pool_share (float): The same in the pool.
     blind (bool): Student and judge do not know that the hard label is harder.
@@ -139,7 +139,8 @@ def simulate(
     rng = np.random.default_rng(seed)
     shares: Dict[str, List[float]] = {name: [] for name in selectors}
     yields: Dict[str, List[float]] = {name: [] for name in selectors}
-    for _ in range(draws):
+    n_draws = draws if isinstance(draws, dict) else dict.fromkeys(selectors, draws)
+    for number in range(max(n_draws.values())):
         n_docs = round(n_held_out / PER_DOCUMENT), round(n_pool / PER_DOCUMENT)
         if errors == "copied":
             world = draw_world(rng, 150, pool_share, blind, overlaps)
@@ -147,15 +148,21 @@ def simulate(
         else:
             evidence = draw_world(rng, n_docs[0], held_out_share, blind, overlaps, errors)
             pool = draw_world(rng, n_docs[1], pool_share, blind, overlaps, errors)
+        # most selectors rank alike
+        plain = Selector().score(pool, evidence)
         for name, selector in selectors.items():
-            accepted = decide(pool, evidence, selector, target=target).decision == ACCEPTED
+            if number >= n_draws[name]:
+                continue
+            scores = plain if type(selector).score is Selector.score else None
+            decisions = decide(pool, evidence, selector, target=target, scores=scores)
+            accepted = decisions.decision == ACCEPTED
             wrong = ~pool.correct[accepted]
             shares[name].append(float(wrong.mean()) if len(wrong) else 0.0)
             yields[name].append(float(accepted.mean()))
     return {
         name: {
             "mean": float(np.mean(share)),
-            "error": float(np.std(share) / np.sqrt(draws)),
+            "error": float(np.std(share) / np.sqrt(len(share))),
             "over": float(np.mean(np.array(share) > selectors[name].settings["q"])),
             "empty": float(np.mean(np.array(yields[name]) == 0)),
             "accepted": float(np.mean(yields[name])),

@@ -66,15 +66,26 @@ def only_factories(*names: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def factories_of(config: Config) -> Iterator[None]:
+    """Make the pipeline of a config with no factories but those that it names, until the block ends.
+
+    config (Config): A config of spaCy.
+    """
+    components = config.get("components", {}).values()
+    if any("source" in component for component in components):
+        # another pipeline is loaded for it, with factories of its own
+        yield
+        return
+    with only_factories(*(component.get("factory", "") for component in components)):
+        yield
+
+
 def make_pipeline(config: Config) -> Language:
     """Make the pipeline of a config, and load no factories but those that it names.
 
     config (Config): A config of spaCy, interpolated; defaults are filled in.
     RETURNS (Language): The pipeline.
     """
-    components = config.get("components", {}).values()
-    if any("source" in component for component in components):
-        # another pipeline is loaded for it, with factories of its own
-        return load_model_from_config(config, auto_fill=True)
-    with only_factories(*(component.get("factory", "") for component in components)):
+    with factories_of(config):
         return load_model_from_config(config, auto_fill=True)

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,17 @@ GARDEN = ROOT / "assets" / "garden"
 
 # tests run in several processes, and what they start does: with a thread for each core in each of them all would wait
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# about how many fast tests take as long as a slow one
+SLOW = 100
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take long come first, so that no process is left with one at the end while the others wait."""
+    weights = Counter()
+    for item in items:
+        weights[item.path] += SLOW if item.get_closest_marker("slow") else 1
+    items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(scope="session")

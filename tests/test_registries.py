@@ -1,4 +1,7 @@
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import catalogue
 import pytest
@@ -65,3 +68,31 @@ def test_the_pipeline_of_a_config_has_its_components(tmp_path):
     del config["components"]["taken"]
     nlp = make_pipeline(Config(config))
     assert nlp.pipe_names == ["own"] and isinstance(nlp("a word"), Doc)
+
+
+WITHOUT = """
+import sys
+from pathlib import Path
+from spacy_llmjudge.confidence.pipeline import add_confidence
+from spacy_llmjudge.training.run import train
+from spacy_llmjudge.training.student import load_student
+student, config, corpus, output = sys.argv[1:]
+paths = {"paths.gold": f"{corpus}/labelled.spacy", "paths.dev": f"{corpus}/dev.spacy"}
+train(Path(config), Path(output), -1, {**paths, "training.max_steps": 1})
+nlp = load_student(student)
+add_confidence(nlp, "ner")
+print(nlp("Slugs ate my hostas").spans["llmjudge"].attrs.keys())
+print([name for name in ("spacy_transformers", "transformers", "spacy_llm") if name in sys.modules])
+"""
+
+
+@pytest.mark.slow
+def test_a_student_without_a_transformer_is_made_and_used_without_transformers(
+    small_student, small_corpus, tmp_path
+):
+    """They take as long to import as spaCy itself."""
+    config = Path(__file__).parents[1] / "configs" / "student_cpu.cfg"
+    command = [sys.executable, "-c", WITHOUT, small_student, config, small_corpus, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout

@@ -1,6 +1,6 @@
 """Where a component stands in its pipeline: what it looks at, and what runs before it."""
 
-from typing import Any, List
+from typing import Any, List, Optional
 
 from spacy.language import Language
 
@@ -54,13 +54,21 @@ def require_fresh_encoding(nlp: Language, name: str, pipe_name: str) -> None:
             raise LLMJudgeError(Errors.J108.format(name=name, other=other, pipe_name=pipe_name))
 
 
-def add_confidence(nlp: Language, pipe_name: str, candidate_cut: float = CANDIDATE_CUT) -> Any:
+def add_confidence(
+    nlp: Language,
+    pipe_name: str,
+    candidate_cut: float = CANDIDATE_CUT,
+    after: Optional[str] = None,
+) -> Any:
     """Add the component `calibrated_confidence` to a pipeline.
 
     nlp (Language): The pipeline.
     pipe_name (str): The component whose confidence it is.
     candidate_cut (float): Spans with at least this posterior become candidates.
+    after (Optional[str]): The component that it comes after; None: it is the last one.
     RETURNS (CalibratedConfidence): The component.
     """
+    from . import component  # noqa: F401 it registers the factory
+
     config = {"pipe_name": pipe_name, "candidate_cut": candidate_cut}
-    return nlp.add_pipe("calibrated_confidence", config=config)
+    return nlp.add_pipe("calibrated_confidence", after=after, config=config)

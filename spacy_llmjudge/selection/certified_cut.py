@@ -61,6 +61,17 @@ class Plan(NamedTuple):
     cuts: np.ndarray
 
 
+class _Offer(NamedTuple):
+    """What a bound would let be accepted of a pool, were its scores true: `accepted` candidates at each of the
+    `cuts`, of which a `rate` is wrong; a picked document is looked at with a probability of `share`."""
+
+    bound: int
+    cuts: np.ndarray
+    accepted: np.ndarray
+    rate: np.ndarray
+    share: np.ndarray
+
+
 class Certificate(NamedTuple):
     """What passed.
 
@@ -125,12 +136,22 @@ def most_errors(n: np.ndarray, q: float, level: float) -> np.ndarray:
         >>> most_errors(np.array([0, 21, 22, 37, 38]), q=.1, level=.1).tolist()
         [-1, -1, 0, 0, 1]
     """
-    from scipy.special import bdtr, bdtrik
+    from scipy.special import bdtr, ndtri
 
     n = np.asarray(n, dtype="int64")
-    found = np.floor(np.nan_to_num(bdtrik(level, n, q)))
-    found = np.where(bdtr(found + 1, n, q) <= level, found + 1, found)
-    return np.where(bdtr(found, n, q) <= level, found, found - 1).astype("int64")
+    z = ndtri(level)
+    # a guess that is one or two off (Cornish and Fisher 1938), and then its neighbours
+    guess = n * q + z * np.sqrt(n * q * (1 - q)) + (z * z - 1) * (1 - 2 * q) / 6 - 0.5
+    found = np.clip(np.floor(guess), -1, n)
+
+    def rejects(errors: np.ndarray) -> np.ndarray:
+        return (errors < 0) | (bdtr(np.maximum(errors, 0), n, q) <= level)
+
+    while (higher := rejects(found + 1)).any():
+        found = found + higher
+    while (lower := ~rejects(found)).any():
+        found = found - lower
+    return found.astype("int64")
 
 
 def e_value(
@@ -184,29 +205,41 @@ def make_plan(pool: Candidates, n: int, q: float, delta: float) -> Optional[Plan
         >>> make_plan(pool, 10, q=.2, delta=.1) is None
         True
     """
-    from scipy.special import bdtr
+    return _choose_plan(_list_offers(pool), n, q, delta)
 
-    if not len(pool.score) or not n:
-        return None
+
+def _list_offers(pool: Candidates) -> List[_Offer]:
+    """RETURNS (List[_Offer]): For every bound that is tried."""
+    if not len(pool.score):
+        return []
     order = np.argsort(-pool.score, kind="stable")
     score, rank = pool.score[order], pool.rank[order]
     places = np.ceil(np.linspace(1, len(score), min(N_CUTS, len(score)))).astype("int64")
     cuts = np.unique(score[places - 1])[::-1]
     over = np.searchsorted(-score, -cuts, side="right")
-    best, worth = None, 0.0
+    n_documents, offers = pool.n_documents, []
     for bound in bounds(int(rank.max())):
-        level = delta if bound == 1 else delta / 2
         counted = rank <= bound
         accepted = np.cumsum(counted)[over - 1]
         wrong = np.cumsum(counted * (1 - score))[over - 1]
-        share = accepted / (pool.n_documents * bound)
+        rate = np.clip(wrong / accepted, 0.0, 1.0)
+        offers.append(_Offer(bound, cuts, accepted, rate, accepted / (n_documents * bound)))
+    return offers
+
+
+def _choose_plan(offers: List[_Offer], n: int, q: float, delta: float) -> Optional[Plan]:
+    """See `make_plan`."""
+    from scipy.special import bdtr
+
+    best, worth = None, 0.0
+    for bound, cuts, accepted, rate, share in offers:
+        level = delta if bound == 1 else delta / 2
         # Two standard deviations less, or chance would often leave too few.
         picked = np.maximum(n * share - 2 * np.sqrt(n * share * (1 - share)), 0)
         picked = np.floor(picked + 1e-9).astype("int64")
         errors = most_errors(picked, q, level)
         chance = np.zeros(len(cuts))
         able = errors >= 0
-        rate = np.clip(wrong / accepted, 0.0, 1.0)
         chance[able] = bdtr(errors[able].astype("float64"), picked[able], rate[able])
         if (chance * accepted).max() > worth:
             worth = float((chance * accepted).max())
@@ -294,10 +327,10 @@ def documents_needed(
         >>> documents_needed(pool, seen, np.zeros(30, dtype=bool), q=.1, delta=.1)
         22
     """
-    seen = held_out.n_documents
+    seen, offers = held_out.n_documents, _list_offers(pool)
 
     def suffices(n: int) -> bool:
-        plan = make_plan(pool, n, q, delta)
+        plan = _choose_plan(offers, n, q, delta)
         if plan is None or not seen:
             return plan is not None
         accepted, errors = count_by_document(held_out, wrong, plan.cuts[0], plan.bound)

@@ -11,7 +11,7 @@ from ..targets.ents import Ents
 from ..targets.policy import REJECTION_CUT
 from .caveats import join_reasons, too_few_unjudged
 from .fusion import Fusion, fuse
-from .selector import Selection, Selector
+from .selector import Scores, Selection, Selector
 from .table import CandidateTable
 
 ACCEPTED, REJECTED, UNDECIDED = range(len(DECISIONS))
@@ -63,6 +63,7 @@ def decide(
     n_folds: int = 5,
     truth: Optional[np.ndarray] = None,
     target: Target = Ents(),
+    scores: Optional[Scores] = None,
 ) -> Decisions:
     """Decide on every candidate of the pool. Held-out candidates pass through the same steps, and
     their probabilities come from fusions that have not seen their document.
@@ -79,11 +80,12 @@ def decide(
         random: 1 right, 0 wrong, nan not asked. It then is the selector's evidence, instead of the
         held-out candidates, and these candidates are decided by it.
     target (Target): Says which candidates compete.
+    scores (Optional[Scores]): What `selector.score` gives for these tables, where that is known.
     RETURNS (Decisions): For the rows of `pool`, in their order.
     """
     labels = sorted({*pool.labels, *evidence.labels})
     pool, evidence = pool.relabel(labels), evidence.relabel(labels)
-    scores = selector.score(pool, evidence, n_folds)
+    scores = scores or selector.score(pool, evidence, n_folds)
     fused = scores.fused or fuse(pool, evidence, n_folds)
     pool = pool.replace(probability=scores.pool)
     evidence = evidence.replace(probability=scores.evidence)

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from spacy.language import Language
 
 from ..candidates import is_judged
+from ..confidence.pipeline import add_confidence
 from ..corpora.lines import read_lines
 from ..corpora.rows import read_rows, require_string
 from ..errors import Errors, LLMJudgeError
@@ -40,8 +41,10 @@ def add_second_opinion(
     pipe_name (str): The name of the NER component; "auto" finds it.
     RETURNS (Language): The same pipeline.
     """
+    from ..judge import component  # noqa: F401 it registers the factory
+
     pipe_name = component_name(nlp, Ents(), pipe_name)
-    nlp.add_pipe("calibrated_confidence", after=pipe_name, config={"pipe_name": pipe_name})
+    add_confidence(nlp, pipe_name, after=pipe_name)
     blocks = read_judge_config(config, overrides).get("components", {})
     found = [block for block in blocks.values() if block.get("factory") == "llm_judge"]
     if not found:

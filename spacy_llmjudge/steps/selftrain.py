@@ -11,7 +11,7 @@ from spacy.vocab import Vocab
 from ..corpora.prepare import prepare
 from ..encoders.fetch import MINILM, NONE, fetch_encoder
 from ..storage import read_docs, read_json
-from ..training.student import load_student, train_student
+from ..training.student import train_student
 from .loop import LOOP, run_loop
 from .loop_settings import LoopSettings
 from .reading import Bar, silent
@@ -42,7 +42,10 @@ class SelfTraining:
     @property
     def nlp(self) -> "Language":
         """The last student, loaded again each time."""
-        return load_student(str(self.model))
+        import spacy
+
+        # with the factories of all that is installed: whoever gets it may add any component
+        return spacy.load(self.model)
 
     @property
     def silver(self) -> Iterator[Doc]:

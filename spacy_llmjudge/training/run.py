@@ -6,6 +6,7 @@ from typing import Any, Dict
 
 from ..configs import read_config
 from ..errors import Errors, LLMJudgeError
+from ..registries import factories_of
 
 
 def train(config: Path, output: Path, gpu_id: int, overrides: Dict[str, Any]) -> None:
@@ -24,7 +25,9 @@ def train(config: Path, output: Path, gpu_id: int, overrides: Dict[str, Any]) ->
 
     output.mkdir(parents=True, exist_ok=True)
     try:
-        nlp = init_nlp(read_config(config, overrides, interpolate=False), use_gpu=gpu_id)
+        settings = read_config(config, overrides, interpolate=False)
+        with factories_of(settings):
+            nlp = init_nlp(settings, use_gpu=gpu_id)
         train_nlp(nlp, output, use_gpu=gpu_id, stdout=sys.stdout, stderr=sys.stderr)
     except (LLMJudgeError, ConfigValidationError, RegistryError, OSError):
         raise

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, TypedDict, cast
@@ -14,6 +15,7 @@ from ..configs import read_config
 from ..encoders.fetch import RECORD, cached_revision, verify_encoder
 from ..errors import Errors, LLMJudgeError
 from ..locks import alone
+from ..registries import factories_of
 from ..stages import RECORD as STAGES
 from ..stages import Stages, count_made, once
 from ..storage import (
@@ -80,10 +82,14 @@ def require_device(gpu_id: int) -> None:
 def load_student(model: str, gpu_id: int = -1) -> "Language":
     """Load a pipeline, on a GPU where one is asked for."""
     import spacy
+    from spacy.util import load_config
 
     require_device(gpu_id)
+    config = Path(model) / "config.cfg"
     try:
-        return spacy.load(model)
+        # a package says what it needs only once it is loaded
+        with factories_of(load_config(config)) if config.is_file() else nullcontext():
+            return spacy.load(model)
     except LLMJudgeError:
         raise
     except Exception as error:

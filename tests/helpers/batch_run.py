@@ -1,25 +1,22 @@
 """Runs by batches on a ledger, each in a process of its own, for tests that kill them.
 
-Each line that comes in is a run: the words of `parse`. It is forked, so that nothing is loaded twice; its process
-id goes out, and when it has ended its exit code, negative after a signal. With `--kill-at POINT` it kills itself
-with SIGKILL when it passes that point for the nth time.
+Makes runs as `forked` says. With `--kill-at POINT` one kills itself with SIGKILL when it passes that point for the
+nth time.
 """
 
 import argparse
 import json
-import os
-import sys
-import traceback
 import warnings
 from pathlib import Path
 
+from forked import serve
 from ledger_run import make_hook
 
 from spacy_llmjudge.ledger.model import LedgerModel
 from spacy_llmjudge.models.openai import make_openai_batch_model
 
 
-def parse(words):
+def run(words):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("ledger", type=Path)
@@ -28,10 +25,7 @@ def parse(words):
     parser.add_argument("--prompts", type=int, default=2000)
     parser.add_argument("--kill-at")
     parser.add_argument("--nth", type=int, default=1)
-    return parser.parse_args(words)
-
-
-def run(options):
+    options = parser.parse_args(words)
     warnings.simplefilter("ignore")
     model = make_openai_batch_model(
         base_url=options.url,
@@ -53,21 +47,5 @@ def run(options):
     ledger.close()
 
 
-def main():
-    for line in sys.stdin:
-        process = os.fork()
-        if process == 0:
-            code = 0
-            try:
-                run(parse(json.loads(line)))
-            except BaseException:
-                traceback.print_exc()
-                code = 1
-            os._exit(code)
-        print(process, flush=True)
-        _, status = os.waitpid(process, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(run)

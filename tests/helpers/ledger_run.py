@@ -1,7 +1,8 @@
 """One run on a ledger, as a process of its own, for tests that kill it.
 
 Asks `prompt 0` to `prompt n-1` and writes the replies when all are there. With `--kill-at POINT`
-it kills itself with SIGKILL when it passes that point of the ledger for the nth time.
+it kills itself with SIGKILL when it passes that point of the ledger for the nth time. Without a word on its command
+line it makes such runs as `forked` says.
 """
 
 import argparse
@@ -9,9 +10,12 @@ import json
 import os
 import resource
 import signal
+import sys
 import threading
 import warnings
 from pathlib import Path
+
+from forked import serve
 
 from spacy_llmjudge.ledger.model import LedgerModel
 from spacy_llmjudge.models.openai import make_openai_model
@@ -32,7 +36,7 @@ def make_hook(point, nth):
     return hook if point else None
 
 
-def main():
+def run(words=None):
     # a process that was started in the background of a script ignores it
     signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
@@ -46,7 +50,7 @@ def main():
     parser.add_argument("--largest-file", type=int)
     parser.add_argument("--open-files", type=int)
     parser.add_argument("--timeout", type=float, default=120.0)
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if options.largest_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file, options.largest_file))
     if options.open_files:
@@ -64,4 +68,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run() if sys.argv[1:] else serve(run)

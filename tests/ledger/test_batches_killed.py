@@ -5,20 +5,19 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from asking import PRICES
 from batch_service import BatchService, echo
+from forked import Forked
 from loopback import Loopback
 
 from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.models.openai import make_openai_model
 
-RUNNER = str(Path(__file__).parents[1] / "helpers" / "batch_run.py")
+RUNNER = Path(__file__).parents[1] / "helpers" / "batch_run.py"
 POINTS = ("reserved", "uploaded", "creating", "created", "received", "committed")
 COST = 0.5 * (100 + 4 * 20) / 1e6
 
@@ -26,45 +25,31 @@ COST = 0.5 * (100 + 4 * 20) / 1e6
 class Runs:
     """Runs on one ledger, one after the other."""
 
-    def __init__(self, url, path, n):
+    def __init__(self, program, url, path, n):
         (path / "prices.json").write_text(json.dumps(PRICES))
         names = ("ledger.db", "out.json", "prices.json")
         self.words = [url, *(str(path / name) for name in names), "--prompts", str(n)]
         self.output = path / "out.json"
-        self.program = subprocess.Popen(
-            [sys.executable, RUNNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self.program = program
 
     def start(self, *more):
-        """RETURNS (int): The process id of a run."""
-        self.program.stdin.write(json.dumps([*self.words, *more]) + "\n")
-        self.program.stdin.flush()
-        return int(self.program.stdout.readline())
-
-    def wait(self):
-        """RETURNS (int): Its exit code."""
-        return int(self.program.stdout.readline())
+        return self.program.start(*self.words, *more)
 
     def run(self, *more):
-        self.start(*more)
-        return self.wait()
+        """RETURNS (int): The exit code."""
+        return self.start(*more).poll(waits=True)
 
-    def close(self):
-        self.program.stdin.close()
-        self.program.wait(30)
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    program = Forked(RUNNER, tmp_path_factory.mktemp("errors"))
+    yield program
+    program.close()
 
 
 @pytest.fixture
-def make_runs(tmp_path):
-    made = []
-
-    def make(server, n):
-        made.append(Runs(server.url, tmp_path, n))
-        return made[-1]
-
-    yield make
-    for runs in made:
-        runs.close()
+def make_runs(program, tmp_path):
+    return lambda server, n: Runs(program, server.url, tmp_path, n)
 
 
 def cost(path):
@@ -127,8 +112,8 @@ def test_two_thousand_requests_and_twenty_kills_pay_each_reply_once(tmp_path, ma
             if i % 2:
                 process = runs.start()
                 time.sleep(rng.uniform(0.02, 0.15 if is_late else 1.0))
-                os.kill(process, signal.SIGKILL)
-                codes.append(runs.wait())
+                process.kill()
+                codes.append(process.poll(waits=True))
             else:
                 point = rng.choice(POINTS[4:] if is_late else POINTS[:4])
                 nth = str(rng.randrange(1, 3 if is_late else 7))

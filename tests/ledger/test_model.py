@@ -6,8 +6,6 @@ import pickle
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import traceback
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from asking import ask, numbers, select
+from forked import Forked
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.errors import LLMJudgeError
@@ -25,7 +24,7 @@ from spacy_llmjudge.ledger.store import LedgerStore
 from spacy_llmjudge.models.openai import make_openai_model
 from spacy_llmjudge.transport.messages import Prompt, Reply
 
-RUNNER = str(Path(__file__).parents[1] / "helpers" / "ledger_run.py")
+RUNNER = Path(__file__).parents[1] / "helpers" / "ledger_run.py"
 VARIABLE = "LLMJUDGE_TEST_KEY"
 KEY = "sk-canary-7Hq2Zr9LmT4vXw81"
 
@@ -255,8 +254,8 @@ def test_the_budget_is_never_overshot(tmp_path, prices):
 
 
 @pytest.mark.slow
-def test_the_budget_is_never_overshot_200_times(tmp_path, prices):
-    check_caps(tmp_path, prices, 200)
+def test_the_budget_is_never_overshot_200_times(memory_path, prices):
+    check_caps(memory_path, prices, 200)
 
 
 def test_the_budget_survives_a_restart(tmp_path, prices):
@@ -371,14 +370,21 @@ def test_an_unknown_price_is_refused_unless_allowed(tmp_path, prices):
 # Kills
 
 
-def start(server, path, output, *options):
-    command = [sys.executable, RUNNER, server.url, str(path / "ledger.db"), str(output), *options]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    forked = Forked(RUNNER, tmp_path_factory.mktemp("errors"))
+    yield forked
+    forked.close()
 
 
-def finish(process):
-    _, errors = process.communicate(timeout=120)
-    return process.returncode, errors.decode()
+@pytest.fixture
+def start(forked):
+    """A function that starts a run, see `ledger_run`, in a process of its own."""
+
+    def start(server, path, output, *options):
+        return forked.start(server.url, path / "ledger.db", output, *options)
+
+    return start
 
 
 def kept(path):
@@ -390,7 +396,7 @@ def kept(path):
         return {}  # it was killed before it had made the tables
 
 
-def kill_again_and_again(tmp_path, n_kills, n_prompts, workers=16):
+def kill_again_and_again(start, tmp_path, n_kills, n_prompts, workers=16):
     rng = random.Random(1)
     options = ["--prompts", str(n_prompts), "--workers", str(workers)]
     step = max(2, 2 * n_prompts // (n_kills + 1))
@@ -407,7 +413,7 @@ def kill_again_and_again(tmp_path, n_kills, n_prompts, workers=16):
             n_sent = len(server.requests)
             n_alive += process.poll() is None
             process.kill()
-            finish(process)
+            process.finish()
             now = kept(tmp_path)
             # Everything that was on the disk is still there, and what is not was under way.
             assert before.items() <= now.items()
@@ -415,10 +421,10 @@ def kill_again_and_again(tmp_path, n_kills, n_prompts, workers=16):
             assert len(answered) - len(now) <= workers
             before = now
             assert n_sent <= len(server.requests)
-        code, errors = finish(start(server, tmp_path, tmp_path / "killed.json", *options))
+        code, errors = start(server, tmp_path, tmp_path / "killed.json", *options).finish()
         assert code == 0, errors
     with Loopback(echo) as calm:
-        code, errors = finish(start(calm, tmp_path / "calm", tmp_path / "calm.json", *options))
+        code, errors = start(calm, tmp_path / "calm", tmp_path / "calm.json", *options).finish()
         assert code == 0, errors
     assert (tmp_path / "killed.json").read_bytes() == (tmp_path / "calm.json").read_bytes()
     assert len(kept(tmp_path)) == n_prompts
@@ -427,29 +433,29 @@ def kill_again_and_again(tmp_path, n_kills, n_prompts, workers=16):
 
 
 @pytest.mark.slow
-def test_kills_lose_at_most_what_is_under_way(tmp_path):
-    kill_again_and_again(tmp_path, 3, 60)
+def test_kills_lose_at_most_what_is_under_way(start, tmp_path):
+    kill_again_and_again(start, tmp_path, 3, 60)
 
 
 @pytest.mark.slow
-def test_60_kills_in_a_run_of_500(tmp_path):
+def test_60_kills_in_a_run_of_500(start, tmp_path):
     # Each found it at work.
-    assert kill_again_and_again(tmp_path, 60, 500) == 60
+    assert kill_again_and_again(start, tmp_path, 60, 500) == 60
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["reserved", "received", "committed", "parsed"])
-def test_a_kill_at_each_point_resumes(tmp_path, point):
+def test_a_kill_at_each_point_resumes(start, tmp_path, point):
     with Loopback(echo, latency=0.005) as server:
         options = ["--prompts", "30", "--workers", "4"]
         killed = start(
             server, tmp_path, tmp_path / "out.json", *options, "--kill-at", point, "--nth", "9"
         )
-        code, _ = finish(killed)
+        code, _ = killed.finish()
         assert code == -signal.SIGKILL
         at_kill = kept(tmp_path)
         n_sent = Counter(request.digest for request in server.requests)
-        code, errors = finish(start(server, tmp_path, tmp_path / "out.json", *options))
+        code, errors = start(server, tmp_path, tmp_path / "out.json", *options).finish()
         assert code == 0, errors
     replies = json.loads((tmp_path / "out.json").read_text())
     assert [reply[0] for reply in replies] == [f"reply to prompt {i}" for i in range(30)]
@@ -482,11 +488,11 @@ def test_requests_of_a_killed_run_stay_in_the_budget(tmp_path, prices):
 
 
 @pytest.mark.slow
-def test_two_processes_send_nothing_twice(tmp_path):
+def test_two_processes_send_nothing_twice(start, tmp_path):
     with Loopback(echo, latency=0.01) as server:
         options = ["--prompts", "150", "--workers", "8"]
         runs = [start(server, tmp_path, tmp_path / f"{i}.json", *options) for i in range(2)]
-        results = [finish(run) for run in runs]
+        results = [run.finish() for run in runs]
     assert [code for code, _ in results] == [0, 0], results
     assert set(Counter(request.digest for request in server.requests).values()) == {1}
     assert len(server.requests) == 150
@@ -505,7 +511,7 @@ def open_new_ledgers(folder, barrier, problems):
 
 @pytest.mark.slow
 def test_processes_that_make_a_ledger_at_the_same_moment(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     barrier, problems = context.Barrier(4), context.Queue()
     arguments = (tmp_path, barrier, problems)
     processes = [context.Process(target=open_new_ledgers, args=arguments) for _ in range(4)]
@@ -518,15 +524,15 @@ def test_processes_that_make_a_ledger_at_the_same_moment(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_full_disk_stops_before_the_next_request(tmp_path):
+def test_a_full_disk_stops_before_the_next_request(start, tmp_path):
     with Loopback(lambda r: Answer(chat("x" * 2000), delay=0.005)) as server:
         limit = ["--prompts", "500", "--workers", "4", "--largest-file", "200000"]
-        code, errors = finish(start(server, tmp_path, tmp_path / "out.json", *limit))
+        code, errors = start(server, tmp_path, tmp_path / "out.json", *limit).finish()
         assert code == 1 and "J322" in errors
         n_kept, n_sent = len(kept(tmp_path)), len(server.requests)
         assert 0 < n_kept and n_sent - n_kept <= 4
         options = ["--prompts", "500", "--workers", "4"]
-        code, errors = finish(start(server, tmp_path, tmp_path / "out.json", *options))
+        code, errors = start(server, tmp_path, tmp_path / "out.json", *options).finish()
         assert code == 0, errors
     assert len(server.requests) == n_sent + 500 - n_kept
 
@@ -561,7 +567,7 @@ def test_the_longest_reply_has_room_before_it_is_asked_for(
     assert len(server.requests) == 1 + is_enough
 
 
-def interrupt(tmp_path, delay, n_times, *options):
+def interrupt(start, tmp_path, delay, n_times, *options):
     """Interrupt a run with eight requests under way. RETURNS (tuple): Server, seconds to the end, errors."""
 
     def script(request):
@@ -577,29 +583,29 @@ def interrupt(tmp_path, delay, n_times, *options):
         for _ in range(n_times):
             process.send_signal(signal.SIGINT)
             time.sleep(0.3)
-        code, errors = finish(process)
+        code, errors = process.finish()
         assert code != 0 and "KeyboardInterrupt" in errors
         return server, time.monotonic() - began
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_times", [1, 2])
-def test_ctrl_c_ends_soon_and_keeps_what_comes_home(tmp_path, n_times):
+def test_ctrl_c_ends_soon_and_keeps_what_comes_home(start, tmp_path, n_times):
     """A second one changes nothing: what is under way is paid for."""
-    server, seconds = interrupt(tmp_path, 2.0, n_times)
+    server, seconds = interrupt(start, tmp_path, 2.0, n_times)
     assert seconds < 8
     assert len(kept(tmp_path)) == len(server.requests) == 9
 
 
 @pytest.mark.slow
-def test_ctrl_c_waits_for_a_server_that_hangs_as_long_as_a_request_can_take(tmp_path):
-    _, seconds = interrupt(tmp_path, None, 1, "--timeout", "3")
+def test_ctrl_c_waits_for_a_server_that_hangs_as_long_as_a_request_can_take(start, tmp_path):
+    _, seconds = interrupt(start, tmp_path, None, 1, "--timeout", "3")
     assert 1.5 < seconds < 10
 
 
 @pytest.mark.slow
-def test_ctrl_c_three_times_waits_for_nobody(tmp_path):
-    _, seconds = interrupt(tmp_path, None, 3)
+def test_ctrl_c_three_times_waits_for_nobody(start, tmp_path):
+    _, seconds = interrupt(start, tmp_path, None, 3)
     assert seconds < 8 and len(kept(tmp_path)) == 1
 
 

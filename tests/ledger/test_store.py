@@ -307,8 +307,8 @@ def test_a_log_that_was_cut_loses_only_the_last_transaction(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_log_that_was_cut_at_any_byte(tmp_path):
-    cut_the_log(tmp_path, 1)
+def test_a_log_that_was_cut_at_any_byte(memory_path):
+    cut_the_log(memory_path, 1)
 
 
 @pytest.mark.parametrize("cut", [1, 100, 4095, 4096, 4097, 20_000])

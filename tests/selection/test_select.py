@@ -314,10 +314,11 @@ def test_promise_holds_through_fusion_and_clusters(n_held_out):
 def test_promises_hold_in_2000_draws(n_held_out, share):
     """A certificate costs more to draw, so that it has 1,000 draws."""
     shares = {"held_out_share": share, "pool_share": share}
-    rows = simulate({"it": make_conformal(0.1)}, n_held_out, 2000, 2000, **shares)
-    assert holds({**rows["it"], "q": 0.1})
-    rows = simulate({"it": make_certified(0.1, 0.1)}, n_held_out, 2000, 1000, **shares)
-    assert holds({**rows["it"], "q": 0.1, "delta": 0.1, "draws": 1000})
+    selectors = {"expected": make_conformal(0.1), "probable": make_certified(0.1, 0.1)}
+    draws = {"expected": 2000, "probable": 1000}
+    rows = simulate(selectors, n_held_out, 2000, draws, **shares)
+    assert holds({**rows["expected"], "q": 0.1})
+    assert holds({**rows["probable"], "q": 0.1, "delta": 0.1, "draws": 1000})
 
 
 @pytest.mark.slow
