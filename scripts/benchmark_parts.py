@@ -24,6 +24,7 @@ from spacy_llmjudge.selection.fusion import clip_student, fuse
 from spacy_llmjudge.selection.selector import Scores, Selection, Selector
 from spacy_llmjudge.selection.statements import state_hand_set
 from spacy_llmjudge.selection.table import CORRECT, CandidateTable
+from spacy_llmjudge.steps.filter import NothingSelected
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,13 @@ def without_second_round(cell: Cell, calls: int) -> Made:
 
 
 def selected_by(text: str, name: str, cell: Cell, calls: int) -> Made:
-    """Ours with another selection or policy."""
+    """Ours with another selection or policy. Where it leaves nothing, the second round changes nothing."""
     lesson = first_lesson(cell, calls)
     judged = annotate_as_taught(cell, calls, lesson)
-    return finish(cell, f"{name}-{calls}", lesson, judged, text)
+    try:
+        return finish(cell, f"{name}-{calls}", lesson, judged, text)
+    except NothingSelected:
+        return lesson.teacher, None
 
 
 SELECTIONS = {
