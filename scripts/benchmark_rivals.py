@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, Optional, Set, Tuple
 import numpy as np
 from benchmark_cell import TRAINING, Cell
 from benchmark_data import asked_texts
-from benchmark_methods import Made, agreed, equal_labels, seed_annotated, seed_student, train_long
+from benchmark_methods import Made, agreed, equal_labels, seed_annotated, train_long
 from benchmark_taggers import (
     bio_tags,
     on_equal,
@@ -98,7 +98,7 @@ def skweak(cell: Cell, calls: int) -> Made:
     except ImportError as error:
         raise SystemExit(f"This row needs skweak ({error}): pip install skweak") from error
     docs = list(read_docs(equal_labels(cell, calls), Vocab()))
-    seed = load_student(str(cell.train("seed_all_gold", None, gold=cell.all_gold)))
+    seed = load_student(str(seed_with_all_gold(cell)))
     sources = {"llm": docs, "student": evaluate_model(seed, docs)}
     labels = sorted({ent.label_ for said in sources.values() for doc in said for ent in doc.ents})
     made = [copy_tokens(doc) for doc in docs]
@@ -124,10 +124,10 @@ def with_keys(doc: Doc, source: str) -> Doc:
 def published(tau: float, cell: Cell, calls: int) -> Made:
     """The published filter as we read it: the judge says of each prediction of the student how likely it is, and a
     sentence in which all pass the cut is kept. Two rounds with the calls and the gold of ours; the second student goes on
-    from the first. Where nothing passes, a round changes nothing."""
+    from the first. Where nothing ever passes, the gold alone trains."""
     texts = asked_texts(cell.corpus, cell.replies, calls)
     name = f"published_tau{tau:g}-{calls}"
-    model, annotated = seed_student(cell, calls)[0], seed_annotated(cell)
+    annotated = seed_annotated(cell)
     silver: Optional[Path] = None
     start: Optional[Path] = None
     for number, gold in ((1, None), (2, cell.all_gold)):
@@ -135,11 +135,16 @@ def published(tau: float, cell: Cell, calls: int) -> Made:
         try:
             silver = cell.select(f"{name}-{number}", judged, agreed(tau, "unjudged = false\n"))
         except NothingSelected:
-            continue
-        model = start = cell.train(f"{name}-{number}", silver, start, gold)
+            if silver is None:
+                continue
+        start = cell.train(f"{name}-{number}", silver, start, gold)
         if number == 1:
-            annotated = cell.annotate(f"{name}-1", model)
-    return model, silver
+            annotated = cell.annotate(f"{name}-1", start)
+    return start or seed_with_all_gold(cell), silver
+
+
+def seed_with_all_gold(cell: Cell) -> Path:
+    return cell.train("seed_all_gold", None, gold=cell.all_gold)
 
 
 RIVALS: Dict[str, Callable[[Cell, int], Made]] = {
