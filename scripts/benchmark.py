@@ -92,7 +92,7 @@ METHODS.update(
 PUBLISHED = tuple(name for name in RIVALS if name.startswith("published"))
 METHODS.update({name: (make, (300,), True) for name, make in {**RIVALS, **PARTS}.items()})
 for name in PUBLISHED:
-    METHODS[name] = (RIVALS[name], (300, 1500), True)
+    METHODS[name] = (RIVALS[name], (300, EQUAL_CALLS[-1]), True)
 for name in ("hf_classifier", "span_marker"):
     METHODS[name] = (RIVALS[name], (300,), False)
 METHODS["pool_gold"] = (pool_gold, (1500, 0), False)
