@@ -13,8 +13,9 @@ from typing import Any, Callable, Container, Dict, List, Tuple
 
 import numpy as np
 import typer
-from benchmark import RECORDED, SEED_TRAINING, Cell, fetch, judge_first, llm_labels
+from benchmark_cell import RECORDED, SEED_TRAINING, Cell, fetch
 from benchmark_data import ROOT, answered_docs, asked_texts, labelled_replies
+from benchmark_methods import judge_first, llm_labels
 from spacy.vocab import Vocab
 
 from spacy_llmjudge.candidates import is_judged
