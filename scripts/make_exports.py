@@ -8,12 +8,14 @@ python scripts/make_exports.py datasets tests/corpora/exports        # pip insta
 python scripts/make_exports.py doccano tests/corpora/exports         # pip install doccano "marshmallow<4" "numpy<2"
 python scripts/make_exports.py gliner tests/corpora/exports          # pip install gliner
 python scripts/make_exports.py spacy tests/corpora/exports           # pip install spacy
+python scripts/make_exports.py brat tests/corpora/exports            # pip install bioc
 
 And the other way round: whether a tool takes what `export` wrote.
 
 python scripts/make_exports.py check-label-studio tasks.json      # with the interface in tasks.xml
 python scripts/make_exports.py check-argilla records.json
 python scripts/make_exports.py check-datasets rows.jsonl             # or .parquet
+python scripts/make_exports.py check-brat folder
 """
 
 import json
@@ -226,6 +228,28 @@ def make_spacy(out: Path) -> None:
     (out / "spacy-biluo.conll").write_text("\n".join(lines), encoding="utf8")
 
 
+def make_brat(out: Path) -> None:
+    from bioc import brat
+
+    folder = out / "brat"
+    folder.mkdir(exist_ok=True)
+    for number, (text, spans) in enumerate(offsets(), 1):
+        doc = brat.BratDocument()
+        doc.text = text
+        for i, (start, end, label) in enumerate(spans, 1):
+            entity = brat.BratEntity()
+            entity.id, entity.type, entity.text = f"T{i}", label, text[start:end]
+            entity.add_span(start, end)
+            doc.add_annotation(entity)
+            note = brat.BratNote()
+            note.id, note.type, note.refid, note.text = f"#{i}", "AnnotatorNotes", entity.id, "seen"
+            doc.add_annotation(note)
+        name = folder / f"{number}.txt"
+        with name.open("w", encoding="utf8", newline="") as txt:
+            with name.with_suffix(".ann").open("w", encoding="utf8") as ann:
+                brat.dump(doc, txt, ann)
+
+
 def check_label_studio(path: Path) -> None:
     from label_studio_sdk.label_interface import LabelInterface
 
@@ -269,10 +293,26 @@ def check_datasets(path: Path) -> None:
     print(f"{len(data)} rows, {spans} entities")
 
 
+def check_brat(path: Path) -> None:
+    from bioc import brat
+
+    n_entities = n_wrong = 0
+    files = sorted(path.glob("*.txt"))
+    for txt in files:
+        text = txt.read_bytes().decode("utf8")
+        with txt.with_suffix(".ann").open(encoding="utf8") as ann:
+            for entity in brat.load_ann(ann).entities:
+                n_entities += 1
+                parts = [text[part.begin : part.end] for part in sorted(entity.locations)]
+                n_wrong += " ".join(parts) != entity.text
+    print(f"{len(files)} documents, {n_entities} entities, {n_wrong} whose words stand elsewhere")
+
+
 CHECKS: Dict[str, Callable[[Path], None]] = {
     "check-label-studio": check_label_studio,
     "check-argilla": check_argilla,
     "check-datasets": check_datasets,
+    "check-brat": check_brat,
 }
 MAKERS: Dict[str, Tuple[Callable[[Path], None], str]] = {
     "label-studio": (make_label_studio, "label-studio-sdk"),
@@ -281,6 +321,7 @@ MAKERS: Dict[str, Tuple[Callable[[Path], None], str]] = {
     "doccano": (make_doccano, "doccano"),
     "gliner": (make_gliner, "gliner"),
     "spacy": (make_spacy, "spacy"),
+    "brat": (make_brat, "bioc"),
 }
 
 

@@ -15,11 +15,12 @@ from .formats import (
     SUFFIXES,
     Part,
     holds_rows,
-    is_sharded,
+    is_set,
     read_named_rows,
 )
 from .guidelines import NAMES as GUIDELINES
 from .lines import printable
+from .shapes import brat
 from .split_names import GOLD, SPLITS, names_of, split_in_stem, split_of_stem, split_of_value
 
 Parts = Dict[str, Optional[Part]]
@@ -34,8 +35,8 @@ def find_parts(
 ) -> Parts:
     """Find the sets of a data set.
 
-    source (Path): A folder with a file for each set, or one file whose rows name their set in a column.
-        One file without that column is the labelled set.
+    source (Path): A folder with a file (or a folder of brat) for each set, or one file whose rows name their set
+        in a column. One file without that column, or a folder of brat, is the labelled set.
     given (Dict[str, Optional[PathLike]]): Files that stand elsewhere, by the names of their sets.
     split_column (str): The column.
     RETURNS (Parts): The sets; None for those that are not there.
@@ -43,6 +44,8 @@ def find_parts(
     if source.is_dir():
         parts = _find_files(source, [split for split in (*SPLITS, GOLD) if not given[split]])
         rows = [path for path in _files(source) if path.suffix.lower() in ROW_SUFFIXES]
+        if not any(parts.values()) and brat.is_annotated(source):
+            parts["labelled"] = Part(source)
         if not any(parts.values()) and len(rows) == 1:
             parts = dict(_find_in_rows(rows[0], split_column))
     else:
@@ -60,9 +63,9 @@ def unread_files(source: Path, read: Iterable[str]) -> List[str]:
     read (Iterable[str]): The files that were read, as in the report of `prepare`.
     RETURNS (List[str]): Their names.
     """
-    if not source.is_dir():
-        return []
     known = set(read)
+    if not source.is_dir() or printable(source) in known:
+        return []
     return [
         printable(path.name)
         for path in _files(source)
@@ -87,7 +90,7 @@ def list_folder(source: Path) -> str:
 def _files(source: Path) -> List[Path]:
     names = (name for name in os.listdir(source) if name not in (*GUIDELINES, *CLASS_NAMES))
     paths = (source / name for name in names if not name.startswith("."))
-    return sorted(path for path in paths if is_sharded(path) or not path.is_dir())
+    return sorted(path for path in paths if is_set(path) or not path.is_dir())
 
 
 def _find_files(source: Path, splits: Sequence[str]) -> Parts:
@@ -104,7 +107,7 @@ def _choose_file(source: Path, split: str, found: List[Path]) -> Optional[Part]:
     broken = [path for path in found if not path.exists()]
     if broken:
         raise LLMJudgeError(Errors.J643.format(path=broken[0], split=split))
-    readable = [path for path in found if path.suffix.lower() in SUFFIXES]
+    readable = [path for path in found if path.suffix.lower() in SUFFIXES or path.is_dir()]
     if len(readable) > 1:
         names = ", ".join(printable(path.name) for path in readable)
         raise LLMJudgeError(Errors.J616.format(folder=source, split=split, names=names))

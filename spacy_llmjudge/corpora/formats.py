@@ -82,7 +82,8 @@ def read_records(
     path = part.path
     if path.is_dir() and not is_sharded(path):
         if brat.is_folder(path):
-            return brat.read_folder(path)
+            may_drop = settings.misaligned == "drop"
+            return settle_unit(lambda: brat.read_folder(path, may_drop), nlp, settings, path)
         raise LLMJudgeError(Errors.J954.format(path=path))
     if holds_rows(path):
         return settle_unit(lambda: _read_row_records(part, nlp, settings), nlp, settings, path)
@@ -102,6 +103,11 @@ def read_records(
 def is_sharded(path: Path) -> bool:
     """RETURNS (bool): Whether a path is a folder of shards in the place of a `.spacy` file."""
     return path.suffix.lower() == DOCBIN_SUFFIX and path.is_dir()
+
+
+def is_set(path: Path) -> bool:
+    """RETURNS (bool): Whether a folder is a set of documents: shards, or brat."""
+    return is_sharded(path) or brat.is_folder(path)
 
 
 def holds_rows(path: Path) -> bool:

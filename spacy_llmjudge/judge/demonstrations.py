@@ -1,12 +1,17 @@
 """The labelled set as a judge sees it: which documents are shown, and what looked like an entity but is none."""
 
+import math
 import random
+import re
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import (
     Callable,
+    Dict,
     Iterable,
     Iterator,
     List,
+    Optional,
     Sequence,
     Tuple,
     TypedDict,
@@ -22,6 +27,9 @@ from ..targets.base import Target
 from ..targets.ents import Ents
 from .folding import are_whole_words, fold, fold_words
 
+# how demonstrations are chosen
+CHOICES = ANY, AMBIGUOUS = ("any", "ambiguous")
+_WORD = re.compile(r"\w+")
 HINT = "It should hold the labelled documents (.spacy or .jsonl)."
 
 
@@ -114,14 +122,62 @@ def labels_of(demonstrations: Iterable[Demonstration]) -> List[str]:
 
 
 def choose_demonstrations(
-    demonstrations: Sequence[Demonstration], n: int, seed: int
+    demonstrations: Sequence[Demonstration], n: int, seed: int, choose: str = ANY
 ) -> List[Demonstration]:
-    """RETURNS (List[Demonstration]): Which documents a prompt shows; see `choose_rows`."""
-    return choose_rows(demonstrations, labels_in_row, n, seed)
+    """Choose which documents a prompt shows; see `choose_rows`.
+
+    demonstrations (Sequence[Demonstration]): All labelled documents.
+    n (int): How many to show.
+    seed (int): The same seed chooses the same documents.
+    choose (str): ANY that have the label in question, or the most AMBIGUOUS of them.
+    RETURNS (List[Demonstration]): At most n of them.
+    """
+    first = None if choose == ANY else find_ambiguity(demonstrations)
+    return choose_rows(demonstrations, labels_in_row, n, seed, first)
+
+
+def find_ambiguity(demonstrations: Iterable[Demonstration]) -> Callable[[Demonstration], float]:
+    """Learn which words carry one label here and another, or none, there: judges err on such words.
+
+    Token statistics of gold choose demonstrations in DEER (arXiv:2505.23722) too, there for each text anew.
+
+    demonstrations (Iterable[Demonstration]): All labelled documents.
+    RETURNS (Callable[[Demonstration], float]): The mean over the words of a document of the entropy, in nats,
+        of the labels that the word has in all of them.
+    """
+    counts: Dict[str, Counter] = defaultdict(Counter)
+    for row in demonstrations:
+        for word, label in _label_words(row):
+            counts[word][label] += 1
+    entropies = {
+        word: -sum(n / found.total() * math.log(n / found.total()) for n in found.values())
+        for word, found in counts.items()
+    }
+
+    def measure(row: Demonstration) -> float:
+        found = [entropies.get(word, 0.0) for word, _ in _label_words(row)]
+        return sum(found) / len(found) if found else 0.0
+
+    return measure
+
+
+def _label_words(row: Demonstration) -> Iterator[Tuple[str, str]]:
+    """The folded words of a document, each with the label of the first entity that it stands in, or nothing."""
+    for found in _WORD.finditer(row["text"]):
+        inside = (
+            e["label"]
+            for e in row["entities"]
+            if e["start"] < found.end() and found.start() < e["end"]
+        )
+        yield fold_words(found[0]), next(inside, "")
 
 
 def choose_rows(
-    all_rows: Sequence[Row], find_labels: Callable[[Row], Sequence[str]], n: int, seed: int
+    all_rows: Sequence[Row],
+    find_labels: Callable[[Row], Sequence[str]],
+    n: int,
+    seed: int,
+    first: Optional[Callable[[Row], float]] = None,
 ) -> List[Row]:
     """Choose which documents a prompt shows: every label early, and some without any.
 
@@ -132,10 +188,14 @@ def choose_rows(
     find_labels (Callable[[Row], Sequence[str]]): Finds the labels of one.
     n (int): How many to show.
     seed (int): The same seed chooses the same documents.
+    first (Optional[Callable[[Row], float]]): Where several would do, the one with the largest value is taken;
+        without it, any.
     RETURNS (List[Row]): At most n of them.
     """
     rows = list(all_rows)
     random.Random(seed).shuffle(rows)
+    if first is not None:
+        rows.sort(key=first, reverse=True)
     empty = [row for row in rows if not find_labels(row)]
     marked = [row for row in rows if find_labels(row)]
     n_empty = min(len(empty), max(n // 6, n - len(marked)))

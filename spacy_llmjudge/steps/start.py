@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from ..corpora.check import Findings, check
-from ..corpora.formats import is_sharded
+from ..corpora.formats import is_set
 from ..corpora.guidelines import NAMES as GUIDELINES
 from ..corpora.guidelines import make_template
 from ..corpora.prepare import Report, prepare
@@ -59,7 +59,7 @@ def start_project(
     keys = _check_judge(config, judge, replies)
     for name, path in sets.items():
         require_file(path, f"Check the name of the {name} file.")
-        if path.is_dir() and not is_sharded(path):
+        if path.is_dir() and not is_set(path):
             raise LLMJudgeError(Errors.J431.format(path=path, name=name))
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "none").mkdir()

@@ -9,10 +9,17 @@ from urllib.parse import urlsplit
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
+from spacy_llmjudge.candidates import Candidate, set_candidates, set_status
 from spacy_llmjudge.review.answers import Answers
 from spacy_llmjudge.review.server import bind, make_server
 from spacy_llmjudge.review.session import Session
-from spacy_llmjudge.review.tasks import Draw, make_certify, make_gold
+from spacy_llmjudge.review.tasks import (
+    Draw,
+    make_audit,
+    make_certify,
+    make_disagreements,
+    make_gold,
+)
 from spacy_llmjudge.targets.ents import Ents
 
 VOCAB = Vocab()
@@ -44,8 +51,7 @@ def make_session(folder, docs=None, *, planned=5, labels=LABELS, saved=None, peo
         probability=settings.pop("probability", lambda doc, key: 0.5),
         **settings,
     )
-    facts = {"task": task.name, "frame": task.frame, "planned": task.planned}
-    return Session(task, Answers(folder / "certify.jsonl", facts), people)
+    return _open(task, folder, people)
 
 
 def make_gold_session(folder, docs=None, labels=LABELS):
@@ -57,8 +63,43 @@ def make_gold_session(folder, docs=None, labels=LABELS):
 
     docs = make_docs(3) if docs is None else docs
     task = make_gold(docs, Ents(), labels, Draw("frame", 0, 3), save)
+    return _open(task, folder), saved
+
+
+def make_audit_session(folder, docs=None, labels=LABELS):
+    """A session that audits one span of each document."""
+    rows = [
+        {
+            "id": str(i),
+            "text": doc.text,
+            "start": ent.start_char,
+            "end": ent.end_char,
+            "label": ent.label_,
+            "answer": "",
+        }
+        for i, doc in enumerate(make_docs(labels=labels) if docs is None else docs)
+        for ent in doc.ents[:1]
+    ]
+    return _open(make_audit(rows, lambda answered: None), folder)
+
+
+def make_disagreements_session(folder, docs=None, labels=LABELS):
+    """A session about the first span of each document, which the judge says is wrong."""
+    docs = make_docs(labels=labels) if docs is None else docs
+    for doc in docs:
+        first = doc.ents[0]
+        rejected = Candidate(
+            first.start, first.end, first.label_, 0.9, 0.9, "wrong_label", 0.1, source="student"
+        )
+        set_candidates(doc, [rejected])
+        set_status(doc, state="judged")
+    task = make_disagreements(docs, Ents(), labels, Draw("frame", 0, len(docs)), lambda gold: None)
+    return _open(task, folder)
+
+
+def _open(task, folder, people=1):
     facts = {"task": task.name, "frame": task.frame, "planned": task.planned}
-    return Session(task, Answers(folder / "gold.jsonl", facts)), saved
+    return Session(task, Answers(folder / f"{task.name}.jsonl", facts), people)
 
 
 def answer_next(session, by="ann", right=True, more=False):

@@ -238,3 +238,8 @@ def test_state_of_another_version_is_refused():
     )
     with pytest.raises(LLMJudgeError, match=r"\[J208\].*9.*1"):
         task.from_bytes(data)
+
+
+def test_a_way_to_choose_demonstrations_that_does_not_exist_is_named():
+    with pytest.raises(LLMJudgeError, match="J241.*choose.*any, ambiguous"):
+        make_annotate_task(labels=["PEST"], choose="hardest")

@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 import spacy
@@ -7,6 +8,7 @@ from spacy.tokens import Span
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.judge.demonstrations import (
     choose_demonstrations,
+    find_ambiguity,
     labels_of,
     make_demonstration,
     near_misses,
@@ -95,6 +97,26 @@ def test_choice_works_without_entity_free_or_without_marked_documents():
     assert len(choose_demonstrations(marked, 12, 0)) == 12
     assert len(choose_demonstrations(empty, 5, 0)) == 5
     assert choose_demonstrations([], 5, 0) == []
+
+
+def test_the_most_ambiguous_of_each_label_come_first():
+    rows = make_rows()
+    rows += [
+        make_demonstration("rose fell", []),
+        make_demonstration("slugs rose", [(0, 5, "PEST")]),
+        make_demonstration("a rose", [(2, 6, "PLANT")]),
+    ]
+    measure = find_ambiguity(rows)
+    # 21 of 23 times a plant, else nothing; the other words have one reading
+    entropy = -(21 / 23 * math.log(21 / 23) + 2 / 23 * math.log(2 / 23))
+    assert measure(make_demonstration("Rose fell", [])) == pytest.approx(entropy / 2)
+    assert measure(make_demonstration("nothing 3", [])) == 0 == measure(make_demonstration("", []))
+    for seed in range(3):
+        chosen = choose_demonstrations(rows, 6, seed, "ambiguous")
+        texts = {row["text"] for row in chosen}
+        assert {"rose fell", "slugs rose", "a rose"} <= texts and len(chosen) == 6
+        assert sum(not row["entities"] for row in chosen) == 1
+        assert choose_demonstrations(rows, 6, seed, "any") == choose_demonstrations(rows, 6, seed)
 
 
 def test_near_misses_are_unmarked_words_that_are_entities_elsewhere():

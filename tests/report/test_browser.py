@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from accessibility import find_barriers
 from hostile_strings import HOSTILE
 from report_helpers import make_round
 from screenshots import open_page
@@ -85,6 +86,27 @@ def test_what_is_drawn_and_filtered_has_a_name_for_those_who_hear_the_page(page)
     assert page.locator("select").evaluate_all("all => all.every(one => one.labels.length == 1)")
     assert page.locator("th:not([scope])").count() == 0
     assert page.evaluate("document.documentElement.lang") == "en"
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A report of few documents."""
+    folder = tmp_path_factory.mktemp("plain")
+    return make_report(make_round(folder, n=20, q=0.5), folder / "out")
+
+
+@pytest.mark.parametrize(
+    "width, scheme", [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+)
+def test_axe_finds_no_serious_fault(plain, width, scheme):
+    with open_page(plain, width, scheme) as page:
+        assert find_barriers(page) == []
+
+
+def test_axe_finds_no_serious_fault_among_hostile_labels_and_texts(tmp_path):
+    inputs = make_round(tmp_path, hostile=HOSTILE, n=len(HOSTILE), q=0.5)
+    with open_page(make_report(inputs, tmp_path / "out"), 390) as page:
+        assert find_barriers(page) == []
 
 
 def test_on_paper_everything_is_there(page):

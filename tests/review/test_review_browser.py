@@ -3,9 +3,17 @@
 import re
 
 import pytest
+from accessibility import find_barriers
 from hostile_strings import HOSTILE
 from playwright.sync_api import expect
-from review_helpers import make_docs, make_gold_session, make_session, serving
+from review_helpers import (
+    make_audit_session,
+    make_disagreements_session,
+    make_docs,
+    make_gold_session,
+    make_session,
+    serving,
+)
 from screenshots import open_page
 from spacy.tokens import Span
 
@@ -21,13 +29,15 @@ def browser():
 
 @pytest.fixture
 def open_review(browser):
-    """A function that opens the page of a session, in a width."""
+    """A function that opens the page of a session, in a width and a colour scheme."""
     opened = []
 
-    def show(session, width=1280):
+    def show(session, width=1280, scheme="light"):
         server = serving(session)
         address = server.__enter__()
-        context = browser.context.browser.new_context(viewport={"width": width, "height": 800})
+        context = browser.context.browser.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme
+        )
         page = context.new_page()
         opened.append((page, server))
         page.faults, page.address = [], address
@@ -233,6 +243,40 @@ def test_keys_that_are_held_or_come_too_soon_answer_one_item(tmp_path, open_revi
     page.locator("#name").press("a")
     page.locator("#name").press("x")
     counted(page, "1 of 5")
+
+
+TASKS = {
+    "certify": make_session,
+    "audit": make_audit_session,
+    "disagreements": make_disagreements_session,
+    "gold": lambda *args, **kwargs: make_gold_session(*args, **kwargs)[0],
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("width, scheme", [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_axe_finds_no_serious_fault(tmp_path, open_review, task, width, scheme):
+    page = open_review(TASKS[task](tmp_path), width, scheme)
+    assert find_barriers(page) == []
+    # with something answered and all folded parts open
+    page.keyboard.press("a")
+    expect(page.locator("#count")).to_contain_text("1 of")
+    page.locator("details:visible").evaluate_all("all => all.forEach(one => one.open = true)")
+    assert find_barriers(page) == []
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_axe_finds_no_serious_fault_among_hostile_labels_and_texts(tmp_path, open_review, task):
+    labels = [text for text in HOSTILE if "\x00" not in text]
+    docs = [doc for text in labels for doc in make_docs(1, labels, word=text)]
+    page = open_review(TASKS[task](tmp_path, docs, labels=labels), 390)
+    assert find_barriers(page) == []
+
+
+def test_axe_sees_a_field_without_a_name(tmp_path, open_review):
+    page = open_review(make_session(tmp_path))
+    page.locator("label[for=name]").evaluate("one => one.remove()")
+    assert [one.partition(":")[0] for one in find_barriers(page)] == ["label"]
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -1,37 +1,65 @@
 """brat: a folder with a text in `.txt` and its annotation in `.ann` beside it, for every document.
 
 Of the annotation the entities are read (lines that begin with T). One in several parts is read where only white
-space is between them, as brat writes an entity that goes over a line break.
+space is between them, as brat writes an entity that goes over a line break. All else is counted and named:
+relations, events with their triggers, attributes, normalisations, notes and equivalences.
 """
 
 import re
+import warnings
+from collections import Counter
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, List, Sequence, Tuple
 
-from ...errors import Errors, LLMJudgeError
+from ...errors import Errors, LLMJudgeError, Warnings
 from ..lines import printable, read_lines
 from ..record import Mention, Record
+from ..utf16 import says_its_text
 
 CONF = "annotation.conf"
-_ENTITY = re.compile(r"T\S*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t.*)?")
+# what a line is, by the first character of its name
+KINDS = {
+    "R": "relations",
+    "E": "events (their triggers are no entities)",
+    "A": "attributes",
+    "M": "attributes",
+    "N": "normalisations",
+    "#": "notes",
+    "*": "equivalences",
+}
+_ENTITY = re.compile(r"(T\S*)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?", re.DOTALL)
+_TRIGGER = re.compile(r"E\S*\t[^\s:]+:(T\S+)")
 _NAME = re.compile(r"[\w-]+", re.ASCII)
 _BREAK = re.compile(r"\s*[\r\n]\s*")
 
 
 def is_folder(path: Path) -> bool:
-    """RETURNS (bool): Whether a path is a folder of brat."""
+    """RETURNS (bool): Whether a path is a folder of brat, or of nothing but texts that nobody annotated."""
+    if is_annotated(path):
+        return True
+    found = [] if not path.is_dir() else [one for one in path.iterdir() if one.name[0] != "."]
+    return bool(found) and all(one.suffix == ".txt" and one.is_file() for one in found)
+
+
+def is_annotated(path: Path) -> bool:
+    """RETURNS (bool): Whether a path is a folder with annotation of brat."""
     return path.is_dir() and next(path.glob("*.ann"), None) is not None
 
 
-def read_folder(path: Path) -> Iterator[Record]:
+def read_folder(path: Path, may_drop: bool = False) -> Iterator[Record]:
     """Read a folder, in the order of its names.
 
+    Offsets count the characters of the file. Where the words of the annotation only fit when the two characters at
+    the end of a line (CRLF) count as one, as in tools that read text so, they count as one.
+
     path (Path): The folder.
+    may_drop (bool): An entity in several parts with words between them will be dropped, and is no error.
     YIELDS (Record): The documents; one without `.ann` says nothing.
     """
     for ann in sorted(path.glob("*.ann")):
         if not ann.with_suffix(".txt").exists():
             raise LLMJudgeError(Errors.J950.format(path=ann, text=ann.with_suffix(".txt").name))
+    others: Counter = Counter()
     for txt in sorted(path.glob("*.txt")):
         where = printable(txt)
         try:
@@ -42,8 +70,12 @@ def read_folder(path: Path) -> Iterator[Record]:
         if not ann.exists():
             yield Record(where, text)
             continue
-        found = [_read_entity(line, place, text) for place, line in read_lines(ann)]
-        yield Record(where, text, mentions=tuple(m for m in found if m is not None))
+        lines = [(place, line) for place, line in read_lines(ann) if line.strip()]
+        others.update(KINDS[line[0]] for _, line in lines if line[0] in KINDS)
+        yield _read_document(where, text, lines, may_drop)
+    if others:
+        listed = ", ".join(f"{n} {kind}" for kind, n in sorted(others.items()))
+        warnings.warn(Warnings.JW976.format(path=printable(path), found=listed), stacklevel=2)
 
 
 def write_folder(records: Iterable[Record], path: Path, labels: Sequence[str]) -> None:
@@ -67,18 +99,43 @@ def write_folder(records: Iterable[Record], path: Path, labels: Sequence[str]) -
             file_.with_suffix(".ann").write_bytes("".join(lines).encode("utf8"))
 
 
-def _read_entity(line: str, where: str, text: str) -> Optional[Mention]:
-    if not line.startswith("T"):
-        return None
+def _read_document(
+    where: str, text: str, lines: Sequence[Tuple[str, str]], may_drop: bool
+) -> Record:
+    triggers = {found[1] for found in (_TRIGGER.match(line) for _, line in lines) if found}
+    entities = [(place, line, _match(line, place)) for place, line in lines if line[0] not in KINDS]
+    entities = [one for one in entities if one[2][1] not in triggers]
+    joined = text.replace("\r\n", "\n")
+    if joined != text:
+        # a reading that does not fit drops what it must, so that it can be compared
+        fits = [
+            all(says_its_text(_read_entity(*one, read, True), read) for one in entities)
+            for read in (text, joined)
+        ]
+        text = joined if fits == [False, True] else text
+    mentions = (_read_entity(*one, text, may_drop) for one in entities)
+    return Record(where, text, mentions=tuple(mentions))
+
+
+def _match(line: str, where: str) -> "re.Match[str]":
     found = _ENTITY.fullmatch(line)
     if found is None:
         raise LLMJudgeError(Errors.J952.format(where=where, line=repr(line[:60])))
-    parts = [part.split(" ") for part in found[2].split(";")]
-    edges = [(int(start), int(end)) for start, end in parts]
+    return found
+
+
+def _read_entity(
+    where: str, line: str, found: "re.Match[str]", text: str, may_drop: bool
+) -> Mention:
+    edges = [tuple(map(int, part.split(" "))) for part in found[3].split(";")]
+    words = found[4]
     for (_, end), (start, _) in zip(edges, edges[1:]):
         if text[end:start].strip() or start < end:
-            raise LLMJudgeError(Errors.J953.format(where=where, line=repr(line[:60])))
-    return Mention(edges[0][0], edges[-1][1], found[1])
+            if not may_drop:
+                raise LLMJudgeError(Errors.J953.format(where=where, line=repr(line[:60])))
+            # what stands there is more than it says
+            words = words or ""
+    return Mention(edges[0][0], edges[-1][1], found[2], words)
 
 
 def _format(number: int, mention: Mention, text: str) -> str:

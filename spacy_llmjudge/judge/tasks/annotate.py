@@ -10,7 +10,7 @@ from ...errors import Errors, LLMJudgeError, Warnings
 from ...targets.spans import SPANS_KEY
 from ...transport.messages import Prompt
 from ..data_block import DEFAULT_SALT, block_text, make_nonce, place_in_block
-from ..demonstrations import Demonstration, choose_demonstrations, near_misses
+from ..demonstrations import ANY, Demonstration, choose_demonstrations, near_misses
 from ..likelihood import READINGS, Rate, make_rate
 from ..long_documents import Window, make_windows
 from ..mapping import REPEATS, WindowText, map_mentions
@@ -36,6 +36,7 @@ def make_annotate_task(
     rules: Optional[Union[Path, str]] = None,
     demonstrations: Optional[Union[Path, str]] = None,
     n_demonstrations: int = 16,
+    choose: str = ANY,
     overlapping: Optional[bool] = None,
     student_spans_key: str = SPANS_KEY,
     repeats: str = "abstain",
@@ -54,6 +55,8 @@ def make_annotate_task(
     demonstrations (Optional[Union[Path, str]]): The labelled documents, `.spacy` or `.jsonl`.
     n_demonstrations (int): How many of them a prompt shows. Models that learn from the labelled set
         get all of them, whatever is shown.
+    choose (str): Which of them: "any" that have the label in question, or of these the most "ambiguous": with
+        words that carry one label here and another, or none, there.
     overlapping (Optional[bool]): Whether spans may overlap and nest. None: where the corpus has spans,
         and not where it has entities.
     student_spans_key (str): The span group whose spans are judged where they may overlap and there are
@@ -90,6 +93,7 @@ def make_annotate_task(
         template=template,
         window=window,
         salt=salt,
+        choose=choose,
     )
     return AnnotateTask(settings, repeats, overlapping, student_spans_key, likelihood)
 
@@ -121,8 +125,9 @@ class AnnotateTask(SpanTask):
     def show_demonstrations(self, rows: Sequence[Demonstration]) -> Dict[str, Any]:
         """Labelled documents with all their entities, and the words that look like some."""
         n, seed = self._settings.n_demonstrations, self._settings.seed
+        choose = self._settings.choose
         shown: List[Dict[str, Any]] = []
-        for row in choose_demonstrations(rows, n, seed):
+        for row in choose_demonstrations(rows, n, seed, choose):
             entities = [{"text": e["text"], "label": e["label"]} for e in row["entities"]]
             unmarked = near_misses(row, rows)
             shown.append({"text": row["text"], "entities": entities})

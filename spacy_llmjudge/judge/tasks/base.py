@@ -25,6 +25,7 @@ from ...errors import Errors, LLMJudgeError
 from ...storage import read_json, write_bytes
 from ...targets.base import Target
 from ...transport.messages import Prompt
+from ..demonstrations import ANY, CHOICES
 from ..panel import PanelReply, read_panel
 from ..prompts import Rule, read_rules, read_template, require_short, rules_by_label
 from ..verdicts import Outcome
@@ -57,6 +58,7 @@ class TaskSettings:
         takes the task's own.
     window (int): Tokens that one prompt shows at most.
     salt (str): A secret that makes the mark of the data block impossible to guess.
+    choose (str): How demonstrations are chosen; one of `demonstrations.CHOICES`.
     """
 
     labels: Optional[List[str]]
@@ -68,10 +70,14 @@ class TaskSettings:
     template: Optional[Union[Path, str]]
     window: int
     salt: str
+    choose: str = ANY
 
     def __post_init__(self) -> None:
         if self.window < MIN_WINDOW:
             raise LLMJudgeError(Errors.J207.format(found=self.window, least=MIN_WINDOW))
+        if self.choose not in CHOICES:
+            found = {"name": "choose", "found": self.choose, "choices": ", ".join(CHOICES)}
+            raise LLMJudgeError(Errors.J241.format(**found))
 
 
 class JudgeTask(Generic[Row]):
