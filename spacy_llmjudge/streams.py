@@ -332,13 +332,13 @@ def find_by_text(
             if place < len(known) and known[place] == hash_text(doc.text):
                 waiting.add(int(first[place]), doc)
         stream = iter(waiting)
-        rank, doc = next(stream, _END)
+        rank, brought = next(stream, _END)
         repeated: Dict[int, Optional[Doc]] = {}
         for i, place in enumerate(number.tolist()):
             found = repeated.get(place)
             while rank == i:
-                found = doc
-                rank, doc = next(stream, _END)
+                found = brought
+                rank, brought = next(stream, _END)
             if count[place] > 1:
                 repeated[place] = found
             yield found

@@ -81,7 +81,7 @@ class GroupWriter:
 
     def _waiting(self) -> List[Optional[Tuple[Job, "Future[Any]"]]]:
         """RETURNS (List[Optional[Tuple[Job, Future[Any]]]]): What waits just now, a group of it at most."""
-        group = []
+        group: List[Optional[Tuple[Job, Future[Any]]]] = []
         try:
             while len(group) < _GROUP:
                 group.append(self._jobs.get_nowait())
