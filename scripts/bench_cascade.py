@@ -13,8 +13,9 @@ work folder, so that a run that was stopped goes on.
 import argparse
 import json
 import tempfile
+from itertools import product
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from benchmark import Cell, fetch
@@ -28,7 +29,14 @@ from spacy_llmjudge.candidates import get_candidates
 from spacy_llmjudge.evaluation.scores import silver_quality
 from spacy_llmjudge.judge.cascade import make_cascade_model
 from spacy_llmjudge.models.recorded import make_recorded_model
-from spacy_llmjudge.selection.cascade_cuts import Replies, Supports, describe_cuts, find_cuts
+from spacy_llmjudge.selection.cascade_cuts import (
+    TARGETS,
+    Replies,
+    Rule,
+    Supports,
+    describe_cuts,
+    find_cuts,
+)
 from spacy_llmjudge.selection.files import match_gold
 from spacy_llmjudge.selection.table import CORRECT, CandidateTable, table_from_docs
 from spacy_llmjudge.shards import process_shards
@@ -192,22 +200,23 @@ def draw(world: World, n: int, seed: int) -> Any:
     return np.sort(order[:n]), np.sort(order[n:])
 
 
-def find(world: World, held: np.ndarray, rest: np.ndarray, q: float) -> Dict[str, Any]:
+def find(world: World, held: np.ndarray, rest: np.ndarray, q: float, target: str) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): What the step `cuts` writes."""
     pool, _ = take(world.supports, world.right, rest)
     evidence, right = take(world.supports, world.right, held)
-    return describe_cuts(find_cuts(pool, evidence, right, q=q, delta=DELTA), q, DELTA, "precision")
+    found = find_cuts(pool, evidence, right, q=q, delta=DELTA, target=target)
+    return describe_cuts(found, q, DELTA, target)
 
 
-def measure(world: World, n: int, q: float, n_draws: int) -> Dict[str, Any]:
+def measure(world: World, n: int, q: float, target: str, n_draws: int) -> Dict[str, Any]:
     """What a cascade does whose cuts come from n documents."""
     cheap, strong = make_recorded_model(world.replies["cheap"]), Counting(world.replies["strong"])
     numbers = {doc.text: i for i, doc in enumerate(world.annotated)}
-    path = world.folder / "cuts.json"
+    path = world.folder / f"cuts-{target}-{q}.json"
     shares, sums, broken, passed = [], np.zeros(5), 0, 0
     for seed in range(n_draws):
         held, rest = draw(world, n, seed)
-        found = find(world, held, rest, q)
+        found = find(world, held, rest, q, target)
         write_json(path, found)
         strong.texts.clear()
         for _ in make_cascade_model(cheap, strong, path)(world.prompts[i] for i in rest):
@@ -216,21 +225,34 @@ def measure(world: World, n: int, q: float, n_draws: int) -> Dict[str, Any]:
         alone = np.setdiff1d(rest, asked)
         said, right = world.verdicts["cheap"][alone].sum(0)
         more = world.verdicts["strong"][asked].sum(0)
-        sums += [said + more[0], right + more[1], world.n_gold[rest].sum(), said, right]
+        counted, wrong = count_alone(world, found, alone)
+        gold = world.n_gold[rest].sum()
+        sums += [said + more[0], right + more[1], gold, counted, wrong]
         shares.append(len(asked) / len(rest))
-        broken += bool(said - right > q * said)
+        broken += wrong > q * counted
         passed += found["low"] is not None
     return {
         "evidence": n,
         "q": q,
+        "target": target,
         "draws": n_draws,
         "passed": passed / n_draws,
         "asked": float(np.mean(shares)),
         "broken": broken / n_draws,
-        "wrong_alone": None if not sums[3] else 1 - sums[4] / sums[3],
+        "wrong_alone": None if not sums[3] else float(sums[4] / sums[3]),
         **rates(*sums[:3]),
         "by_chance": by_chance(world, float(np.mean(shares))),
     }
+
+
+def count_alone(world: World, cuts: Dict[str, Any], alone: np.ndarray) -> Tuple[float, float]:
+    """RETURNS (Tuple[float, float]): What the statement counts where the cheap judge decided, and what is wrong."""
+    if cuts["low"] is None:
+        return 0.0, 0.0
+    rows, right = take(world.supports, world.right, alone)
+    rule = Rule(cuts["low"], cuts["high"], cuts["most"])
+    counted, wrong = rule.add_up(rows, right.astype("float64"), cuts["target"])
+    return float(counted.sum()), float(wrong.sum())
 
 
 def rates(said: float, right: float, gold: float) -> Dict[str, float]:
@@ -245,7 +267,7 @@ def by_chance(world: World, share: float) -> Dict[str, float]:
 
 
 def make_silver(
-    world: World, cell: Cell, n: int, seed: int, shares: List[float]
+    world: World, cell: Cell, n: int, seed: int, shares: List[float], target: str
 ) -> List[Dict[str, Any]]:
     """Make silver of one draw by the steps themselves: by the strong judge alone, by cascades, by a panel."""
     folder = world.folder / f"draw-{seed}"
@@ -261,7 +283,7 @@ def make_silver(
             (who, None) if isinstance(who, str) else ("cascade", folder / f"cuts-{who}.json")
         )
         if path is not None:
-            cuts(folder / "cheap", gold, path, q=float(who), delta=DELTA)
+            cuts(folder / "cheap", gold, path, q=float(who), delta=DELTA, target=target)
         judged = folder / str(who)
         docs = {
             split: ask(
@@ -274,7 +296,9 @@ def make_silver(
         row["asked"] = {"cheap": 0.0}.get(name, 1.0)
         if path is not None:
             held = parts["dev"]
-            assert_same(find(world, held, rest, float(who)), json.loads(path.read_text("utf8")))
+            assert_same(
+                find(world, held, rest, float(who), target), json.loads(path.read_text("utf8"))
+            )
             cheap = make_recorded_model(world.replies["cheap"])
             strong = Counting(world.replies["strong"])
             for _ in make_cascade_model(cheap, strong, path)(world.prompts[i] for i in rest):
@@ -349,6 +373,13 @@ def main() -> None:
     parser.add_argument(
         "--json", type=Path, required=True, help="where to write; a page stands beside"
     )
+    parser.add_argument(
+        "--targets",
+        nargs="+",
+        choices=TARGETS,
+        default=["precision", "recall"],
+        help="as `cuts` has them; silver is made with the first",
+    )
     options = parser.parse_args()
     work, data = options.work.resolve(), options.data or Path(tempfile.gettempdir())
     found: Dict[str, Any] = {}
@@ -365,16 +396,18 @@ def main() -> None:
             "rows": [],
             "silver": [],
         }
-        for q in options.shares:
-            kept = world.folder / f"row-{n}-{q}-{options.draws}.json"
-            row = read_json_if_there(kept) or measure(world, n, q, options.draws)
+        for target, q in product(options.targets, options.shares):
+            kept = world.folder / f"row-{n}-{target}-{q}-{options.draws}.json"
+            row = read_json_if_there(kept) or measure(world, n, q, target, options.draws)
             write_json(kept, row)
             one["rows"].append(row)
             print(name, row, flush=True)
             write_report(options.json, found)
         for seed in range(options.silver):
-            kept = world.folder / f"silver-{n}-{seed}-{options.shares}.json"
-            rows = read_json_if_there(kept) or make_silver(world, cell, n, seed, options.shares)
+            kept = world.folder / f"silver-{n}-{options.targets[0]}-{seed}-{options.shares}.json"
+            rows = read_json_if_there(kept) or make_silver(
+                world, cell, n, seed, options.shares, options.targets[0]
+            )
             write_json(kept, rows)
             one["silver"] += rows
             print(name, rows, flush=True)

@@ -16,12 +16,13 @@ What `llmjudge.Cascade.v1` and `llmjudge.Panel.v1` bring on documents with gold.
 `--data` for MIT Restaurant.
 """
 VERDICTS = """
-Verdicts, means over {draws} draws of {evidence} documents of evidence. "Over q": draws in which more than q of what the cheap judge accepted
-alone was wrong; at most 10 % are promised, of the share that a draw of the rest scatters around. "By chance" asks the strong judge
+Verdicts, means over {draws} draws of {evidence} documents of evidence. "Over q": draws in which more than q of what the target counts
+(precision: what the cheap judge accepts alone; recall: gold in documents that it decides) was wrong; at most 10 % are promised, of the
+share that a draw of the rest scatters around. "By chance" asks the strong judge
 about as many documents, drawn at random.
 
-| q | draws with cuts | strong judge asked | wrong of what the cheap one accepts alone | over q | precision | recall | F1 | F1 by chance |
-|---|---|---|---|---|---|---|---|---|"""
+| target | q | draws with cuts | strong judge asked | wrong of what counts | over q | precision | recall | F1 | F1 by chance |
+|---|---|---|---|---|---|---|---|---|---|"""
 SILVER = """
 Silver by `filter` with its defaults, against gold: means over {n} draws. "Equal": its F1 is at most one point under that of the strong judge.
 
@@ -54,7 +55,7 @@ def describe_rows(rows: List[Dict[str, Any]]) -> List[str]:
     for row in rows:
         wrong = "-" if row["wrong_alone"] is None else f"{row['wrong_alone']:.1%}"
         lines.append(
-            f"| {row['q']:.0%} | {row['passed']:.0%} | {row['asked']:.0%} | {wrong} | {row['broken']:.1%}"
+            f"| {row['target']} | {row['q']:.0%} | {row['passed']:.0%} | {row['asked']:.0%} | {wrong} | {row['broken']:.1%}"
             f" | {row['precision']:.3f} | {row['recall']:.3f} | {row['f']:.3f} | {row['by_chance']['f']:.3f} |"
         )
     return lines
