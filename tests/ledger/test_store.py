@@ -161,22 +161,29 @@ def test_a_value_that_fits_no_row_costs_no_other_its_row(tmp_path):
     store.close()
 
 
+def start_writers(store, most):
+    """Four threads that write so often, or until they are refused; RETURNS: They, and what they were told."""
+    ended = []
+
+    def write():
+        try:
+            for i in range(most):
+                store.add_model(f"{i}", "{}")
+            ended.append("")
+        except LLMJudgeError as error:
+            ended.append(str(error))
+
+    threads = [threading.Thread(target=write, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    return threads, ended
+
+
 def test_nobody_waits_for_a_store_that_is_closing(tmp_path):
     """Whoever writes at that moment is told; behind the end of the queue it would wait for ever."""
     for n in range(20):
         store = LedgerStore(tmp_path / f"{n}.db")
-        ended = []
-
-        def write(store=store, ended=ended):
-            try:
-                while True:
-                    store.add_model("m", "{}")
-            except LLMJudgeError as error:
-                ended.append(str(error))
-
-        threads = [threading.Thread(target=write, daemon=True) for _ in range(4)]
-        for thread in threads:
-            thread.start()
+        threads, ended = start_writers(store, 10**9)
         store.close()
         for thread in threads:
             thread.join(5)
@@ -236,23 +243,11 @@ def test_a_job_behind_the_end_is_done_or_refused(tmp_path):
     """Nobody may wait for a thread that has ended, whoever ended it."""
     for n in range(20):
         store = LedgerStore(tmp_path / f"{n}.db")
-        told = []
-
-        def write(store=store, told=told):
-            try:
-                for i in range(200):
-                    store.add_model(f"{i}", "{}")
-            except LLMJudgeError:
-                pass
-            told.append(True)
-
-        threads = [threading.Thread(target=write, daemon=True) for _ in range(4)]
-        for thread in threads:
-            thread.start()
+        threads, ended = start_writers(store, 200)
         store.close_soon()
         for thread in threads:
             thread.join(5)
-        assert len(told) == 4
+        assert len(ended) == 4 and all("it was closed" in text for text in ended if text)
 
 
 def locked_by_this_process(path):
