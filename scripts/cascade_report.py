@@ -10,7 +10,7 @@ from spacy_llmjudge.storage import write_bytes, write_json
 NAMES = {"garden": "The demo", "mit_restaurant": "MIT Restaurant, 10 sentences a label"}
 INTRO = """# Two judges, measured
 
-What `llmjudge.Cascade.v1` and `llmjudge.Panel.v1` bring on documents with gold. Strong: the recorded replies of a frontier LLM. Cheap:
+What `llmjudge.Cascade.v1` brings on documents with gold and, where silver was made, `llmjudge.Panel.v1`. Strong: the recorded replies of a frontier LLM. Cheap:
 `llmjudge.Embedded.v1`, which learned from the labelled sentences alone. In each draw half of the documents are evidence, from which
 `cuts` finds the cuts, and the rest is judged by the cascade. Made by `python scripts/bench_cascade.py --json docs/cascade.json`, with
 `--data` for MIT Restaurant.
