@@ -249,7 +249,7 @@ class LedgerModel:
                 return self._store, self._requests
             self._price = self._require_price()
             store = LedgerStore(self.path, self._model.max_reply_bytes)
-            weakref.finalize(self, LedgerStore.close, store)
+            weakref.finalize(self, LedgerStore.close_soon, store).atexit = False
             try:
                 store.add_model(self._model_id, self._settings)
             except LLMJudgeError:
