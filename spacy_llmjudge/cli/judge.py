@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional
 import typer
 
 from .arguments import Arg, Opt, config_command, overrides_of, paths_in, splits_of
+from .cluster import Address, On, Place, Workers, cluster_at
 from .printer import msg
 from .progress import Meter, live
 from .timing import timed
@@ -37,6 +38,9 @@ def judge_cli(
         min=0,
     ),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for statistics and timings"),
+    on: str = On,
+    ray_address: Optional[str] = Address,
+    ray_workers: int = Workers,
     # fmt: on
 ) -> None:
     """Ask the judge about the annotated pool and dev.
@@ -52,7 +56,8 @@ def judge_cli(
     n_made = count_stages()[0]
     overrides = {**paths_in(assets), **overrides_of(ctx)}
     found: Dict[str, Dict[str, Any]] = {}
-    with timed("judge", metrics):
+    place = Place(on, ray_address, ray_workers)
+    with timed("judge", metrics), cluster_at(place) as cluster:
         for split in splits_of(only):
             source = annotated / split
             meter = Meter(f"Judging {split}")
@@ -66,6 +71,7 @@ def judge_cli(
                     overrides=overrides,
                     progress=meter.shard,
                     on_judge=meter.watch,
+                    cluster=cluster,
                 )
             shown = ", ".join(f"{n} {state}" for state, n in found[split]["states"].items())
             msg.good(f"{output / split}: {shown}")

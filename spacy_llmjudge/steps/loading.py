@@ -68,6 +68,13 @@ def import_code(path: Optional[Path]) -> None:
         raise LLMJudgeError(text) from error
 
 
+def code_in_use() -> Optional[Path]:
+    """RETURNS (Optional[Path]): The file that `import_code` has imported."""
+    module = sys.modules.get(_MODULE)
+    path = getattr(module, "__file__", None)
+    return None if path is None else Path(path).resolve()
+
+
 def keeps_no_words(nlp: "Language") -> bool:
     """Whether words can be taken out of the vocabulary after each shard: a component of somebody else's may still
     hold documents with them."""
