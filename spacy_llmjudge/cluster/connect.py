@@ -1,6 +1,8 @@
 """The connection to a Ray cluster: one that is named, one that runs, or one of this machine alone."""
 
 import os
+import signal
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
@@ -35,7 +37,8 @@ def connect(
     ray = import_ray()
     is_ours = not ray.is_initialized()
     if is_ours:
-        _join(ray, address)
+        with _own_handlers():
+            _join(ray, address)
     try:
         cluster = Cluster(Setup(Path.cwd(), versions(), prepare), workers)
         try:
@@ -45,6 +48,18 @@ def connect(
     finally:
         if is_ours:
             ray.shutdown()
+
+
+@contextmanager
+def _own_handlers() -> Iterator[None]:
+    """Keep the handlers of signals that Ray would put its own in the place of."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _join(ray: Any, address: Optional[str]) -> None:

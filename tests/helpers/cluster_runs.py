@@ -16,12 +16,14 @@ from spacy_llmjudge.steps.judge import judge
 CONFIGS = Path(__file__).parents[2] / "configs"
 MODEL = "components.llm_judge.model"
 SMALL = {"num_cpus": 1, "object_store_memory": 80_000_000}
-# a node that is gone is noticed within seconds, not half a minute
-HEALTH = {
+# a node that is gone is noticed within seconds, not half a minute; a machine that is busy may start workers slowly
+SYSTEM = {
     "health_check_initial_delay_ms": 0,
     "health_check_period_ms": 1000,
     "health_check_timeout_ms": 10_000,
     "health_check_failure_threshold": 3,
+    "worker_register_timeout_seconds": 600,
+    "prestart_worker_first_driver": False,
 }
 
 
@@ -31,7 +33,7 @@ def two_nodes():
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
-    head = {**SMALL, "include_dashboard": False, "_system_config": HEALTH}
+    head = {**SMALL, "include_dashboard": False, "_system_config": SYSTEM}
     nodes = Cluster(initialize_head=True, head_node_args=head)
     try:
         nodes.add_node(**SMALL)
