@@ -6,7 +6,7 @@ from typing import Optional
 from ..candidates import CANDIDATE_CUT
 from ..streams import SHARD_SIZE
 from .arguments import Arg, Opt, splits_of
-from .cluster import Address, On, Place, Workers, cluster_at
+from .cluster import Address, On, Workers, place_of
 from .printer import msg
 from .progress import progress_bar
 from .timing import timed
@@ -44,9 +44,10 @@ def annotate_cli(
     A run that was stopped resumes with the shards that are missing.
     """
     from ..steps.annotate import annotate
+    from ..steps.loading import cluster_at
     from ..streams import count_docs
 
-    place = Place(on, ray_address, ray_workers)
+    place = place_of(on, ray_address, ray_workers)
     with timed("annotate", metrics), cluster_at(place) as cluster:
         for split in splits_of(only):
             source = corpus / f"{split}.spacy"

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional
 import typer
 
 from .arguments import Arg, Opt, config_command, overrides_of, paths_in, splits_of
-from .cluster import Address, On, Place, Workers, cluster_at
+from .cluster import Address, On, Workers, place_of
 from .printer import msg
 from .progress import Meter, live
 from .timing import timed
@@ -51,12 +51,13 @@ def judge_cli(
     from ..stages import count_stages
     from ..steps.judge import judge
     from ..steps.judge_report import make_judge_report
+    from ..steps.loading import cluster_at
     from ..storage import write_json
 
     n_made = count_stages()[0]
     overrides = {**paths_in(assets), **overrides_of(ctx)}
     found: Dict[str, Dict[str, Any]] = {}
-    place = Place(on, ray_address, ray_workers)
+    place = place_of(on, ray_address, ray_workers)
     with timed("judge", metrics), cluster_at(place) as cluster:
         for split in splits_of(only):
             source = annotated / split

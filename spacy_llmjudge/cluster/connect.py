@@ -4,8 +4,9 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, NamedTuple, Optional
 
 from ..errors import Errors, LLMJudgeError
 from ..stages import versions
@@ -17,62 +18,65 @@ from .worker import Setup
 _OBJECT_STORE = 100_000_000
 
 
-@contextmanager
-def connect(
-    address: Optional[str] = None,
-    *,
-    workers: int = 0,
-    prepare: Callable[[], Any] = lambda: None,
-) -> Iterator[Cluster]:
-    """Use a Ray cluster for the length of a block.
+class Place(NamedTuple):
+    """A Ray cluster that work is done on.
 
     address (Optional[str]): Host and port of its head; None: what RAY_ADDRESS says, else the cluster of which this
-        machine is a part, else a new one on this machine alone, which ends with the block.
+        machine is a part, else a new one on this machine alone, for as long as it is used.
     workers (int): How many at most; 0: one for each core, or GPU.
+    """
+
+    address: Optional[str] = None
+    workers: int = 0
+
+
+@contextmanager
+def connect(place: Place, prepare: Callable[[], Any] = lambda: None) -> Iterator[Cluster]:
+    """Use a Ray cluster for the length of a block. Nothing is connected before there is work to do.
+
+    place (Place): The cluster.
     prepare (Callable[[], Any]): What each worker does first; a function of a module.
     YIELDS (Cluster): Its workers.
     """
     # nothing is told to anybody
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray = import_ray()
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        with _own_handlers():
-            _join(ray, address)
+    import_ray()
+    setup = Setup(Path.cwd(), versions(), prepare)
+    cluster = Cluster(partial(_join, place.address), setup, place.workers)
     try:
-        cluster = Cluster(Setup(Path.cwd(), versions(), prepare), workers)
-        try:
-            yield cluster
-        finally:
-            cluster.close()
+        yield cluster
     finally:
-        if is_ours:
-            ray.shutdown()
+        cluster.close()
 
 
-@contextmanager
-def _own_handlers() -> Iterator[None]:
-    """Keep the handlers of signals that Ray would put its own in the place of."""
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if is_main:
-            signal.signal(signal.SIGTERM, before)
-
-
-def _join(ray: Any, address: Optional[str]) -> None:
-    quiet = {"logging_level": "error", "log_to_driver": False}
+def _join(address: Optional[str]) -> bool:
+    """Join a cluster, unless this process belongs to one already. RETURNS (bool): Whether it has joined."""
+    ray: Any = import_ray()
+    if ray.is_initialized():
+        return False
     named = address or os.environ.get("RAY_ADDRESS")
     if named is not None and "://" in named:
         error = "a client of it cannot keep the ledger; run the command on one of its machines"
         raise LLMJudgeError(Errors.J964.format(address=named, error=error))
+    quiet = {"logging_level": "error", "log_to_driver": False}
+    with _own_handlers():
+        try:
+            ray.init(address=named or "auto", **quiet)
+        except (ConnectionError, ValueError, RuntimeError, AssertionError) as error:
+            if named is not None:
+                text = " ".join(str(error).split())
+                raise LLMJudgeError(Errors.J964.format(address=named, error=text)) from error
+            own = {"object_store_memory": _OBJECT_STORE, "include_dashboard": False}
+            ray.init(address="local", **own, **quiet)
+    return True
+
+
+@contextmanager
+def _own_handlers() -> Iterator[None]:
+    """Keep the handler of a signal that Ray would put its own in the place of."""
+    before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=named or "auto", **quiet)
-    except (ConnectionError, ValueError, RuntimeError, AssertionError) as error:
-        if named is not None:
-            text = " ".join(str(error).split())
-            raise LLMJudgeError(Errors.J964.format(address=named, error=text)) from error
-        own = {"object_store_memory": _OBJECT_STORE, "include_dashboard": False}
-        ray.init(address="local", **own, **quiet)
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)

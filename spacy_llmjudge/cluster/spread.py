@@ -18,26 +18,33 @@ _TRIES = 3
 
 
 class Cluster:
-    """The workers of a Ray cluster that this process is connected to.
+    """The workers of a Ray cluster. They are started when the first shards are dealt out, and stay until `close`.
 
-    They are started when the first shards are dealt out, and stay until `close`.
-
+    join (Callable[[], bool]): Connects this process to the cluster, unless it is; whether it has done so.
     setup (Setup): What they must have.
     workers (int): How many; 0: as many as the cluster has cores, or GPUs where they need one.
     """
 
-    def __init__(self, setup: Setup, workers: int = 0) -> None:
+    def __init__(self, join: Callable[[], bool], setup: Setup, workers: int = 0) -> None:
         self._ray: Any = import_ray()
+        self._join = join
+        self._has_joined = False
+        self._keeper: Any = None
         self._setup = setup
         self._n_workers = workers
         self._actors: Dict[str, Any] = {}
         self._warned: Set[str] = set()
         self.said: Dict[str, Any] = {}
+
+    def _open(self) -> None:
+        if self._keeper is not None:
+            return
+        self._has_joined = self._join()
         here = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             self._ray.get_runtime_context().get_node_id(), soft=False
         )
         keeper = self._ray.remote(num_cpus=0, max_concurrency=AT_ONCE)(Keeper)
-        self._keeper = keeper.options(scheduling_strategy=here).remote(str(setup.folder))
+        self._keeper = keeper.options(scheduling_strategy=here).remote(str(self._setup.folder))
 
     def spread(self, load: Callable[[], Work[Any]], *, gpus: int = 0, grace: float = 0.0) -> Spread:
         """Let the workers make shards.
@@ -53,6 +60,7 @@ class Cluster:
     def _deal(
         self, load: Callable[[], Work[Any]], gpus: int, grace: float, parts: List[Part]
     ) -> Iterator[Tuple[Part, Made]]:
+        self._open()
         count = min(self._count_workers(gpus), len(parts))
         waiting = deque(parts)
         # what is under way: a shard, or the loading before the first
@@ -130,12 +138,17 @@ class Cluster:
             self._ray.wait(making, num_returns=len(making), timeout=grace)
 
     def close(self) -> None:
-        """End the workers, and close the ledgers."""
+        """End the workers, close the ledgers, and leave the cluster."""
         for actor in self._actors.values():
             self._ray.kill(actor)
         self._actors.clear()
-        try:
-            fetch(self._keeper.close.remote())
-        except self._ray.exceptions.RayError:
-            pass  # it is gone, as is what it had open
-        self._ray.kill(self._keeper)
+        if self._keeper is not None:
+            try:
+                fetch(self._keeper.close.remote())
+            except self._ray.exceptions.RayError:
+                pass  # it is gone, as is what it had open
+            self._ray.kill(self._keeper)
+            self._keeper = None
+        if self._has_joined:
+            self._ray.shutdown()
+            self._has_joined = False

@@ -96,7 +96,8 @@ def annotate(
             shard_size=shard_size,
             on_shard=progress and (lambda numbers: progress(len(numbers))),
             # a worker has one GPU, or none
-            spread=cluster and cluster.spread(partial(_load_work, load, min(gpu_id, 0))),
+            spread=cluster
+            and cluster.spread(partial(_load_work, load, min(gpu_id, 0)), gpus=int(gpu_id >= 0)),
         )
 
     return once("annotate", inputs, [output], work)

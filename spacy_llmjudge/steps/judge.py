@@ -120,7 +120,7 @@ def judge(
         usage_of(models)
         models = {name: CountedTogether(name, one, cluster.said) for name, one in models.items()}
         load = partial(_load_work, source, config, overrides, chosen)
-        spread = cluster.spread(load, grace=HOME)
+        spread = cluster.spread(load, gpus=int(_needs_gpu(loaded)), grace=HOME)
     if on_judge is not None:
         # a document is done when the last one has judged it
         last = judges[-1] if cluster is None else _Spread(models)
@@ -160,6 +160,13 @@ def _load_work(
     nlp, judges = load_judges(read_judge_config(config, overrides, target), config, target)
     work, _ = _work_with(nlp, judges, _Asked(Documents(source, nlp.vocab), chosen))
     return work
+
+
+def _needs_gpu(config: Mapping[str, Any]) -> bool:
+    """RETURNS (bool): Whether a model of a config is to run on a GPU."""
+    device = str(config.get("device", ""))
+    blocks = (block for block in config.values() if isinstance(block, Mapping))
+    return device.startswith("cuda") or any(map(_needs_gpu, blocks))
 
 
 def _work_with(

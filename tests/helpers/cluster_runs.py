@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loopback import Answer, chat
 
-from spacy_llmjudge.cluster.connect import connect
+from spacy_llmjudge.cluster.connect import Place, connect
 from spacy_llmjudge.steps.annotate import annotate
 from spacy_llmjudge.steps.filter import filter_candidates
 from spacy_llmjudge.steps.judge import judge
@@ -45,7 +45,7 @@ def two_nodes():
 @contextmanager
 def workers_on(nodes, **settings):
     """YIELDS (Cluster): Workers, one on each node."""
-    with connect(nodes.address, **settings) as cluster:
+    with connect(Place(nodes.address, **settings)) as cluster:
         yield cluster
 
 
