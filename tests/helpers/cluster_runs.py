@@ -24,6 +24,7 @@ SYSTEM = {
     "health_check_failure_threshold": 3,
     "worker_register_timeout_seconds": 600,
     "prestart_worker_first_driver": False,
+    "worker_niceness": 0,
 }
 
 
