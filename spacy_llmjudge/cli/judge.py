@@ -37,6 +37,9 @@ def judge_cli(
         help="Ask about this many documents of the pool, those that the student is least certain about; 0: all",
         min=0,
     ),
+    shard_size: Optional[int] = Opt(
+        None, "--shard-size", help="Documents in a shard; else as many as suit the judge"
+    ),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for statistics and timings"),
     on: str = On,
     ray_address: Optional[str] = Address,
@@ -70,6 +73,7 @@ def judge_cli(
                     # dev is evidence: all of it is asked about
                     at_most=at_most or None if split == "pool" else None,
                     overrides=overrides,
+                    shard_size=shard_size,
                     progress=meter.shard,
                     on_judge=meter.watch,
                     cluster=cluster,

@@ -67,6 +67,7 @@ def judge(
     at_most: Optional[int] = None,
     asked_before: Optional[Path] = None,
     overrides: Optional[Dict[str, Any]] = None,
+    shard_size: Optional[int] = None,
     progress: Progress = None,
     on_judge: Optional[Callable[[Any, int], None]] = None,
     cluster: Optional["Cluster"] = None,
@@ -82,6 +83,7 @@ def judge(
     asked_before (Optional[Path]): A folder that this step wrote in an earlier round: documents with an
         answer there are asked about as well, and do not count.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    shard_size (Optional[int]): Documents in a shard; None: as many as suit the judge.
     on_judge (Optional[Callable[[Any, int], None]]): Gets the component before its first document, and
         the number of documents that are asked about.
     cluster (Optional[Cluster]): Its workers ask about the shards; None does it here.
@@ -132,12 +134,12 @@ def judge(
         if progress is not None:
             progress(sum(map(asked.is_asked, numbers)))
 
-    work, shard_size = _work_with(nlp, judges, asked)
+    work, usual = _work_with(nlp, judges, asked)
     manifest = write_shards(
         work,
         output,
         fingerprint=fingerprint,
-        shard_size=shard_size,
+        shard_size=usual if shard_size is None else shard_size,
         on_shard=report,
         spread=spread,
     )

@@ -12,17 +12,16 @@ from pathlib import Path
 import pytest
 from asking import select
 from cluster_prompts import load_prompts
-from cluster_runs import Run, answer_from, kill_node, renew_node, two_nodes, workers_on
+from cluster_runs import SHARD, Run, answer_from, kill_node, renew_node, two_nodes, workers_on
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.corpora.prepare import prepare
 from spacy_llmjudge.shards import write_shards
 from spacy_llmjudge.steps.calibrate import calibrate
 
-pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 GARDEN = Path(__file__).parents[2] / "assets" / "garden"
-POOL, DEV, SHARD = 300, 50, 30
+POOL, DEV = 300, 50
 CONCURRENCY = 4
 
 

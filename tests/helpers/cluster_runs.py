@@ -15,6 +15,7 @@ from spacy_llmjudge.steps.judge import judge
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MODEL = "components.llm_judge.model"
+SHARD = 30
 SMALL = {"num_cpus": 1, "object_store_memory": 80_000_000}
 # a node that is gone is noticed within seconds, not half a minute; a machine that is busy may start workers slowly
 SYSTEM = {
@@ -106,7 +107,7 @@ class Run:
                 self.folder / "annotated" / split,
                 out_of_fold=split == "dev",
                 labels=self.corpus / "labelled.spacy",
-                shard_size=30,
+                shard_size=SHARD,
                 progress=progress,
                 cluster=self.cluster,
             )
@@ -128,6 +129,7 @@ class Run:
                 self.folder / "judged" / split,
                 CONFIGS / "judges" / "openai.cfg",
                 overrides=overrides,
+                shard_size=SHARD,
                 progress=progress,
                 cluster=self.cluster,
             )
