@@ -39,6 +39,6 @@ def raise_cause(error: Any) -> NoReturn:
         cause = cause.cause
     if isinstance(cause, LLMJudgeError):
         raise LLMJudgeError(str(cause)) from None
-    if isinstance(cause, ray.exceptions.RayError):
+    if isinstance(cause, ray.exceptions.RayActorError):
         raise LLMJudgeError(Errors.J967.format(error=type(cause).__name__)) from cause
     raise cause from error

@@ -1,9 +1,10 @@
 """What the ledger and the pace of a model are in a worker: calls of the keeper, which has them."""
 
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, Optional
 
 from ..ledger.desk import Desk, Rates
+from ..ledger.file import Rescue
 from ..ledger.store import Claim
 from ..transport.limits import Door, Limits
 from .calls import fetch
@@ -27,7 +28,7 @@ class RemoteStore:
 
     # the command, which opened it before, has said what there is to say
     lost = 0
-    rescued = None
+    rescued: Optional[Rescue] = None
 
     def __init__(self, keeper: Any, who: str, path: Path, room_per_reply: int) -> None:
         self.path = path
@@ -61,19 +62,7 @@ class RemoteStore:
         claim, self.open_rows = fetch(self._keeper.reserve.remote(*args))
         return claim
 
-    def settle(
-        self,
-        row: int,
-        state: str,
-        *,
-        charge: Optional[int],
-        reply: Optional[str] = None,
-        reason: Optional[str] = None,
-        status: Optional[int] = None,
-        tokens: Tuple[Optional[int], Optional[int]] = (None, None),
-    ) -> None:
-        values = {"charge": charge, "reply": reply, "reason": reason, "status": status}
-        values["tokens"] = tokens
+    def settle(self, row: int, state: str, **values: Any) -> None:
         fetch(self._keeper.settle.remote(str(self.path), row, state, values))
 
     def release(self, row: int) -> None:

@@ -1,13 +1,11 @@
 """Where the ledgers of this process are: in files of its own, or with somebody who keeps them for a whole cluster."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, NamedTuple, Optional, Protocol, Tuple
+from typing import Callable, NamedTuple, Optional, Protocol, Tuple
 
 from ..transport.limits import Limits
+from .file import Rescue
 from .store import Claim, LedgerStore
-
-if TYPE_CHECKING:
-    from .file import Rescue
 
 # requests and tokens a minute
 Rates = Tuple[Optional[float], Optional[float]]
@@ -19,7 +17,7 @@ class Store(Protocol):
     path: Path
     open_rows: int
     lost: int
-    rescued: Optional["Rescue"]
+    rescued: Optional[Rescue]
 
     @property
     def salt(self) -> str: ...

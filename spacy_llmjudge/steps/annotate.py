@@ -12,7 +12,7 @@ from ..confidence.pipeline import add_confidence
 from ..shards import Work, write_shards
 from ..stages import once
 from ..storage import read_json, sha256_path
-from ..streams import SHARD_SIZE, Documents
+from ..streams import SHARD_SIZE, Documents, texts_of_all
 from ..targets.base import Target, find_record, find_target, labels_in
 from ..training.origin import hash_learned, hash_model
 from ..training.student import component_name, load_student
@@ -91,13 +91,14 @@ def annotate(
                     name,
                     candidate_cut,
                 ],
-                **find_origin_caveats(nlp, annotating.docs.texts),
+                **find_origin_caveats(nlp, texts_of_all(annotating.docs)),
             },
             shard_size=shard_size,
             on_shard=progress and (lambda numbers: progress(len(numbers))),
             # a worker has one GPU, or none
-            spread=cluster
-            and cluster.spread(partial(_load_work, load, min(gpu_id, 0)), gpus=int(gpu_id >= 0)),
+            spread=None
+            if cluster is None
+            else cluster.spread(partial(_load_work, load, min(gpu_id, 0)), gpus=int(gpu_id >= 0)),
         )
 
     return once("annotate", inputs, [output], work)

@@ -154,8 +154,8 @@ def test_a_node_that_dies_while_it_judges(nodes, make_run, plain, server, tmp_pa
 
 
 def test_a_budget_is_never_overshot(nodes, tmp_path):
-    """Each reply costs 1 to 10 dollars, and 10 are reserved for it."""
-    prices = {"input": 0.0, "output": 1_000_000.0}
+    """A token costs half a dollar, a reply has 1 to 10, and 5 dollars are reserved for it."""
+    prices = {"input": 0.0, "output": 500_000.0}
     table = {"as_of": "2026-01-31", "usd_per_million_tokens": {"tiny": prices}}
     (tmp_path / "prices.json").write_text(json.dumps(table))
     paid = Counter()
@@ -163,12 +163,12 @@ def test_a_budget_is_never_overshot(nodes, tmp_path):
     def script(request):
         tokens = 1 + request.number * 7 % 10
         run = request.prompt.partition(":")[0]
-        paid[run] += tokens
+        paid[run] += tokens / 2
         return Answer(chat("yes", usage={"prompt_tokens": 5, "completion_tokens": tokens}))
 
     with Loopback(script) as server, workers_on(nodes) as cluster:
         for number in range(50):
-            budget = 20 + number
+            budget = 10 + number / 2
             ledger = tmp_path / f"{number}.sqlite"
             prompts = [f"{number}: prompt {i}" for i in range(40)]
             load = partial(
@@ -185,7 +185,7 @@ def test_a_budget_is_never_overshot(nodes, tmp_path):
             ended = Counter(end for shard in manifest["shards"] for end in shard["ended"])
             assert set(ended) == {"replied", "budget"}
             # what was not spent is not enough for one more
-            assert budget - 10 < paid[str(number)] <= budget
+            assert budget - 5 < paid[str(number)] <= budget
             ((spent,),) = select(ledger, "SELECT charge FROM totals")
             assert spent == paid[str(number)] * 10**9
             assert sum(said["requests"] for said in cluster.said.values()) == ended["replied"]

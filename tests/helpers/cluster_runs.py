@@ -32,7 +32,9 @@ SYSTEM = {
 @contextmanager
 def two_nodes():
     """YIELDS (ray.cluster_utils.Cluster): One with two nodes of one core each."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # what is in this folder the workers can import, too
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", PYTHONPATH=os.pathsep.join(filter(None, paths)))
     from ray.cluster_utils import Cluster
 
     head = {**SMALL, "include_dashboard": False, "_system_config": SYSTEM}
