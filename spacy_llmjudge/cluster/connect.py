@@ -54,7 +54,7 @@ def _join(address: Optional[str]) -> bool:
     ray: Any = import_ray()
     if ray.is_initialized():
         return False
-    named = address or os.environ.get("RAY_ADDRESS")
+    named = address or os.environ.get("RAY_ADDRESS") or None
     if named is not None and "://" in named:
         error = "a client of it cannot keep the ledger; run the command on one of its machines"
         raise LLMJudgeError(Errors.J964.format(address=named, error=error))
