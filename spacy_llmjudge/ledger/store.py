@@ -39,7 +39,7 @@ class Claim:
 
     state (str): "reserved" (send it), "stored" (there is a reply), "taken" (somebody is asking just
         now, or the disk has no room beside those under way), "batch" (it waits in a batch) or "budget"
-        (it does not fit).
+        (it does not fit); of a ledger that is kept for a cluster also "stopped" (the run ends).
     row (int): The row that was made.
     reply (Optional[str]): The stored reply.
     batch (str): What the rows of the batch are reserved under.
