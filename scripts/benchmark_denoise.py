@@ -22,6 +22,7 @@ from denoise_baselines import learn_baseline, list_baselines, stack_unbalanced
 from denoise_data import (
     WIDTH,
     Split,
+    list_labelled,
     load_labelled,
     load_mit,
     load_mit_verify,
@@ -51,10 +52,8 @@ LOADERS: Dict[str, Callable[..., Dict[str, Split]]] = {
     "topics": load_topics,
     "mit": load_mit,
     "mit_verify": load_mit_verify,
-    "weak_topics": partial(load_labelled, "topics"),
-    "weak_news": partial(load_labelled, "news"),
-    "weak_books": partial(load_labelled, "books"),
-    "weak_newsgroups": partial(load_labelled, "newsgroups"),
+    # those whose texts a small LLM was asked for
+    **{f"weak_{name}": partial(load_labelled, name) for name in list_labelled()},
     "mit_weakened": load_mit,
 }
 FLIPPED = 0.25

@@ -113,6 +113,11 @@ def read_labelled(name: str, texts: Path) -> Dict[str, List[Tuple[Text, str]]]:
     }
 
 
+def list_labelled() -> List[str]:
+    """RETURNS (List[str]): The sets that a small LLM labelled."""
+    return sorted(path.stem for path in LABELS.glob("*.json"))
+
+
 def load_labelled(name: str, data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
     """RETURNS (Dict[str, Split]): train and test, with the labels of a small LLM that `weak_labels.py` asked. Beside
     the topics only the words that the LLM saw are encoded."""
