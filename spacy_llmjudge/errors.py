@@ -1,9 +1,8 @@
 """Every message a user can meet, with its code.
 
-Codes stand in their order, grouped by room: J0xx files and candidates, J1xx confidence, J2xx judge, J3xx
-models, ledger and transport, J4xx selection and targets, J5xx denoising, J6xx corpora and training, J7xx
-evaluation, J8xx steps and the command line, J9xx labels of documents, projects and watching. Warnings carry
-the same numbering with the prefix JW.
+Codes stand in their order, by room: J0xx files and candidates, J1xx confidence, J2xx judge, J3xx models, ledger
+and transport, J4xx selection and targets, J5xx denoising, J6xx corpora and training, J7xx evaluation, J8xx steps
+and command line, J9xx labels of documents, projects and watching, J10xx clusters. JW is for warnings.
 """
 
 
