@@ -6,6 +6,7 @@ from typing import Any, Iterator, List
 _MESSAGE_LENGTH = 300
 # Where servers put an error in an object, or its text, the most telling first.
 _PLACES = ("error", "errors", "message", "detail", "details", "msg", "title", "error_description")
+_PLACES += ("error_msg", "status_msg")
 _CODES = ("code", "type", "status", "error_type")
 _DEEPEST = 6
 
