@@ -12,7 +12,13 @@ NO_TOKENS: TokenLists = (None, None)
 _TEXTS = ("text", "output_text")
 # Why a reply ends, as servers call it, in small letters.
 _CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
-_FILTERED = ("content_filter", "content-filter", "safety", "prohibited_content", "blocklist")
+_FILTERED: Tuple[str, ...] = (
+    "content_filter",
+    "content-filter",
+    "safety",
+    "prohibited_content",
+    "blocklist",
+)
 _FILTERED += ("recitation", "spii", "sensitive", "guardrail_intervened", "content_filtered")
 
 
