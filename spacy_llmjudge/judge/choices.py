@@ -18,11 +18,18 @@ _WRAPPING = " \t\r\n*_`\"'()[].:|"
 # A bound on what the pattern has to read, and no answer is longer.
 _MAX_HEAD = 80
 _HEAD = re.compile(
-    r"[\s>*_`#(\[-]*(?:(?P<number>\d{1,4})\s*[:.)]\s*)?"
-    r"(?i:(?:the\s+)?(?:correct\s+)?answer\s*(?:is\b|:)\s*)?"
-    r"[*_`\"'(\[]*(?P<letter>[A-D])[*_`\"')\].]*\s*"
+    r"[\s>*_`#(\[-]*(?:(?i:q(?:uestion)?\s*)?(?P<number>\d{1,4})[*_`]*\s*[:：.)][*_`]*\s*)?"
+    r"(?i:(?:the\s+)?(?:correct\s+|final\s+|best\s+)?(?:answer|option|choice)"
+    r"\s*(?:(?:is\b|[:：])\s*)?)?"
+    r"(?:<answer>|\\boxed\{)?[*_`\"'(\[]*(?P<letter>[A-D])[*_`\"')\].。]*(?:</answer>|\})?\s*"
+)
+# A line that copies the option, as long as it names no other letter.
+_COPIED = re.compile(
+    r"\s*[*_(]*(?P<letter>[A-D])[*_]*[:.)][*_]*(?=\s)(?![^\r\n]*\b[A-D]\b)[^\r\n|]+\|?(?P<tail>[^\r\n]*)\s*"
 )
 _QUOTING = " \t\r\n\"'`|*"
+# Written where there is no correction.
+_NO_WORDS = ("null", "none", "n/a", "-", "–", "—")
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,10 @@ def parse_choices(reply: str, n: int, is_cut_off: bool = False) -> Dict[int, Cho
             lines.append(_read_line(match, number, offset, tail if is_whole else []))
         has_prose = has_prose or not (match or not line.strip("` \t\r\n"))
         offset += len(line)
+    copied = _COPIED.fullmatch(answer) if n == 1 and not lines else None
+    if copied is not None and not is_cut_off:
+        start = len(reply) - len(answer)
+        lines.append(_read_line(copied, 1, start, copied["tail"].split("|", 1)))
     if is_cut_off and (has_prose or not lines):
         raise ReplyError("truncated")
     answers = _find_answers(lines, n)
@@ -93,6 +104,7 @@ def _read_line(match: "re.Match[str]", number: int, offset: int, tail: List[str]
     stated = read_stated(tail[0]) if tail else None
     # Where no number is stated, the correction may come at once.
     correction = tail[-1].strip(_QUOTING) if len(tail) > (stated is not None) else ""
+    correction = "" if correction.lower() in _NO_WORDS else correction
     letter, place = match["letter"], offset + match.start("letter")
     return _Line(number, letter, place, stated, correction or None)
 

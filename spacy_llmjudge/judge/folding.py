@@ -4,6 +4,8 @@ What an LLM copies comes back in another normal form, with other quotes, dashes 
 characters that nobody sees. `fold` takes all of that out, and remembers where each character came from.
 """
 
+import html
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +17,13 @@ _DOUBLE_QUOTES = dict.fromkeys(map(ord, "“”„‟″«»〝〞＂"), '"')
 _SIGNS = {**_QUOTES, **_DOUBLE_QUOTES, ord("−"): "-"}
 # they change how a character looks, not what it is: a joiner, variation selectors, the Arabic tatweel
 _UNSEEN = {0x034F, 0x0640, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+# a character as HTML spells it
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});")
+# letters without their strokes and dots, and no hyphens
+_PLAIN = {**dict(zip(map(ord, "đłøıħŧ"), "dloiht")), ord("-"): None}
+# classes of marks that can be left out, as accents and the vowels of Arabic and Hebrew; not those of Thai,
+# the Indian scripts or Japanese
+_OPTIONAL_MARKS = {*range(10, 36), *range(202, 241)}
 # writing without spaces between words, or with endings that are words: Thai to Myanmar, Khmer, Japanese,
 # Chinese and Korean
 _SPACELESS = (
@@ -68,11 +77,13 @@ def find_all(text: str, words: str) -> Iterator[int]:
         start = text.find(words, start + 1)
 
 
-def fold(text: str, spaces: bool = True) -> Folded:
-    """Fold a text: compatible characters (NFKC), case, quotes, dashes, white space and unseen characters.
+def fold(text: str, spaces: bool = True, marks: bool = True) -> Folded:
+    """Fold a text: compatible characters (NFKC), case, quotes, dashes, white space, unseen characters, and
+    characters that HTML spells out.
 
     text (str): The text.
     spaces (bool): White space becomes one space; False leaves it out.
+    marks (bool): False leaves out accents and vowel points, and hyphens.
     RETURNS (Folded): The folded text, without white space around it.
 
     EXAMPLE:
@@ -83,8 +94,9 @@ def fold(text: str, spaces: bool = True) -> Folded:
     pieces: List[str] = [" "]
     places: List[Place] = [(0, 0)]
     for start, end in _characters(text):
-        folded = fold_character(text[start:end])
-        if text[start].isspace():
+        seen = html.unescape(text[start:end])
+        folded = fold_character(seen, marks)
+        if seen[0].isspace():
             # one for all that nothing seen stands between
             folded = " " if spaces and pieces[-1] != " " else ""
         if folded:
@@ -97,15 +109,24 @@ def fold(text: str, spaces: bool = True) -> Folded:
 
 
 @lru_cache(maxsize=65536)
-def fold_words(words: str, spaces: bool = True) -> str:
+def fold_words(words: str, spaces: bool = True, marks: bool = True) -> str:
     """RETURNS (str): What `fold` makes of a few words, without the way back."""
-    return fold(words, spaces).text
+    return fold(words, spaces, marks).text
 
 
 def _characters(text: str) -> Iterator[Place]:
-    """Characters as readers see them: a run of white space, or a letter with all its marks."""
+    """Characters as readers see them: a run of white space, a letter with all its marks, or what HTML
+    spells out."""
     start = 0
-    for is_space, run in groupby(text, str.isspace):
+    for entity in _ENTITY.finditer(text):
+        yield from _letters(text, start, entity.start())
+        yield entity.span()
+        start = entity.end()
+    yield from _letters(text, start, len(text))
+
+
+def _letters(text: str, start: int, stop: int) -> Iterator[Place]:
+    for is_space, run in groupby(text[start:stop], str.isspace):
         end = start + len(list(run))
         if is_space:
             yield start, end
@@ -120,12 +141,17 @@ def _characters(text: str) -> Iterator[Place]:
 
 
 @lru_cache(maxsize=4096)
-def fold_character(character: str) -> str:
-    """RETURNS (str): A letter with its marks in the spelling that is compared; nothing for an unseen one."""
+def fold_character(character: str, marks: bool = True) -> str:
+    """RETURNS (str): A letter with its marks in the spelling that is compared, or without marks that can be
+    left out; nothing for an unseen one."""
     known = "".join(c for c in character if not is_unseen(c)).translate(_SIGNS)
     folded = unicodedata.normalize("NFKD", known).casefold()
     folded = unicodedata.normalize("NFKD", folded).translate(_SIGNS)
-    return "".join("-" if unicodedata.category(c) == "Pd" else c for c in folded)
+    folded = "".join("-" if unicodedata.category(c) == "Pd" else c for c in folded)
+    if marks:
+        return folded
+    kept = (c for c in folded if unicodedata.combining(c) not in _OPTIONAL_MARKS)
+    return "".join(kept).translate(_PLAIN)
 
 
 def is_mark(character: str) -> bool:

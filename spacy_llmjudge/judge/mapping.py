@@ -1,7 +1,8 @@
 """From the words of a reply to spans of the document: in the order of the reply, on the edges of tokens.
 
 Words are looked for as they are; where they do not stand so, as folded text; where they do not stand so
-either, without white space. A mention that cannot be placed is no verdict on anything: what it may have
+either, without white space; and last without accents, and without what may cling to them, such as
+Markdown's stars. A mention that cannot be placed is no verdict on anything: what it may have
 meant is left open.
 """
 
@@ -113,6 +114,10 @@ class WindowText:
     def _squeezed(self) -> Folded:
         return fold(self.text, spaces=False)
 
+    @cached_property
+    def _bare(self) -> Folded:
+        return fold(self.text, spaces=False, marks=False)
+
     def find(self, mention: Mention) -> Found:
         """Find where the words of a mention stand. A start that the reply names, and where these very
         words stand, is the only place."""
@@ -138,6 +143,8 @@ class WindowText:
         yield [(at, at + len(words)) for at in find_all(self.text, words)]
         yield self._folded.find(fold_words(words))
         yield self._squeezed.find(fold_words(words, spaces=False))
+        bare = fold_words(words.strip("".join(_CLINGING)), spaces=False, marks=False)
+        yield self._bare.find(bare)
 
     def _fill(self, place: Place) -> Optional[Tokens]:
         start = self._move(place[0], -1, self._starts)

@@ -9,6 +9,9 @@ from .likelihood import Rate
 from .reply_json import ReplyError, read_object
 from .stated_confidence import read_stated, to_shares
 
+# Who lists several things is surer than this of one of them.
+LEAST_SURE = 0.1
+
 
 @dataclass(frozen=True)
 class Mention:
@@ -66,6 +69,11 @@ def parse_annotation(
     listed, others = read_lists(reply, "entities", is_cut_off)
     annotation = Annotation()
     shares = read_confidences([*listed, *others], annotation.dropped)
+    known = [share for share in shares if share is not None]
+    if len(known) > 1 and listed and 0 < max(known, default=0.0) <= LEAST_SURE:
+        # numbers from 0 to 5, or to 10
+        annotation.dropped["bad_confidence"] += len(known)
+        shares = [None] * len(shares)
     read = [_read_mention(entry, labels, rate) for entry in [*listed, *others]]
     mentions = [replace(mention, confidence=share) for mention, share in zip(read, shares)]
     for mention in mentions[: len(listed)]:

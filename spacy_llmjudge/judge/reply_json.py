@@ -14,6 +14,8 @@ _SPACE = re.compile(r"\s*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WORD = re.compile(r"[A-Za-z]+|-[A-Za-z]+")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+# What an object says beside an answer that is none.
+_NO_ANSWER = ("error", "refusal")
 _NOT_NUMBERS = ("NaN", "Infinity", "-Infinity")
 
 
@@ -63,7 +65,8 @@ def read_object(reply: str, required: str, is_cut_off: bool = False) -> Dict[str
     required (str): The key that tells the answer from other objects.
     is_cut_off (bool): Whether the reply ended at the token limit.
     RETURNS (Dict[str, Any]): The object; `{required: list}` for a list.
-    RAISES (ReplyError): Where there is none, or more than one that differ.
+    RAISES (ReplyError): Where there is none, or more than one that differ; refused where the object
+        says that it is none.
     """
     answer = find_text(reply)
     if is_cut_off:
@@ -72,6 +75,8 @@ def read_object(reply: str, required: str, is_cut_off: bool = False) -> Dict[str
     if len(found) > 1:
         raise ReplyError("several_answers")
     if found:
+        if any(found[0].get(name) and required != name for name in _NO_ANSWER):
+            raise ReplyError("refused")
         return found[0]
     if _is_open(answer):
         raise ReplyError("truncated")

@@ -12,6 +12,9 @@ from ..transport.strict_json import StrictJSONError, load_strict
 from ..transport.triage import RETRY, SKIP, Course, triage
 from ..transport.usage import read_usage
 
+# Why a reply ends that a server could not write to its end.
+_BROKEN_OFF = ("error", "insufficient_system_resource")
+
 
 class Asked(NamedTuple):
     """Who was asked, for messages.
@@ -97,8 +100,15 @@ def _error_in(body: Any) -> Any:
     if body.get("error") or body.get("status") in ("failed", "cancelled"):
         return body
     choices = body.get("choices")
+    if choices is None and "choices" in body:
+        # no reply, and so no opinion
+        return {"error": body.get("base_resp") or "It has no choices"}
     choice = choices[0] if isinstance(choices, list) and choices else None
-    return choice if isinstance(choice, dict) and choice.get("error") else None
+    if not isinstance(choice, dict):
+        return None
+    if choice.get("finish_reason") in _BROKEN_OFF:
+        return choice if choice.get("error") else {"error": f"It says {choice['finish_reason']}"}
+    return choice if choice.get("error") else None
 
 
 def _end(

@@ -9,6 +9,17 @@ from .usage import read_usage
 # The alternatives of every token, and the tokens
 TokenLists = Tuple[Optional[List[Dict[str, float]]], Optional[List[Token]]]
 NO_TOKENS: TokenLists = (None, None)
+_TEXTS = ("text", "output_text")
+# Why a reply ends, as servers call it, in small letters.
+_CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
+_FILTERED: Tuple[str, ...] = (
+    "content_filter",
+    "content-filter",
+    "safety",
+    "prohibited_content",
+    "blocklist",
+)
+_FILTERED += ("recitation", "spii", "sensitive", "guardrail_intervened", "content_filtered")
 
 
 def make_chat_body(
@@ -62,20 +73,20 @@ def read_chat(body: Any) -> Reply:
     if not isinstance(choice, dict) or not isinstance(message, dict):
         return Reply("", state="abstained", reason="no_choices", usage=usage)
     content = _text_of(message.get("content"))
-    finish = choice.get("finish_reason")
+    finish = str(choice.get("finish_reason")).lower()
     reason = None
-    if finish == "content_filter":
+    if finish in _FILTERED:
         reason = "content_filter"
-    elif message.get("refusal"):
+    elif message.get("refusal") or finish == "refusal":
         reason = "refused"
     elif not content:
-        reason = "truncated" if finish == "length" else "empty_reply"
+        reason = "truncated" if finish in _CUT else "empty_reply"
     if reason:
         return Reply("", state="abstained", reason=reason, usage=usage)
     logprobs, tokens = _read_logprobs(choice.get("logprobs"))
     return Reply(
         content,
-        reason="truncated" if finish == "length" else None,
+        reason="truncated" if finish in _CUT else None,
         logprobs=logprobs,
         tokens=tokens,
         usage=usage,
@@ -84,7 +95,9 @@ def read_chat(body: Any) -> Reply:
 
 def _text_of(content: Any) -> str:
     if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        # what is thought, and sources, come as parts of other types
+        texts = [p for p in content if isinstance(p, dict) and p.get("type", "text") in _TEXTS]
+        parts = [part.get("text") for part in texts]
         content = "".join(part for part in parts if isinstance(part, str))
     return content if isinstance(content, str) else ""
 

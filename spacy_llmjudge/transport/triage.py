@@ -5,8 +5,9 @@ from typing import NamedTuple, Sequence
 from .server_errors import ServerError
 
 RETRY, SKIP, STOP = "retry", "skip", "stop"
-# 409 and 425 are what servers answer that are not ready yet; 424 and 498 are Groq's for a lack of capacity.
-_TRANSIENT = (408, 409, 424, 425, 429, 498)
+# 409 and 425 are what servers answer that are not ready yet; 424 and 498 are Groq's for a lack of capacity; 499 is
+# a proxy's for a connection that ended.
+_TRANSIENT = (408, 409, 424, 425, 429, 498, 499)
 _FINAL = (501, 505)
 # 529 is an overload without a standard.
 _PAUSING = (429, 498, 529)

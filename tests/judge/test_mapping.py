@@ -54,6 +54,34 @@ def test_case_and_white_space_may_differ_where_nothing_matches_exactly():
     assert place("Tea\n rose", Mention("tea rose", "X"))[0] == [(0, 3, "X")]
 
 
+@pytest.mark.parametrize(
+    "text, words, found",
+    [
+        ("Pay P&amp;O now", "P&O", None),
+        ("Pay Moss & Fern now", "Moss &amp; Fern", "Moss & Fern"),
+        ("Ask Rose O'Dell today", "Rose O&#39;Dell", "Rose O'Dell"),
+        ("we met Ivy Moss there", "**Ivy Moss**", "Ivy Moss"),
+        ("we met Ivy Moss there", "`Ivy Moss`,", "Ivy Moss"),
+        ("we met IŞIL there", "Işıl", "IŞIL"),
+        ("near İZMİR today", "izmir", "İZMİR"),
+        ("near Đà Lạt today", "Da Lat", "Đà Lạt"),
+        ("тут жил Фёдоров давно", "Федоров", "Фёдоров"),
+        ("جاء مُحَمَّد اليوم", "محمد", "مُحَمَّد"),
+        ("from the Wood-\nland Trust", "Woodland Trust", None),
+    ],
+)
+def test_spellings_without_accents_and_with_markup(text, words, found):
+    """Where the tokens do not fit, it stays open, and is never said not to be there."""
+    spans, dropped = place(text, Mention(words, "X"))
+    placed = [str(NLP(text)[start:end]) for start, end, _ in spans]
+    assert placed == [found] if found else "not_in_text" not in dropped
+
+
+@pytest.mark.parametrize("text, words", [("か is no word", "が"), ("we sell C now", "C++")])
+def test_other_words_are_not_taken_for_these(text, words):
+    assert place(text, Mention(words, "X")) == ([], {"not_in_text": 1})
+
+
 def test_spans_must_fall_on_tokens():
     doc_text = "the re-potted fern"
     assert place(doc_text, Mention("potted fern", "X"))[0] == [(3, 5, "X")]

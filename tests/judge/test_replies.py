@@ -178,3 +178,21 @@ def test_no_alternatives_may_be_said_in_many_ways(alternatives):
 def test_a_reply_at_the_token_limit_is_truncated_though_it_can_be_read():
     with pytest.raises(ReplyError, match="^truncated$"):
         parse_annotation(FINE, LABELS, is_cut_off=True)
+
+
+@pytest.mark.parametrize("stated", [(9, 8), (5, 4, 3), (0.05, 0.1), ("7", "10")])
+def test_a_list_that_nobody_is_sure_of_is_on_another_scale(stated):
+    entries = [
+        {"text": f"rose {n}", "label": "PLANT", "confidence": c} for n, c in enumerate(stated)
+    ]
+    annotation = parse_annotation(json.dumps({"entities": entries}), ["PLANT"])
+    assert [mention.confidence for mention in annotation.entities] == [None] * len(stated)
+    assert annotation.dropped == {"bad_confidence": len(stated)}
+
+
+def test_one_doubt_among_others_is_kept():
+    entries = [
+        {"text": t, "label": "PLANT", "confidence": c} for t, c in (("rose", 95), ("elm", 5))
+    ]
+    annotation = parse_annotation(json.dumps({"entities": entries}), ["PLANT"])
+    assert [mention.confidence for mention in annotation.entities] == [0.95, 0.05]

@@ -134,3 +134,12 @@ def test_a_cut_reply_is_never_an_answer(value, data):
     cut = reply[: data.draw(st.integers(1, len(reply) - 1))]
     if '"entities"' not in json.dumps(value):
         assert refuse(cut) == "truncated"
+
+
+@pytest.mark.parametrize("name", ["error", "refusal"])
+def test_an_answer_that_says_it_is_none(name):
+    assert refuse(json.dumps({"entities": [], name: "I cannot read this text."})) == "refused"
+    assert (
+        read_object(json.dumps({"entities": ENTRIES, name: None}), "entities")["entities"]
+        == ENTRIES
+    )

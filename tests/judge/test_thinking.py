@@ -35,6 +35,21 @@ BLOCKS = {
     "brackets": ("[THINK]", "[/THINK]"),
     "other brackets": ("◁think▷", "◁/think▷"),
     "thought": ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    "attributes": ('<think effort="low">', "</think>"),
+    "spaces": ("< think >", "</ think >"),
+    "process": ("<thought_process>", "</thought_process>"),
+    "chain": ("<chain_of_thought>", "</chain_of_thought>"),
+    "camel": ("<antThinking>", "</antThinking>"),
+    "monologue": ("<inner_monologue>", "</inner_monologue>"),
+    "bars": ("<|thinking|>", "<|/thinking|>"),
+    "full width": ("＜think＞", "＜/think＞"),
+    "escaped": ("&lt;think&gt;", "&lt;/think&gt;"),
+    "details": ('<details type="reasoning"><summary>Thought</summary>', "</details>"),
+    "one channel": ("<|channel>thought", "<channel|>"),
+    "channels, held to JSON": (
+        "<|channel|>analysis<|message|>",
+        "<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>",
+    ),
     "channels": (
         "<|channel|>analysis<|message|>",
         "<|end|><|start|>assistant<|channel|>final<|message|>",
@@ -92,3 +107,17 @@ def test_tags_that_are_quoted_are_words_of_the_text():
 @given(st.text(alphabet="<>/think[]|channel finalmessage", max_size=60))
 def test_a_place_in_the_reply_or_none(reply):
     assert -1 <= find_answer(reply) <= len(reply)
+
+
+@pytest.mark.parametrize("before", ["analysis of the text: ", "I <3 thinking: ", "<a> "])
+def test_words_that_open_no_block(before):
+    assert find_answer(f"{before}{LISTED}") == 0
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_channels_whose_marks_a_server_took_away(name):
+    parse, answer, draft, said = PARSERS[name]
+    assert parse(f"analysisHm.\n{draft}\nassistantfinal{answer}") == said
+    for reply in (f"analysis{{}}\n{draft}\nWait", f"analysisHm.\n{draft}"):
+        with pytest.raises(ReplyError, match="^truncated$"):
+            parse(reply)

@@ -239,3 +239,24 @@ def test_what_the_server_says_is_read_in_every_shape(status, body, words, monkey
         with pytest.raises(LLMJudgeError, match="J315") as caught:
             ask(make(server, api_key_env="LLMJUDGE_TEST_KEY"), "p")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("finish", ["error", "insufficient_system_resource"])
+def test_a_reply_that_the_server_could_not_end_is_asked_for_again(finish):
+    def script(request):
+        body = chat("half a re")
+        body["choices"][0]["finish_reason"] = finish
+        return Answer(body) if request.number == 0 else echo(request)
+
+    with Loopback(script) as server:
+        assert ask(make(server), "p") == ["reply to p"]
+    assert len(server.requests) == 2
+
+
+def test_no_choices_at_all_are_an_error_and_no_reply(tmp_path):
+    body = {"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}}
+    script = lambda request: Answer(body) if request.number == 1 else echo(request)  # noqa: E731
+    with Loopback(script) as server:
+        model = make_ledger_model(make(server, concurrency=1), tmp_path / "l.db")
+        assert ask(model, "p", "q") == ["reply to p", "reply to q"]
+        assert model._store.count() == {"failed": 1, "replied": 2}

@@ -35,6 +35,27 @@ def test_content_in_parts_is_joined():
     assert read_chat(body(message={"content": parts})) == "ab"
 
 
+def test_thinking_in_parts_is_no_reply():
+    parts = [{"type": "thinking", "text": "B?"}, {"type": "reasoning", "text": "C"}, {"text": "a"}]
+    assert read_chat(body(message={"content": parts})) == "a"
+
+
+@pytest.mark.parametrize(
+    "finish, reason",
+    [
+        ("MAX_TOKENS", "truncated"),
+        ("model_length", "truncated"),
+        ("SAFETY", "content_filter"),
+        ("sensitive", "content_filter"),
+        ("refusal", "refused"),
+        ("eos", None),
+        (None, None),
+    ],
+)
+def test_servers_have_other_words_for_the_end(finish, reason):
+    assert read_chat(body(finish_reason=finish)).reason == reason
+
+
 def test_a_refusal_abstains():
     assert read_chat(body(message={"content": "no", "refusal": "no"})).reason == "refused"
 

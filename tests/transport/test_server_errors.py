@@ -82,3 +82,10 @@ def test_a_status_in_the_body(code):
 def test_an_error_page_is_shortened():
     assert read_error(None, "<html>\n" + "x" * 5000).message.startswith("<html> xxx")
     assert len(read_error(None, "x" * 5000).message) == 300
+
+
+def test_errors_in_other_words():
+    assert (
+        read_error({"error_code": 17, "error_msg": "Daily limit reached"}).message
+        == "Daily limit reached"
+    )
