@@ -1,11 +1,15 @@
 """Measure the steps of a round on pools of several sizes: CPU seconds and peak memory of each.
 
-    python scripts/bench_scale.py --sizes 1000 10000 100000 --json docs/scale.json
+    python scripts/bench_scale.py --sizes 1000 10000 100000 1000000 --json docs/scale.json
+
+A figure is kept in the work folder as soon as it is measured: the same command goes on where it was stopped, and
+`--only` measures steps again. The page and the plot beside the JSON are made of it.
 
 The documents are the sentences of the demo's pool with a few words and a number behind each, so that no two are the
 same. Each step is a process of its own. The student is the one for CPUs, trained for a few steps; the judge answers
 without any delay what was recorded for the sentence. Beside `annotate` stand `spacy apply` with the same student, and
-a plain loop over `nlp.pipe` with and without the component that adds candidates and confidence.
+a plain loop over `nlp.pipe` with and without the component that adds candidates and confidence. In the same run,
+documents with 28 candidates are read and written.
 """
 
 import argparse
@@ -16,8 +20,12 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple, TypedDict
+from typing import Any, Dict, Iterator, List, Tuple, TypedDict
+
+from bench_documents import make_docs, measure
+from scale_report import write_report
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "assets" / "garden"
@@ -57,27 +65,6 @@ with open(texts, encoding="utf8") as lines:
     for doc in nlp.pipe((line.rstrip("\\n") for line in lines)):
         pass
 """
-INTRO = """# Large pools
-
-CPU seconds and peak memory of each step, by the number of documents in the pool: short sentences that are all
-different, with {candidates} candidates each. Each step is a process of its own, and its start is included (2 to 4 s,
-280 MB: Python, spaCy, torch). "Again" means that nothing has changed. Below stand `spacy apply` and a plain loop over
-`nlp.pipe` with the same student, with and without the component that adds candidates and confidence.
-
-Measured by `python scripts/bench_scale.py --sizes 1000 10000 --json docs/scale.json` ({machine}). Other jobs were
-using the cores as well, which makes CPU seconds larger. A step without a figure was not measured.
-
-What is in memory:
-
-- A pool of at most 10,000 documents is one file, and so are the silver and the decided pool. More become a folder of
-  that name (`corpus/pool.spacy/`) with shards and a manifest, which spaCy's own corpus reader takes as well. A file
-  of your own may be larger; it is then in memory as a whole, but not its documents.
-- `annotate` and `judge` hold one shard. A shard that is done is neither read nor made again; its hash is checked.
-- `prepare` holds 17 bytes a document, to know which texts it has seen.
-- `filter` holds its candidates as columns, 83 bytes a candidate and some copies of them, and the rank of each document.
-  Silver documents wait on the disk to be sorted.
-- The reader of training holds at most 10,000 silver documents of a kind; of more, a random one of those that it holds is next.
-"""
 
 
 class Cost(TypedDict):
@@ -109,24 +96,41 @@ def main() -> int:
     work = args.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     make_student(work)
-    found: Dict[str, Any] = {"machine": describe_machine(), "sizes": []}
+    found: Dict[str, Any] = {
+        "machine": describe_machine(),
+        "documents": time_documents(),
+        "sizes": [],
+    }
     for n in args.sizes:
         one: Size = {"documents": n, "candidates": 0.0, "steps": {}}
         found["sizes"].append(one)
-        for name, cost in measure_size(work, n, args.only):
+        for name, cost in measure_size(work, n, args.only or []):
             one["steps"][name] = cost
             print(n, name, cost, flush=True)
             if name == "judge":
                 one["candidates"] = count_candidates(work / str(n) / "judged" / "pool")
-            write(args.json, found)
+            write_report(args.json, found)
     return 0
 
 
-def write(path: Path, found: Dict[str, Any]) -> None:
-    """Write the figures, and the page beside them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf8")
-    path.with_suffix(".md").write_text(make_table(found), encoding="utf8")
+def time_documents(n: int = 1000, n_candidates: int = 28) -> Dict[str, float]:
+    """RETURNS (Dict[str, float]): Milliseconds for reading and for writing a document with candidates, medians."""
+    from spacy.vocab import Vocab
+
+    from spacy_llmjudge.storage import read_docs, write_docs
+
+    docs = make_docs(n, n_candidates)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "docs.spacy"
+        seconds = measure(
+            {
+                "write": {"ms": lambda: write_docs(path, docs)},
+                "read": {"ms": lambda: list(read_docs(path, Vocab()))},
+            },
+            5,
+        )
+    ms = {task: round(1000 * ways["ms"] / n, 3) for task, ways in seconds.items()}
+    return {"candidates": n_candidates, **ms}
 
 
 def make_student(work: Path) -> None:
@@ -145,8 +149,8 @@ def make_student(work: Path) -> None:
     )
 
 
-def measure_size(work: Path, n: int, only: Optional[List[str]]) -> Iterator[Tuple[str, Cost]]:
-    """YIELDS (Tuple[str, Cost]): What each step took with a pool of n documents."""
+def measure_size(work: Path, n: int, again: List[str]) -> Iterator[Tuple[str, Cost]]:
+    """YIELDS (Tuple[str, Cost]): What each step took with a pool of n documents, those of an earlier run too."""
     folder = work / str(n)
     make_dataset(folder / "data", n)
     model, corpus = work / "student" / "model-best", folder / "corpus"
@@ -186,13 +190,19 @@ def measure_size(work: Path, n: int, only: Optional[List[str]]) -> Iterator[Tupl
         "nlp.pipe": [*loop, "none"],
         "nlp.pipe with confidence": [*loop, work / "calibration.json"],
     }
-    if only is None:
-        for made in (corpus, annotated, judged):
-            shutil.rmtree(made, ignore_errors=True)
+    made = {"prepare": [corpus], "annotate": [annotated], "judge": [judged], "filter": [silver]}
+    kept = folder / "costs.json"
+    costs: Dict[str, Cost] = json.loads(kept.read_text("utf8")) if kept.exists() else {}
     write_judge(folder, corpus)
     for name, command in commands.items():
-        if only is None or name in only:
-            yield name, run(command)
+        if name not in costs or name in again:
+            for path in made.get(name, []):
+                # what a run that was stopped has done would be missing in the figure
+                for one in folder.glob(f"{path.name}*"):
+                    shutil.rmtree(one) if one.is_dir() else one.unlink()
+            costs[name] = run(command)
+            kept.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf8")
+        yield name, costs[name]
 
 
 def make_dataset(folder: Path, n: int) -> None:
@@ -264,21 +274,6 @@ def count_candidates(folder: Path) -> float:
 
 def describe_machine() -> str:
     return f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
-
-
-def make_table(found: Dict[str, Any]) -> str:
-    """RETURNS (str): The figures as a page of Markdown."""
-    sizes: List[Size] = found["sizes"]
-    counts = {f"{one['candidates']:g}" for one in sizes if one["candidates"]}
-    candidates = " to ".join(sorted(counts, key=float))
-    rows = [INTRO.format(machine=found["machine"], candidates=candidates)]
-    rows += ["| step | " + " | ".join(f"{one['documents']:,}" for one in sizes) + " |"]
-    rows.append("|---|" + "---:|" * len(sizes))
-    for name in dict.fromkeys(name for one in sizes for name in one["steps"]):
-        costs = [one["steps"].get(name) for one in sizes]
-        cells = ["" if c is None else f"{c['cpu_s']:.1f} s, {c['peak_mb']:,.0f} MB" for c in costs]
-        rows.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import os
 import resource
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -21,11 +22,12 @@ from denoise_baselines import learn_baseline, list_baselines, stack_unbalanced
 from denoise_data import (
     WIDTH,
     Split,
+    list_labelled,
+    load_labelled,
     load_mit,
     load_mit_verify,
     load_semeval,
     load_topics,
-    load_weak,
 )
 from denoise_rates import CLASSES, ESTIMATED, OFF, measure_rates
 from denoise_replay import replay_sidyp
@@ -50,7 +52,8 @@ LOADERS: Dict[str, Callable[..., Dict[str, Split]]] = {
     "topics": load_topics,
     "mit": load_mit,
     "mit_verify": load_mit_verify,
-    "weak_topics": load_weak,
+    # those whose texts a small LLM was asked for
+    **{f"weak_{name}": partial(load_labelled, name) for name in list_labelled()},
     "mit_weakened": load_mit,
 }
 FLIPPED = 0.25
@@ -327,6 +330,9 @@ def main() -> None:
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     if not args.report:
         measure_all(args, log, rows)
+    moving = args.work / "moving.jsonl"
+    if moving.exists():
+        rows += [json.loads(line) for line in moving.read_text().splitlines()]
     write_report(rows, args.output, FLIPPED)
 
 

@@ -3,7 +3,7 @@
 SemEval: sentences with two nominals, labelled by an LLM. MIT Restaurant: candidate entities of a
 small tagger that was fitted on 80 sentences, accepted or rejected by an LLM's recorded answers; and
 the 320 candidates of another student on which the same LLM was asked one by one. The garden's topics, with the
-labels of a large LLM; and a part of them with those of a small one (`weak_labels.py`).
+labels of a large LLM. And texts that a small one labelled (`weak_labels.py`).
 """
 
 import io
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
-from weak_labels import LABELS, read_texts
+from text_sets import Text, read_texts, shorten
+from weak_labels import LABELS, hash_texts
 
 from spacy_llmjudge.encoders.span_vectors import SpanEncoder, span_features
 from spacy_llmjudge.storage import write_bytes
@@ -96,19 +97,38 @@ def load_topics(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
     }
 
 
-def load_weak(data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
-    """RETURNS (Dict[str, Split]): train and test, with the labels of a small LLM that `weak_labels.py` asked."""
-    found = json.loads(LABELS.read_text(encoding="utf8"))
-    texts = read_texts()
-    drawn = {part: [texts[i] for i in found[part]["items"]] for part in ("train", "test")}
-    words = {part: [text.text for text in mine] for part, mine in drawn.items()}
-    features = embed_texts(words, encoder, cache / "weak_topics.npz")
+def read_labelled(name: str, texts: Path) -> Dict[str, List[Tuple[Text, str]]]:
+    """RETURNS (Dict[str, List[Tuple[Text, str]]]): By part the texts that `weak_labels.py` drew, and what the small LLM
+    called them."""
+    found = json.loads((LABELS / f"{name}.json").read_text(encoding="utf8"))
+    every = read_texts(name, texts)
+    if found["texts"] != hash_texts(every):
+        raise SystemExit(f"the labels of {name} are those of other texts: see scripts/text_sets.py")
     return {
-        part: Split(
-            features[part],
-            [found["classes"][k] for k in found[part]["labels"]],
-            [text.label for text in mine],
-        )
+        part: [
+            (every[i], found["classes"][k])
+            for i, k in zip(found[part]["items"], found[part]["labels"])
+        ]
+        for part in ("train", "test")
+    }
+
+
+def list_labelled() -> List[str]:
+    """RETURNS (List[str]): The sets that a small LLM labelled."""
+    return sorted(path.stem for path in LABELS.glob("*.json"))
+
+
+def load_labelled(name: str, data: Path, encoder: Path, cache: Path) -> Dict[str, Split]:
+    """RETURNS (Dict[str, Split]): train and test, with the labels of a small LLM that `weak_labels.py` asked. Beside
+    the topics only the words that the LLM saw are encoded."""
+    drawn = read_labelled(name, cache / "texts")
+    words = {
+        part: [text.text if name == "topics" else shorten(text.text, name) for text, _ in mine]
+        for part, mine in drawn.items()
+    }
+    features = embed_texts(words, encoder, cache / f"weak_{name}.npz")
+    return {
+        part: Split(features[part], [said for _, said in mine], [text.label for text, _ in mine])
         for part, mine in drawn.items()
     }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
-from scipy.stats import rankdata
+from denoise_tables import MOVING, MOVING_PAIRS, fill, list_moving
 
 from spacy_llmjudge.evaluation.significance import (
     count_documents,
@@ -37,14 +37,6 @@ SCORES = (
     "f1",
     "llm_f1",
 )
-# the sets of the first table
-OVERVIEW = {
-    "semeval": "SemEval",
-    "topics": "topics",
-    "mit": "MIT",
-    "mit_verify": "MIT, asked",
-    "weak_topics": "topics, small LLM",
-}
 STAGED = ("sidyp", "sidyp_candidates", "sidyp_published")
 SHOWN = ("accuracy", "macro_f1", "train_accuracy", "train_macro_f1", "ece")
 TITLES = {
@@ -53,6 +45,9 @@ TITLES = {
     "mit": "MIT Restaurant, verdicts of a recorded LLM on candidate entities: those that it listed",
     "mit_verify": "MIT Restaurant, 320 candidates on which the LLM was asked one by one",
     "weak_topics": "Topics of the garden demo, labelled by SmolLM2-135M",
+    "weak_news": "BBC news, five classes, labelled by SmolLM2-135M: untouched until all was frozen",
+    "weak_books": "French reviews of books, two classes, labelled by SmolLM2-135M: untouched until all was frozen",
+    "weak_newsgroups": "20 Newsgroups in seven groups, labelled by SmolLM2-135M: untouched until all was frozen",
     "semeval_finetuned": "SemEval with the encoder fine-tuned on the LLM's labels",
     "mit_weakened": "MIT Restaurant, the same verdicts with {flipped:.0%} of them flipped at random",
 }
@@ -180,14 +175,14 @@ def write_report(rows: List[Dict[str, Any]], output: Path, flipped: float) -> No
             "score": score,
             **found,
         }
-        for dataset in TITLES
-        for p in PAIRS
+        for dataset in [*TITLES, *MOVING]
+        for p in (MOVING_PAIRS if dataset in MOVING else PAIRS)
         for score in ("accuracy", "macro_f1")
         if (found := compare(rows, dataset, p, score))
     ]
     pairs = keep_earlier(pairs, earlier["pairs"], ("dataset", "first", "second", "score"))
     write_json(path, {"rows": table, "pairs": pairs, "flipped": flipped})
-    text = [HEAD.read_text(encoding="utf8").rstrip().replace("{overview}", overview(table)), ""]
+    text = [fill(HEAD.read_text(encoding="utf8").rstrip(), table, pairs), ""]
     text += [
         f"{len(pairs)} differences are compared below: at 95 % about one in twenty is outside of its interval by chance.",
         "",
@@ -199,53 +194,10 @@ def write_report(rows: List[Dict[str, Any]], output: Path, flipped: float) -> No
             text += _pairs([p for p in pairs if p["dataset"] == dataset])
     text += _selection([entry for entry in table if entry["dataset"] in SELECTION], flipped)
     text += _stages(table)
+    text += list_moving(table, pairs)
     text += _rates([entry for entry in table if entry["dataset"] == "rates"])
     text += _speed([entry for entry in table if entry["dataset"] == "speed"])
     write_bytes(output.with_suffix(".md"), ("\n".join(text).rstrip() + "\n").encode("utf8"))
-
-
-def overview(table: List[Dict[str, Any]]) -> str:
-    """The methods over all data sets, by gold; the best rank first."""
-    sets = [name for name in OVERVIEW if any(e["dataset"] == name for e in table)]
-    head = ["method", "gold", "rank", *(OVERVIEW[name] for name in sets), "CPU s"]
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for gold in ("0", "50"):
-        mine = {
-            (e["method"], e["dataset"]): e
-            for e in table
-            if e["gold"] == gold and e["dataset"] in sets and "accuracy" in e
-        }
-        ranks = rank(mine, sets)
-        methods = {method for method, _ in mine}
-        for method in sorted(methods, key=lambda m: (ranks.get(m, len(methods)), m)):
-            found = [mine.get((method, name)) for name in sets]
-            cells = [
-                "" if e is None else f"{e['accuracy']:.3f} / {e['macro_f1']:.3f}" for e in found
-            ]
-            spent = float(np.mean([e["cpu_seconds"] for e in found if e is not None]))
-            cells = [
-                method,
-                gold,
-                f"{ranks[method]:.1f}" if method in ranks else "",
-                *cells,
-                f"{spent:.1f}",
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def rank(mine: Dict[Tuple[str, str], Dict[str, Any]], sets: List[str]) -> Dict[str, float]:
-    """The mean rank of each method over data sets and both scores, among those measured on all of them."""
-    methods = {m for m, _ in mine}
-    whole = sorted(m for m in methods if all((m, name) in mine for name in sets))
-    if not whole:
-        return {}
-    ranks = [
-        len(whole) + 1 - rankdata([mine[m, name][score] for m in whole])
-        for name in sets
-        for score in ("accuracy", "macro_f1")
-    ]
-    return dict(zip(whole, np.mean(ranks, axis=0).tolist()))
 
 
 def _table(entries: List[Dict[str, Any]]) -> List[str]:

@@ -1,9 +1,8 @@
 """Every message a user can meet, with its code.
 
-Codes stand in their order, grouped by room: J0xx files and candidates, J1xx confidence, J2xx judge, J3xx
-models, ledger and transport, J4xx selection and targets, J5xx denoising, J6xx corpora and training, J7xx
-evaluation, J8xx steps and the command line, J9xx labels of documents, projects and watching. Warnings carry
-the same numbering with the prefix JW.
+Codes stand in their order, by room: J0xx files and candidates, J1xx confidence, J2xx judge, J3xx models, ledger
+and transport, J4xx selection and targets, J5xx denoising, J6xx corpora and training, J7xx evaluation, J8xx steps
+and command line, J9xx labels of documents, projects and watching, J10xx clusters. JW is for warnings.
 """
 
 
@@ -310,6 +309,13 @@ class Errors(metaclass=_WithCodes):
     J960 = "{path} has no candidates, so --cut has nothing to choose from. Give a folder that `annotate` or `judge` wrote, or decided.spacy."
     J961 = "{path} does not say what labels mean: {found}. Expected, for each label, a definition, or `definition`, `examples` and `counter_examples`."
     J962 = "{path} says what {unknown} means, but the data has the labels {labels}. Correct the name, or take it out."
+    J963 = "`--on ray` needs a package that is not installed ({error}). Install the extra: pip install 'spacy_llmjudge[ray]'."
+    J964 = "The Ray cluster at {address} cannot be used ({error}). Give host and port of its head, such as --ray-address 10.0.0.1:6379; `ray start --head` prints them."
+    J965 = "{path} is not on all machines of the cluster: {host} has another disk. Run the command in a folder on a disk that all of them have at the same place."
+    J966 = "The machine {host} would do the work in another way: {found}. Install the same versions on all machines of the cluster."
+    J967 = "The process that keeps the ledger for the cluster has ended ({error}). All replies that came home are kept; run the same command again."
+    J968 = "The cluster has no {kind} to work with. Start its machines with `ray start`, and for --gpu-id with their GPUs."
+    J969 = "The workers died {n} times with {part} ({error}). See the logs of Ray in /tmp/ray/session_latest/logs; give the workers more memory, or make them fewer with --ray-workers."
     J970 = "The variable {name} of the project is {found!r}. The commands of a project cannot pass it on: give one word without spaces, quotes and backslashes, and rename the file or folder where it names one."
     J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
     J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
@@ -323,6 +329,10 @@ class Errors(metaclass=_WithCodes):
     J997 = "{path} holds several sets of documents ({names}), so it is not one of them. Give one of its files, such as {first}."
     J998 = "{where}: {cell} is no entity of OntoNotes. Expected (LABEL*, *, *) or (LABEL) in column 11, and none inside of another one."
     J999 = "{path} was made by another step, as {record} beside it says, and would be replaced. Check the order of source and output, or give another folder."
+
+    # Beyond one machine
+    J1000 = "The judge in {path} is asked by batches, which are one machine's work: the provider does the rest. Leave out --on ray."
+    J1001 = "There is nothing to run on that is called {found!r}. Leave out --on, or give --on ray."
 
 
 class Warnings(metaclass=_WithCodes):

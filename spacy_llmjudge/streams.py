@@ -18,6 +18,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
 from .errors import Errors, LLMJudgeError
+from .numeric import hash_text
 from .storage import (
     MANIFEST,
     Codecs,
@@ -38,6 +39,8 @@ SHARD_SIZE = 256
 MOST_IN_FILE = 10_000
 # documents that wait in memory to be sorted
 MOST_WAITING = 8192
+# behind the last of them
+_END: Tuple[int, Optional[Doc]] = (-1, None)
 
 
 class Documents(Sequence[Doc]):
@@ -255,12 +258,12 @@ class Sorter:
     They wait in DocBins, and where there are many of them on the disk, those with neighbouring ranks in one file.
 
     folder (Path): A folder of its own for them, which goes in the end.
-    most (int): So many wait in memory.
+    most (int): So many wait in memory; 0: MOST_WAITING.
     """
 
-    def __init__(self, folder: Path, most: int = MOST_WAITING) -> None:
+    def __init__(self, folder: Path, most: int = 0) -> None:
         self._folder = folder
-        self._most = most
+        self._most = most or MOST_WAITING
         self._waiting: Dict[int, Tuple[List[int], DocBin]] = {}
         self._n_waiting = 0
         self._codecs = Codecs()
@@ -308,6 +311,39 @@ class Sorter:
                 np.save(file_, np.array(ranks))
                 np.save(file_, np.frombuffer(binary.to_bytes(), dtype="uint8"))
         self._waiting, self._n_waiting = {}, 0
+
+
+def find_by_text(
+    texts: Iterable[str], docs: Iterable[Doc], folder: Path
+) -> Iterator[Optional[Doc]]:
+    """Find documents by their texts. They are brought into the order of the texts on the disk.
+
+    texts (Iterable[str]): What is looked for; as hashes they are in memory.
+    docs (Iterable[Doc]): The documents, in any order; of several with the same text the last one counts.
+    folder (Path): A folder of its own for them, which goes in the end.
+    YIELDS (Optional[Doc]): The document with each of the texts; None where there is none.
+    """
+    hashes = np.fromiter(map(hash_text, texts), dtype="uint64")
+    known, first, number, count = np.unique(hashes, True, True, True)
+    waiting = Sorter(folder)
+    try:
+        for doc in docs:
+            place = int(np.searchsorted(known, hash_text(doc.text)))
+            if place < len(known) and known[place] == hash_text(doc.text):
+                waiting.add(int(first[place]), doc)
+        stream = iter(waiting)
+        rank, brought = next(stream, _END)
+        repeated: Dict[int, Optional[Doc]] = {}
+        for i, place in enumerate(number.tolist()):
+            found = repeated.get(place)
+            while rank == i:
+                found = brought
+                rank, brought = next(stream, _END)
+            if count[place] > 1:
+                repeated[place] = found
+            yield found
+    finally:
+        waiting.discard()
 
 
 def _merge(parts: Iterable[DocBin], whole: DocBin) -> DocBin:

@@ -3,7 +3,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from spacy_llmjudge.errors import LLMJudgeError
-from spacy_llmjudge.shards import process_shards
+from spacy_llmjudge.shards import Work, process_shards, write_shards
 from spacy_llmjudge.storage import MANIFEST, read_docs, read_json, write_docs
 
 
@@ -65,14 +65,8 @@ def test_a_shard_that_is_not_complete_is_made_again(tmp_path):
         return batch
 
     for _ in range(2):
-        process_shards(
-            make_docs(10),
-            tmp_path,
-            process,
-            fingerprint={},
-            shard_size=4,
-            is_complete=lambda docs: docs[0].text != "document 4 ",
-        )
+        work = Work(make_docs(10), process, lambda docs: docs[0].text != "document 4 ")
+        write_shards(work, tmp_path, fingerprint={}, shard_size=4)
     assert calls == [4, 4, 2, 4]
     assert len(texts(tmp_path)) == 10
 
@@ -117,8 +111,7 @@ def test_what_there_is_to_say_of_a_shard_is_kept_with_it(tmp_path):
         return {"n": len(docs)}
 
     for _ in range(2):
-        manifest = process_shards(
-            make_docs(6), tmp_path, list, fingerprint={}, shard_size=4, describe=describe
-        )
+        work = Work(make_docs(6), list, describe=describe)
+        manifest = write_shards(work, tmp_path, fingerprint={}, shard_size=4)
         assert [shard["n"] for shard in manifest["shards"]] == [4, 2]
     assert calls == [4, 2]

@@ -1,11 +1,14 @@
 import os
 import random
+import tempfile
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.training import Corpus
 from spacy.vocab import Vocab
@@ -14,7 +17,14 @@ from spacy_llmjudge.candidates import Candidate, get_candidates, set_candidates
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.shards import process_shards
 from spacy_llmjudge.storage import read_docs, read_texts, write_docs
-from spacy_llmjudge.streams import Documents, Sorter, Writer, count_docs, write_documents
+from spacy_llmjudge.streams import (
+    Documents,
+    Sorter,
+    Writer,
+    count_docs,
+    find_by_text,
+    write_documents,
+)
 
 
 def make_docs(n, vocab=None):
@@ -182,3 +192,27 @@ def test_what_cannot_be_put_in_its_place_leaves_what_was_there(tmp_path, monkeyp
     assert count_docs(path) == before
     write_documents(path, make_docs(now), most=5)
     assert count_docs(path) == now and [p.name for p in tmp_path.iterdir()] == ["a.spacy"]
+
+
+@given(st.lists(st.sampled_from("abcdef")), st.lists(st.sampled_from("abcdefgh")))
+@settings(max_examples=30, deadline=None)
+def test_documents_are_found_by_their_text(texts, others):
+    """Of several with the same text the last one counts, as in a dict."""
+    vocab = Vocab()
+    docs = [Doc(vocab, words=[text], tags=[str(i)]) for i, text in enumerate(others)]
+    by_text = {doc.text: doc[0].tag_ for doc in docs}
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = [f"{text} " for text in texts]
+        found = list(find_by_text(wanted, docs, Path(folder) / "waiting"))
+        assert not list(Path(folder).iterdir())
+    tags = [None if doc is None else doc[0].tag_ for doc in found]
+    assert tags == [by_text.get(text) for text in wanted]
+
+
+def test_documents_that_are_found_wait_on_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("spacy_llmjudge.streams.MOST_WAITING", 4)
+    docs = list(make_docs(30))
+    found = find_by_text((doc.text for doc in docs), reversed(docs), tmp_path / "waiting")
+    assert said([next(found)]) == said(docs[:1])
+    assert (tmp_path / "waiting").exists()
+    assert said(found) == said(docs[1:]) and not (tmp_path / "waiting").exists()

@@ -6,6 +6,7 @@ from typing import Optional
 from ..candidates import CANDIDATE_CUT
 from ..streams import SHARD_SIZE
 from .arguments import Arg, Opt, splits_of
+from .cluster import Address, On, Workers, place_of
 from .printer import msg
 from .progress import progress_bar
 from .timing import timed
@@ -33,6 +34,9 @@ def annotate_cli(
     ),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for timings"),
+    on: str = On,
+    ray_address: Optional[str] = Address,
+    ray_workers: int = Workers,
     # fmt: on
 ) -> None:
     """Pseudo-label the pool, and dev in the same way: it is the evidence for the selection.
@@ -40,9 +44,11 @@ def annotate_cli(
     A run that was stopped resumes with the shards that are missing.
     """
     from ..steps.annotate import annotate
+    from ..steps.loading import cluster_at
     from ..streams import count_docs
 
-    with timed("annotate", metrics):
+    place = place_of(on, ray_address, ray_workers)
+    with timed("annotate", metrics), cluster_at(place) as cluster:
         for split in splits_of(only):
             source = corpus / f"{split}.spacy"
             with progress_bar(count_docs(source), f"Annotating {split}") as progress:
@@ -58,6 +64,7 @@ def annotate_cli(
                     shard_size=shard_size,
                     gpu_id=gpu_id,
                     progress=progress,
+                    cluster=cluster,
                 )
             n_docs = sum(shard["docs"] for shard in manifest["shards"])
             msg.good(f"{output / split}: {n_docs} documents")

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional
 import typer
 
 from .arguments import Arg, Opt, config_command, overrides_of, paths_in, splits_of
+from .cluster import Address, On, Workers, place_of
 from .printer import msg
 from .progress import Meter, live
 from .timing import timed
@@ -36,7 +37,13 @@ def judge_cli(
         help="Ask about this many documents of the pool, those that the student is least certain about; 0: all",
         min=0,
     ),
+    shard_size: Optional[int] = Opt(
+        None, "--shard-size", help="Documents in a shard; else as many as suit the judge"
+    ),
     metrics: Optional[Path] = Opt(None, "--metrics", help="Folder for statistics and timings"),
+    on: str = On,
+    ray_address: Optional[str] = Address,
+    ray_workers: int = Workers,
     # fmt: on
 ) -> None:
     """Ask the judge about the annotated pool and dev.
@@ -47,12 +54,14 @@ def judge_cli(
     from ..stages import count_stages
     from ..steps.judge import judge
     from ..steps.judge_report import make_judge_report
+    from ..steps.loading import cluster_at
     from ..storage import write_json
 
     n_made = count_stages()[0]
     overrides = {**paths_in(assets), **overrides_of(ctx)}
     found: Dict[str, Dict[str, Any]] = {}
-    with timed("judge", metrics):
+    place = place_of(on, ray_address, ray_workers)
+    with timed("judge", metrics), cluster_at(place) as cluster:
         for split in splits_of(only):
             source = annotated / split
             meter = Meter(f"Judging {split}")
@@ -64,8 +73,10 @@ def judge_cli(
                     # dev is evidence: all of it is asked about
                     at_most=at_most or None if split == "pool" else None,
                     overrides=overrides,
+                    shard_size=shard_size,
                     progress=meter.shard,
                     on_judge=meter.watch,
+                    cluster=cluster,
                 )
             shown = ", ".join(f"{n} {state}" for state, n in found[split]["states"].items())
             msg.good(f"{output / split}: {shown}")

@@ -10,6 +10,7 @@ from ..candidates import CANDIDATE_CUT
 from ..streams import SHARD_SIZE
 from .arguments import Arg, Opt, config_command, overrides_by_config, overrides_of, paths_in
 from .calibrate import NAMES, calibrator_of
+from .cluster import Address, On, Workers, place_of
 from .filter import show_promise
 from .printer import msg
 from .progress import Meter, live, progress_bar
@@ -114,6 +115,9 @@ def loop_cli(
     ),
     shard_size: int = Opt(SHARD_SIZE, "--shard-size", help="Documents in a shard"),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    on: str = On,
+    ray_address: Optional[str] = Address,
+    ray_workers: int = Workers,
     # fmt: on
 ) -> None:
     """Annotate with the last student, judge, filter, train the next one, and again. One round is `selftrain`.
@@ -154,6 +158,7 @@ def loop_cli(
         candidate_cut=candidate_cut,
         shard_size=shard_size,
         gpu_id=gpu_id,
+        place=place_of(on, ray_address, ray_workers),
     )
     result = run_loop(
         settings, watch=_show, bar=lambda text: progress_bar(None, text), meter=_meter

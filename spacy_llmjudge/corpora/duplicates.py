@@ -7,10 +7,11 @@
 import re
 import unicodedata
 from collections import Counter
-from hashlib import blake2b
 from typing import Any, Container, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set
 
 import numpy as np
+
+from ..numeric import hash_text
 
 
 class _Table(Dict[int, Optional[int]]):
@@ -90,14 +91,9 @@ def texts_of(items: Iterable[Any]) -> Set[str]:
     return {normalise(item.text) for item in items}
 
 
-def hash_normalised(text: str) -> int:
-    """RETURNS (int): 64 bits of a normalised text. Two of a million texts share them once in 30 million times."""
-    return int.from_bytes(blake2b(text.encode("utf8"), digest_size=8).digest(), "big")
-
-
 def hash_texts(texts: Iterable[str]) -> np.ndarray:
     """RETURNS (np.ndarray): (n,) hashes of the normalised texts, uint64, each once."""
-    hashes = (hash_normalised(normalise(text)) for text in texts)
+    hashes = (hash_text(normalise(text)) for text in texts)
     return np.unique(np.fromiter(hashes, dtype="uint64"))
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..errors import Errors, LLMJudgeError
-from .duplicates import hash_normalised, normalise
+from ..numeric import hash_text
+from .duplicates import normalise
 from .formats import (
     Part,
     holds_rows,
@@ -77,7 +78,7 @@ class Pool:
                     dropped["duplicates" if text else "empty"] += 1
                     continue
                 says_anything = says_anything or self._says_anything(record)
-                hashes.append(hash_normalised(text))
+                hashes.append(hash_text(text))
                 numbers.append(i)
                 lacks_gold.append(not self._has_gold(record))
         order = np.lexsort((numbers, lacks_gold, hashes))

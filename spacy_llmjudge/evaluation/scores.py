@@ -3,6 +3,7 @@
 What the gold does not say counts neither for nor against a prediction, as in spaCy's scorer.
 """
 
+from array import array
 from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
 
 import numpy
@@ -13,10 +14,13 @@ from spacy.training import Example
 
 from ..candidates import copy_tokens
 from ..errors import Errors, LLMJudgeError
+from ..numeric import hash_text
 from ..targets.base import Key, Target
 from ..targets.ents import Ents
 
 TOLERANCE = 1e-9
+# Any odd number with many bits: what is multiplied by it stays apart.
+_ODD = numpy.uint64(0x9E3779B97F4A7C15)
 
 
 def evaluate_model(nlp: Language, gold: Iterable[Doc], batch_size: int = 64) -> List[Doc]:
@@ -224,34 +228,57 @@ def silver_quality(
         `gold_spans`, `precision`, `recall`, `f`, `wrong_share` and `per_type`. A share of nothing is
         None.
     """
-    gold_keys: Dict[str, List[Set[Key]]] = {}
-    gold_labels: List[str] = []
-    for doc in gold:
-        if target.is_annotated(doc):
-            keys = target.keys(doc)
-            gold_keys.setdefault(doc.text, []).append(in_characters(doc, keys))
-            gold_labels += [key[2] for key in keys]
-    found: List[Tuple[str, bool]] = []
-    n_docs = without_gold = 0
-    for doc in silver:
-        if not gold_keys.get(doc.text):
-            without_gold += 1
-            continue
-        n_docs += 1
-        truth = gold_keys[doc.text].pop(0)
-        found += [(key[2], key in truth) for key in in_characters(doc, target.keys(doc))]
-    labels = sorted({label for label, _ in found} | set(gold_labels))
-    per_type = {
-        label: _quality([right for name, right in found if name == label], gold_labels.count(label))
-        for label in labels
-    }
-    total = _quality([right for _, right in found], len(gold_labels))
+    said = _Columns(silver, target)
+    truth = _Columns((doc for doc in gold if target.is_annotated(doc)), target)
+    has_gold = numpy.isin(said.documents, truth.documents)
+    counted = has_gold[said.owner]
+    right = numpy.isin(said.spans, truth.spans) & counted
+    per_type = {}
+    for label in sorted({*said.labels, *truth.labels}):
+        of_label = said.label == said.labels.get(label, -1)
+        n_gold = int((truth.label == truth.labels.get(label, -1)).sum())
+        per_type[label] = _quality((of_label & counted).sum(), (of_label & right).sum(), n_gold)
     return {
-        "documents": n_docs,
-        "without_gold": without_gold,
-        **total,
-        "per_type": per_type,
+        "documents": int(has_gold.sum()),
+        "without_gold": int((~has_gold).sum()),
+        **_quality(counted.sum(), right.sum(), len(truth.spans)),
+        "per_type": {
+            label: row for label, row in per_type.items() if row["spans"] or row["gold_spans"]
+        },
     }
+
+
+class _Columns:
+    """What documents say, as hashes: no text of a pool stays in memory.
+
+    documents (numpy.ndarray): (d,) their texts, of equal ones how many came before.
+    spans (numpy.ndarray): (n,) documents, characters and labels.
+    owner (numpy.ndarray): (n,) the number of the document.
+    label (numpy.ndarray): (n,) index into `labels`.
+    """
+
+    def __init__(self, docs: Iterable[Doc], target: Target) -> None:
+        texts, spans, owner, label = (array(kind) for kind in "QQqq")
+        self.labels: Dict[str, int] = {}
+        for doc in docs:
+            for start, end, name in in_characters(doc, target.keys(doc)):
+                spans.append(hash_text(f"{start} {end} {name}"))
+                owner.append(len(texts))
+                label.append(self.labels.setdefault(name, len(self.labels)))
+            texts.append(hash_text(doc.text))
+        hashes = numpy.array(texts, dtype="uint64")
+        self.documents = hashes + _count_before(hashes) * _ODD
+        self.owner, self.label = numpy.array(owner), numpy.array(label)
+        self.spans = numpy.array(spans, dtype="uint64") ^ self.documents[self.owner]
+
+
+def _count_before(values: numpy.ndarray) -> numpy.ndarray:
+    """(n,) how many equal values stand before each, uint64."""
+    order = numpy.argsort(values, kind="stable")
+    _, first, number = numpy.unique(values[order], return_index=True, return_inverse=True)
+    counts = numpy.empty(len(values), dtype="uint64")
+    counts[order] = numpy.arange(len(values)) - first[number]
+    return counts
 
 
 def require_pairs(gold: Sequence[Doc], predicted: Sequence[Doc], target: Target) -> None:
@@ -296,8 +323,8 @@ def in_characters(doc: Doc, keys: Iterable[Key]) -> Set[Key]:
     return {(doc[s].idx, doc[e - 1].idx + len(doc[e - 1]), label) for s, e, label in keys}
 
 
-def _quality(right: Sequence[bool], n_gold: int) -> Dict[str, Any]:
-    n, correct = len(right), sum(right)
+def _quality(n_said: int, n_right: int, n_gold: int) -> Dict[str, Any]:
+    n, correct = int(n_said), int(n_right)
     return {
         "spans": n,
         "correct": correct,

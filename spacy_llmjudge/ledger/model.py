@@ -14,12 +14,12 @@ from ..errors import Errors, LLMJudgeError, Warnings
 from ..transport.batches import BatchSender
 from ..transport.breaker import Breaker
 from ..transport.key_literals import refuse_key_literals
-from ..transport.limits import Limits
 from ..transport.messages import Reply
 from ..transport.sender import Sender
 from ..transport.tally import Counts, Tally
 from ..transport.workers import MARGIN, reply_in_order
 from .batches import Batches
+from .desk import Store, desk
 from .foreign import ForeignModel, Model
 from .paid_requests import PaidRequests, PendingRequest
 from .prices import FREE, NANO, Price, find_price, read_prices
@@ -109,12 +109,12 @@ class LedgerModel:
 
     def _forget(self) -> None:
         self._process: Optional[int] = None
-        self._store: Optional[LedgerStore] = None
+        self._store: Optional[Store] = None
         self._requests: Optional[PaidRequests] = None
         self._batches: Optional[Batches] = None
         self._price: Optional[Price] = None
         self._warned = False
-        self._limits = Limits(*self._rates)
+        self._limits = desk().make_limits(self._model_id, self._rates)
         self._breaker = Breaker()
         self._tally = Tally()
         self._lock = threading.Lock()
@@ -239,7 +239,7 @@ class LedgerModel:
             self._store.close()
             self._store = self._requests = self._batches = None
 
-    def _open(self) -> Tuple[LedgerStore, PaidRequests]:
+    def _open(self) -> Tuple[Store, PaidRequests]:
         if self._process not in (None, os.getpid()):
             # A forked process: the file, its locks and its thread stay with the parent.
             self.close()
@@ -248,8 +248,8 @@ class LedgerModel:
             if self._store is not None and self._requests is not None:
                 return self._store, self._requests
             self._price = self._require_price()
-            store = LedgerStore(self.path, self._model.max_reply_bytes)
-            weakref.finalize(self, LedgerStore.close, store)
+            store = desk().open_store(self.path, self._model.max_reply_bytes)
+            weakref.finalize(self, store.close_soon).atexit = False
             try:
                 store.add_model(self._model_id, self._settings)
             except LLMJudgeError:
@@ -266,7 +266,7 @@ class LedgerModel:
                 tally=self._tally,
                 hook=self._hook,
             )
-            if self.batch_sender is not None:
+            if self.batch_sender is not None and isinstance(store, LedgerStore):
                 self._batches = Batches(
                     self.batch_sender,
                     store,

@@ -16,8 +16,9 @@ from ..transport.retry import Attempt, persist, without_reply
 from ..transport.sender import Sender
 from ..transport.strict_json import StrictJSONError
 from ..transport.tally import Tally
+from .desk import Store
 from .prices import FREE, NANO, Price
-from .store import Claim, LedgerStore
+from .store import Claim
 
 _BYTES_PER_TOKEN = 4
 _TAKEN_PAUSE = 0.05
@@ -44,7 +45,7 @@ class PaidRequests:
     """Sends the requests of one run on a ledger, from many threads.
 
     sender (Sender): Who is asked.
-    store (LedgerStore): The open ledger.
+    store (Store): The open ledger.
     model_id (str): What the ledger calls the model.
     price (Optional[Price]): What its tokens cost; None where that is not known.
     max_cost (Optional[float]): US dollars that all requests in the ledger together may cost.
@@ -55,7 +56,7 @@ class PaidRequests:
     def __init__(
         self,
         sender: Sender,
-        store: LedgerStore,
+        store: Store,
         model_id: str,
         *,
         price: Optional[Price],
@@ -176,6 +177,8 @@ class PaidRequests:
             if claim.state == "batch":
                 # Whoever asks the model by batches gets it.
                 return Attempt("not_sent", reason="in_batch", asked=False)
+            if claim.state == "stopped":
+                break
             if claim.state == "budget" and self._store.open_rows == 0:
                 # Nothing is under way that could turn out cheaper than its worst case.
                 self._exhausted = True

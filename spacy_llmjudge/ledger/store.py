@@ -3,6 +3,7 @@
 Two processes may share a file: what one has asked, the other does not ask again.
 """
 
+import atexit
 import os
 import secrets
 import sqlite3
@@ -11,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple, Union
 
 from ..errors import Errors, LLMJudgeError
 from ..transport.batches import NO_FAULT, RUN
@@ -28,6 +29,8 @@ DAMAGED = "\0"
 
 # Connections that a forked child inherited. Closing one there would touch the parent's locks.
 _inherited: List[sqlite3.Connection] = []
+# Stores that are open, or not yet closed.
+_open: Set["LedgerStore"] = set()
 
 
 @dataclass
@@ -36,7 +39,7 @@ class Claim:
 
     state (str): "reserved" (send it), "stored" (there is a reply), "taken" (somebody is asking just
         now, or the disk has no room beside those under way), "batch" (it waits in a batch) or "budget"
-        (it does not fit).
+        (it does not fit); of a ledger that is kept for a cluster also "stopped" (the run ends).
     row (int): The row that was made.
     reply (Optional[str]): The stored reply.
     batch (str): What the rows of the batch are reserved under.
@@ -64,11 +67,13 @@ class LedgerStore:
         self._room_per_reply = room_per_reply
         self.run = secrets.token_hex(8)
         self.open_rows = 0
-        self._closed = False
+        self._closed = self._ending = False
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._connections: List[sqlite3.Connection] = []
         self._held: Optional[Tuple[int, int]] = None
+        for store in [one for one in _open if one._ending and one.path == path]:
+            store.close()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open_alone(path):
@@ -83,7 +88,8 @@ class LedgerStore:
             with suppress(OSError):
                 presence_path(path, self.run).unlink()
             raise LLMJudgeError(explain(path, error)) from None
-        self._writer = GroupWriter(db, path)
+        _open.add(self)
+        self._writer = GroupWriter(db, path, self._end)
 
     def _keep_open(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         self._connections.append(connection)
@@ -294,8 +300,16 @@ class LedgerStore:
             return
         self._closed = True
         self._writer.close()
+
+    def close_soon(self) -> None:
+        """Close the file, without waiting for it; takes no lock, so that a garbage collection may call it."""
+        self._ending = True
+        self._writer.end()
+
+    def _end(self) -> None:
         self._close_connections()
         presence_path(self.path, self.run).unlink(missing_ok=True)
+        _open.discard(self)
 
     def _close_connections(self) -> None:
         with self._lock:
@@ -305,6 +319,12 @@ class LedgerStore:
             if self._held is not None:
                 let_go(self._held)
                 self._held = None
+
+
+@atexit.register
+def _close_all() -> None:
+    for store in list(_open):
+        store.close()
 
 
 def _find(db: sqlite3.Connection, key: str) -> Optional[str]:

@@ -28,11 +28,13 @@ class GroupWriter:
 
     db (sqlite3.Connection): The connection that writes.
     path (Path): The file, for messages.
+    on_end (Callable[[], None]): Called by the thread when nothing more will be committed.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path, on_end: Callable[[], None]) -> None:
         self._db = db
         self._path = path
+        self._on_end = on_end
         self._closed = False
         self._gate = threading.Lock()
         self._jobs: SimpleQueue[Optional[Tuple[Job, Future[Any]]]] = SimpleQueue()
@@ -53,27 +55,43 @@ class GroupWriter:
             self._jobs.put((job, done))
         return done.result()
 
+    def end(self) -> None:
+        """Have the thread commit what waits, and end. This takes no lock and waits for nothing: a garbage
+        collection may call it at any moment, from a thread that holds any lock.
+        """
+        self._jobs.put(None)
+
     def close(self) -> None:
-        """Commit what waits, and end the thread."""
+        """Commit what waits, and wait for the end of the thread."""
         with self._gate:
-            if not self._closed:
-                self._closed = True
-                self._jobs.put(None)
+            self._closed = True
+        self.end()
         self._thread.join(PATIENCE)
 
     def _run(self) -> None:
-        ending = False
-        while not ending:
-            group = [self._jobs.get()]
-            try:
-                while len(group) < _GROUP:
-                    group.append(self._jobs.get_nowait())
-            except Empty:
-                pass
-            ending = None in group
+        group: List[Optional[Tuple[Job, Future[Any]]]] = []
+        while None not in group:
+            group = [self._jobs.get(), *self._waiting()]
             self._write_group([job for job in group if job is not None])
+        with self._gate:
+            self._closed = True
+        while late := [job for job in self._waiting() if job is not None]:
+            self._write_group(late)
+        self._on_end()
+
+    def _waiting(self) -> List[Optional[Tuple[Job, "Future[Any]"]]]:
+        """RETURNS (List[Optional[Tuple[Job, Future[Any]]]]): What waits just now, a group of it at most."""
+        group: List[Optional[Tuple[Job, Future[Any]]]] = []
+        try:
+            while len(group) < _GROUP:
+                group.append(self._jobs.get_nowait())
+        except Empty:
+            pass
+        return group
 
     def _write_group(self, group: List[Tuple[Job, "Future[Any]"]]) -> None:
+        if not group:
+            return
         results: List[Any] = []
         try:
             self._db.execute("BEGIN IMMEDIATE")

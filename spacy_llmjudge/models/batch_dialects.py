@@ -10,6 +10,21 @@ _MARK = "spacy_llmjudge"
 _PAGE = 100
 
 
+class Answered(NamedTuple):
+    """What a line of an answer file says.
+
+    key (str): Of the request.
+    status (Optional[int]): As it would have been by itself; None where it was not worked off.
+    body (Any): What came back.
+    error (Any): Why it was not worked off.
+    """
+
+    key: str
+    status: Optional[int]
+    body: Any
+    error: Any
+
+
 class Dialect(NamedTuple):
     """How a provider is asked about batches.
 
@@ -20,6 +35,8 @@ class Dialect(NamedTuple):
     is_of (Callable): Whether an entry of the list of batches is that of a file and a run.
     first_page (str): The query of the first page of that list.
     next_page (Callable): From a page and its query to the query of the next one; None after the last.
+    read_row (Callable): From a line of an answer file to what it says; None where it says nothing.
+    content (str): Where the content of a file is, with `{}` for its name.
     """
 
     path: str
@@ -29,6 +46,8 @@ class Dialect(NamedTuple):
     is_of: Callable[[Mapping[str, Any], str, str], bool]
     first_page: str
     next_page: Callable[[Mapping[str, Any], str], Optional[str]]
+    read_row: Callable[[Mapping[str, Any]], Optional[Answered]]
+    content: str
 
 
 def _write_openai_line(key: str, body: Dict[str, Any], endpoint: str) -> Dict[str, Any]:
@@ -58,6 +77,15 @@ _MISTRAL_STATES = {
     "CANCELLED": CANCELLED,
     "FAILED": FAILED,
 }
+
+
+def _read_openai_row(row: Mapping[str, Any]) -> Optional[Answered]:
+    response, error = row.get("response"), row.get("error")
+    if response is None:
+        return Answered(row["custom_id"], None, None, error)
+    return Answered(
+        row["custom_id"], int(response.get("status_code") or 200), response["body"], error
+    )
 
 
 def _read_openai_status(batch: Mapping[str, Any]) -> BatchStatus:
@@ -146,6 +174,8 @@ DIALECTS = {
         _is_openai_batch_of,
         f"limit={_PAGE}",
         _next_openai_page,
+        _read_openai_row,
+        "/files/{}/content",
     ),
     "mistral": Dialect(
         "/batch/jobs",
@@ -155,5 +185,7 @@ DIALECTS = {
         _is_mistral_batch_of,
         f"page_size={_PAGE}&page=0",
         _next_mistral_page,
+        _read_openai_row,
+        "/files/{}/content",
     ),
 }

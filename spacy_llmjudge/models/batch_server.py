@@ -4,9 +4,10 @@ import json
 import re
 import tempfile
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import IO, Any, BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 from spacy.util import minibatch
@@ -108,7 +109,6 @@ class BatchServer(ChatServer):
         RETURNS (str): What the server calls it.
         RAISES (ServerDown): Where a batch may have been made all the same. An `LLMJudgeError` says that none was.
         """
-        body = dump(self._dialect.make_batch(file_id, run, self._endpoint, self.window, self.name))
         may_exist = False
 
         def attempt() -> Attempt:
@@ -117,7 +117,8 @@ class BatchServer(ChatServer):
             found = self.find(file_id, run) if may_exist else None
             if found is not None:
                 return Attempt("replied", body={"id": found})
-            outcome = self._call("POST", self._dialect.path, {}, body=body)
+            headers, body = self._describe_batch(file_id, run)
+            outcome = self._call("POST", self._dialect.path, headers, body=body)
             if outcome.error is not None and _NOT_YET.search(outcome.raw.lower()):
                 # The file is there, but not everywhere yet.
                 return replace(outcome, error=None, state="failed")
@@ -133,6 +134,11 @@ class BatchServer(ChatServer):
             if not may_exist:
                 raise
             raise ServerDown("lost_answer", str(error)) from error
+
+    def _describe_batch(self, file_id: str, run: str) -> Tuple[Dict[str, str], Any]:
+        """RETURNS (Tuple[Dict[str, str], Any]): Headers and body of the request that makes a batch."""
+        made = self._dialect.make_batch(file_id, run, self._endpoint, self.window, self.name)
+        return {}, dump(made)
 
     def find(self, file_id: str, run: str) -> Optional[str]:
         """RETURNS (Optional[str]): The batch of a file; None where the server knows of none."""
@@ -163,34 +169,38 @@ class BatchServer(ChatServer):
 
     def read_answers(self, file_id: str) -> Iterator[List[Tuple[str, Attempt]]]:
         """YIELDS (List[Tuple[str, Attempt]]): Some keys, and how their requests ended."""
+        with self._download(self._dialect.content.format(file_id)) as file_:
+            answers = (found for found in map(self._read_line, file_) if found is not None)
+            yield from minibatch(answers, _GROUP)
+
+    @contextmanager
+    def _download(self, path: str) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as file_:
 
             def attempt() -> Attempt:
                 file_.seek(0)
                 file_.truncate()
-                return self._call("GET", f"/files/{file_id}/content", {}, sink=file_)
+                return self._call("GET", path, {}, sink=file_)
 
             self._persist(attempt)
             file_.seek(0)
-            answers = (found for found in map(self._read_line, file_) if found is not None)
-            yield from minibatch(answers, _GROUP)
+            yield file_
 
     def _read_line(self, line: bytes) -> Optional[Tuple[str, Attempt]]:
         """Read an answer as if it had come by itself; None for a line that is none."""
         try:
-            row = json.loads(line)
-            key, response, error = row["custom_id"], row.get("response"), row.get("error")
-            body = None if response is None else dump(response["body"])
-            status = None if response is None else int(response.get("status_code") or 200)
+            found = self._dialect.read_row(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
-        if body is None or (error and status == 200):
-            problem = read_error(error)
+        if found is None:
+            return None
+        if found.status is None or (found.error and found.status == 200):
+            problem = read_error(found.error)
             reason = "batch_expired" if "expired" in problem.text else "error_in_body"
-            return key, Attempt(
-                "failed", dump({"error": error}).decode("utf8"), reason, billed=False
-            )
-        return key, self.read(HttpResponse(status, {}, body), self._wanted, self._written)
+            raw = dump({"error": found.error}).decode("utf8")
+            return found.key, Attempt("failed", raw, reason, billed=False)
+        response = HttpResponse(found.status, {}, dump(found.body))
+        return found.key, self.read(response, self._wanted, self._written)
 
     def _require(self, method: str, path: str, holder: str = "id") -> Dict[str, Any]:
         found: Dict[str, Any] = self._persist(
@@ -237,7 +247,7 @@ class BatchServer(ChatServer):
             connections = self._connect()
         except LLMJudgeError as error:
             return Attempt("failed", reason="no_key", billed=False, asked=False, error=error)
-        is_file = sink is not None or path == "/files"
+        is_file = sink is not None or not isinstance(body, (bytes, type(None)))
         response = connections.request(
             method,
             url.geturl(),

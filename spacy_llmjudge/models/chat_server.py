@@ -210,7 +210,7 @@ class ChatServer:
         return self.read(response, wanted, body, getattr(prompt, "logprobs", False))
 
     def _headers(self) -> Dict[str, str]:
-        return {**_HEADERS, **self._credentials.read()}
+        return {**_HEADERS, **self._wire.headers, **self._credentials.read()}
 
     def _asked(self) -> Asked:
         return Asked(

@@ -17,6 +17,7 @@ from ..transport.wire_formats import WIRE_FORMATS
 from .batch_dialects import DIALECTS
 from .batch_server import BatchManners, BatchServer
 from .chat_server import ChatServer
+from .message_batches import ANTHROPIC, MessageBatchServer
 
 # What the budget and the parser rely on.
 _OWN_FIELDS = {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "seed"}
@@ -52,12 +53,14 @@ def make_openai_model(
 ) -> ChatServer:
     """Make the model `llmjudge.OpenAI.v1`.
 
-    base_url (str): The address of the server, up to and without `/chat/completions` or `/responses`.
+    base_url (str): The address of the server, up to and without `/chat/completions`, `/responses` or
+        `/messages`.
     model (str): The name of the model, as the server knows it.
     api_key_env (Optional[str]): The NAME of the environment variable that holds the key; None for
         servers without keys.
     api (str): Where prompts are sent: "chat" (`/chat/completions`), or "responses" (`/responses`) for
-        models that answer there alone. That has no seed, and its own name for the longest reply.
+        models that answer there alone. That has no seed, and its own name for the longest reply. Or "messages"
+        (`/messages`) for Anthropic's own format, without seeds, schemas and log-probabilities.
     system (Optional[str]): A system message in front of every prompt.
     max_tokens (int): The longest reply. Reasoning models spend it on thinking, too.
     max_tokens_field (str): What the server calls that limit: "max_tokens", or "max_completion_tokens"
@@ -102,8 +105,11 @@ def make_openai_model(
     ):
         if value < least:
             _refuse(name, value, f"a number of at least {least}")
-    if api not in ("chat", "responses"):
-        _refuse("api", api, '"chat" or "responses"')
+    if api not in ("chat", "responses", "messages"):
+        _refuse("api", api, '"chat", "responses" or "messages"')
+    for name, asked in (("use_schema", use_schema), ("top_logprobs", top_logprobs)):
+        if api == "messages" and asked:
+            _refuse(name, asked, 'none with api = "messages", which has no such thing')
     wire = WIRE_FORMATS.get((api, logprobs_style))
     if wire is None:
         _refuse("logprobs_style", logprobs_style, '"chat", or "completions" with api = "chat"')
@@ -154,7 +160,8 @@ def make_openai_batch_model(
     """Make the model `llmjudge.OpenAIBatch.v1`: the same requests as `llmjudge.OpenAI.v1`, in files that the
     provider works off within a day, for less money. It needs `llmjudge.Ledger.v1` around it.
 
-    dialect (str): Whose protocol: "openai", which Groq and others speak too, or "mistral".
+    dialect (str): Whose protocol: "openai", which Groq and others speak too, "mistral" or, with
+        api = "messages", "anthropic".
     endpoint (Optional[str]): What a line says it is sent to; None takes `/v1/chat/completions`, or
         `/v1/responses` with api = "responses".
     window (str): How long the provider may take.
@@ -169,8 +176,14 @@ def make_openai_batch_model(
     settings (Any): As `make_openai_model` has them. `concurrency` does not matter here.
     RETURNS (BatchServer): The model.
     """
-    if dialect not in DIALECTS:
-        _refuse("dialect", dialect, " or ".join(f'"{name}"' for name in sorted(DIALECTS)))
+    dialects = {**DIALECTS, "anthropic": ANTHROPIC}
+    if dialect not in dialects:
+        _refuse("dialect", dialect, " or ".join(f'"{name}"' for name in sorted(dialects)))
+    is_anthropic = dialect == "anthropic"
+    if is_anthropic != (settings.get("api") == "messages"):
+        _refuse("api", settings.get("api", "chat"), '"messages" with dialect = "anthropic" alone')
+    if is_anthropic and window != "24h":
+        _refuse("window", window, '"24h", which is fixed there')
     if not re.fullmatch(
         r"[1-9][0-9]{0,3}[hd]" if dialect == "openai" else r"[1-9][0-9]{0,3}h", window
     ):
@@ -184,10 +197,11 @@ def make_openai_batch_model(
     ):
         if not least <= value <= most:
             _refuse(name, value, f"a number of {least:g} to {most:g}")
-    return BatchServer(
+    make = MessageBatchServer if is_anthropic else BatchServer
+    return make(
         make_openai_model(**settings),
         BatchManners(
-            DIALECTS[dialect],
+            dialects[dialect],
             endpoint,
             window,
             price_share,

@@ -1,6 +1,7 @@
 """What a report says about the decided pool: where student and judge differ, and what other cuts would keep."""
 
 import heapq
+from array import array
 from collections import Counter
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -55,10 +56,11 @@ class PoolReader:
         self._pairs: Counter = Counter()
         self._largest: List[Tuple[float, int, Disagreement]] = []
         self._n_seen = 0
-        self._rows: List[Tuple[int, int, int, str, float]] = []
-        self._right: List[bool] = []
+        self._places, self._scores, self._right = array("i"), array("d"), array("b")
+        self._labels: Dict[str, int] = {}
         self._n_docs = 0
         self._n_gold = 0
+        self._chosen: Optional[Tuple[np.ndarray, np.ndarray]] = None
 
     def read(self, doc: Doc, gold: Optional[Doc], is_decided_apart: bool = False) -> None:
         """Take in a document.
@@ -76,7 +78,9 @@ class PoolReader:
         self._n_gold += len(truth)
         for c in candidates:
             if c.probability is not None:
-                self._rows.append((self._n_docs, c.start, c.end, c.label, c.probability))
+                label = self._labels.setdefault(c.label, len(self._labels))
+                self._places.extend((self._n_docs, c.start, c.end, label))
+                self._scores.append(c.probability)
                 self._right.append(in_characters(doc, [c.key]) <= truth)
         self._n_docs += 1
 
@@ -97,9 +101,9 @@ class PoolReader:
 
     def disagreements(self) -> Disagreements:
         """RETURNS (Disagreements): What was gathered about student and judge."""
-        pairs = [pair for pair, n in self._pairs.items() for _ in range(n)]
         largest = [one for *_, one in sorted(self._largest, reverse=True)]
-        return Disagreements(self.n_judged, dict(self._kinds), count_confusions(pairs), largest)
+        confusions = count_confusions(self._pairs.elements())
+        return Disagreements(self.n_judged, dict(self._kinds), confusions, largest)
 
     def measure(self, q: float, cut: Optional[float], accepted: int) -> Kept:
         """Measure what a cut would keep against the hidden gold.
@@ -109,16 +113,25 @@ class PoolReader:
         accepted (int): What it keeps.
         RETURNS (Kept): With the share of wrong and F1, where gold is known.
         """
-        if cut is None or not self._rows:
+        if cut is None or not self._scores:
             return Kept(q, accepted)
-        document, start, end, label, probability = map(np.array, zip(*self._rows))
-        numbers = np.unique(label, return_inverse=True)[1]
-        chosen = self.target.choose(Columns(document, start, end, numbers, probability))
-        kept = chosen & (probability >= cut)
-        n, right = int(kept.sum()), int(np.array(self._right)[kept].sum())
+        probability, is_right = self._choose()
+        kept = probability >= cut
+        n, right = int(kept.sum()), int(is_right[kept].sum())
         if not n:
             return Kept(q, accepted)
         return Kept(q, accepted, 1 - right / n, 2 * right / (n + self._n_gold))
+
+    def _choose(self) -> Tuple[np.ndarray, np.ndarray]:
+        """The probability of each candidate that wins against its rivals, and whether it is right."""
+        if self._chosen is None:
+            document, start, end, label = np.frombuffer(self._places, "int32").reshape(-1, 4).T
+            order = np.argsort(np.argsort(list(self._labels)))
+            probability = np.frombuffer(self._scores)
+            columns = Columns(document, start, end, order[label], probability)
+            chosen = self.target.choose(columns)
+            self._chosen = probability[chosen], np.frombuffer(self._right, "int8")[chosen]
+        return self._chosen
 
 
 def _describe(doc: Doc, candidate: Candidate) -> Disagreement:

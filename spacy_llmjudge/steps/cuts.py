@@ -54,8 +54,8 @@ def cuts(
         held = held.take(held.judged)
         seen = table_from_docs(pool, target=kind)
         found = find_cuts(
-            _supports(pool, seen.take(seen.judged)),
-            _supports(docs, held),
+            read_supports(pool, seen.take(seen.judged)),
+            read_supports(docs, held),
             held.correct,
             q=q,
             delta=delta,
@@ -75,7 +75,7 @@ def cuts(
     return once("cuts", inputs, [output], work)
 
 
-def _supports(docs: List[Doc], table: CandidateTable) -> Supports:
+def read_supports(docs: List[Doc], table: CandidateTable) -> Supports:
     """RETURNS (Supports): The candidates that got a verdict, and what the replies named."""
     stated = [get_stated(doc) for doc in docs]
     size = np.array([-1 if one is None else one.n_verdicts for one in stated], dtype="int64")

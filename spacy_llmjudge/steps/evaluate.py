@@ -19,6 +19,7 @@ from ..evaluation.significance import bootstrap_f1, compare, count_documents
 from ..evaluation.summary import make_summary
 from ..stages import once
 from ..storage import read_docs, write_docs, write_json
+from ..streams import Documents
 from ..targets.base import Target, find_record, find_target
 from ..training.origin import hash_model, read_origin, same_data
 from ..training.student import component_name, load_student
@@ -143,8 +144,7 @@ def _evaluate(
     }
     quality = None
     if silver is not None and pool_gold is not None and pool_gold.exists():
-        vocab = Vocab()
-        quality = silver_quality(read_docs(silver, vocab), read_docs(pool_gold, vocab), target)
+        quality = silver_quality(Documents(silver), Documents(pool_gold), target)
     return make_summary(notes, results, comparisons, quality, target.name)
 
 

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -21,10 +22,12 @@ from typing import (
 from spacy.tokens import Doc
 
 from ..candidates import count_statuses, get_status
+from ..cluster.counts import CountedTogether
 from ..corpora.duplicates import normalise
+from ..errors import Errors, LLMJudgeError
 from ..selection.acquisition import choose_docs
 from ..selection.caveats import CAVEATS, CHOSEN, SEEN
-from ..shards import process_shards
+from ..shards import Work, write_shards
 from ..stages import hash_named, once, record_beside, require_not_of
 from ..storage import (
     MANIFEST,
@@ -38,7 +41,7 @@ from ..storage import (
 from ..streams import SHARD_SIZE, Documents
 from ..targets.base import Target, find_target
 from ..transport.sender import Metered
-from ..transport.tally import Counts
+from ..transport.tally import Counts, Tally
 from .judge_config import load_judges, read_judge_config
 from .loading import keeps_no_words
 
@@ -46,9 +49,12 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from thinc.api import Config
 
+    from ..cluster.spread import Cluster
     from .judge_config import Judge
 
 Progress = Optional[Callable[[int], None]]
+# seconds that replies under way in a cluster may take to come home when the run is stopped
+HOME = 300.0
 # a judge of candidates has no question about a document without any, today or tomorrow
 NOTHING_TO_ASK = ("no_candidates", "no_words")
 
@@ -61,8 +67,10 @@ def judge(
     at_most: Optional[int] = None,
     asked_before: Optional[Path] = None,
     overrides: Optional[Dict[str, Any]] = None,
+    shard_size: Optional[int] = None,
     progress: Progress = None,
     on_judge: Optional[Callable[[Any, int], None]] = None,
+    cluster: Optional["Cluster"] = None,
 ) -> Dict[str, Any]:
     """Ask the judge about annotated documents, shard by shard.
 
@@ -75,21 +83,24 @@ def judge(
     asked_before (Optional[Path]): A folder that this step wrote in an earlier round: documents with an
         answer there are asked about as well, and do not count.
     overrides (Optional[Dict[str, Any]]): Settings of the config by their dotted names.
+    shard_size (Optional[int]): Documents in a shard; None: as many as suit the judge.
     on_judge (Optional[Callable[[Any, int], None]]): Gets the component before its first document, and
         the number of documents that are asked about.
+    cluster (Optional[Cluster]): Its workers ask about the shards; None does it here.
     RETURNS (Dict[str, Any]): The manifest, with `states`: how many documents were judged, were
         abstained from (by reason), or not sent; `usage`: what the models say of their requests, tokens
         and cost in this run, where they keep a ledger; and `spent`: the same of each whose budget ended,
         by the dotted name of that.
     """
     from ..judge.ahead import ask_ahead
-    from ..judge.cascade import metered_models, usage_of
+    from ..judge.cascade import usage_of
 
     # a swapped source and output would cost what `annotate` made
     require_not_of(output, record_beside(output))
     loaded, fingerprint = judge_inputs(source, config, overrides)
     nlp, judges = load_judges(loaded, config, find_target(source))
-    ask, shard_size, zone = _ask_with(nlp, judges)
+    if cluster is not None and any(getattr(one.model, "asks_ahead", False) for one in judges):
+        raise LLMJudgeError(Errors.J1000.format(path=config))
     docs = Documents(source, nlp.vocab)
     inputs = {**fingerprint, "at_most": at_most, "before": asked_before}
     plan = once(
@@ -106,43 +117,102 @@ def judge(
     fingerprint.update(plan["fingerprint"])
     said = read_json(source / MANIFEST)["fingerprint"]
     fingerprint.update({key: True for key in CAVEATS if said.get(key)})
+    models = _models_of(judges)
+    spread = None
+    if cluster is not None:
+        # what there is to say of a ledger or a price is said here, and once
+        usage_of(models)
+        models = {name: CountedTogether(name, one, cluster.said) for name, one in models.items()}
+        load = partial(_load_work, source, config, overrides, chosen)
+        spread = cluster.spread(load, gpus=int(_needs_gpu(loaded)), grace=HOME)
     if on_judge is not None:
         # a document is done when the last one has judged it
-        on_judge(judges[-1], len(docs) if chosen is None else len(chosen))
+        last = judges[-1] if cluster is None else _Spread(models)
+        on_judge(last, len(docs) if chosen is None else len(chosen))
     # what another judge asks depends on what this one said
     ask_ahead(judges[0], lambda: (doc for i, doc in enumerate(docs) if asked.is_asked(i)))
-    n_done = 0
 
-    def report(n_docs: int) -> None:
-        nonlocal n_done
+    def report(numbers: range) -> None:
         if progress is not None:
-            progress(sum(map(asked.is_asked, range(n_done, n_done + n_docs))))
-        n_done += n_docs
+            progress(sum(map(asked.is_asked, numbers)))
 
-    def process(batch: List[Tuple[Doc, bool]]) -> List[Doc]:
-        answered = ask([doc for doc, is_asked in batch if is_asked])
-        return [answered.get(id(doc), doc) for doc, _ in batch]
-
-    manifest = process_shards(
-        asked,
+    work, usual = _work_with(nlp, judges, asked)
+    manifest = write_shards(
+        work,
         output,
-        process,
         fingerprint=fingerprint,
-        shard_size=shard_size,
-        is_complete=is_asked,
-        describe=_describe,
+        shard_size=usual if shard_size is None else shard_size,
         on_shard=report,
-        zone=zone,
+        spread=spread,
     )
-    models: Dict[str, Metered] = {}
-    for one in judges:
-        models.update(metered_models(f"components.{one.name}.model", one.model))
     return {
         **manifest,
         "states": add_states(shard["states"] for shard in manifest["shards"]),
         "usage": usage_of(models),
         "spent": spent_budgets(models),
     }
+
+
+def _load_work(
+    source: Path,
+    config: Path,
+    overrides: Optional[Dict[str, Any]],
+    chosen: Optional[List[int]],
+) -> Work[Tuple[Doc, bool]]:
+    """RETURNS (Work): How a worker of a cluster judges, with its own pipeline."""
+    target = find_target(source)
+    nlp, judges = load_judges(read_judge_config(config, overrides, target), config, target)
+    work, _ = _work_with(nlp, judges, _Asked(Documents(source, nlp.vocab), chosen))
+    return work
+
+
+def _needs_gpu(config: Mapping[str, Any]) -> bool:
+    """RETURNS (bool): Whether a model of a config is to run on a GPU."""
+    device = str(config.get("device", ""))
+    blocks = (block for block in config.values() if isinstance(block, Mapping))
+    return device.startswith("cuda") or any(map(_needs_gpu, blocks))
+
+
+def _work_with(
+    nlp: "Language", judges: List["Judge"], asked: "_Asked"
+) -> Tuple[Work[Tuple[Doc, bool]], int]:
+    """RETURNS (Tuple[Work, int]): How documents are judged, and about how many before what was said is written."""
+    ask, shard_size, zone = _ask_with(nlp, judges)
+    models = _models_of(judges)
+
+    def process(batch: List[Tuple[Doc, bool]]) -> List[Doc]:
+        answered = ask([doc for doc, is_asked in batch if is_asked])
+        return [answered.get(id(doc), doc) for doc, _ in batch]
+
+    def count() -> Dict[str, Counts]:
+        return {name: model.usage() for name, model in models.items()}
+
+    return Work(asked, process, is_asked, _describe, zone, count), shard_size
+
+
+def _models_of(judges: List["Judge"]) -> Dict[str, Metered]:
+    from ..judge.cascade import metered_models
+
+    models: Dict[str, Metered] = {}
+    for one in judges:
+        models.update(metered_models(f"components.{one.name}.model", one.model))
+    return models
+
+
+class _Spread:
+    """Judges on a cluster, as somebody who watches them sees it: what they did together.
+
+    models (Mapping[str, Metered]): Their models.
+    """
+
+    def __init__(self, models: Mapping[str, Metered]) -> None:
+        self._models = models
+        self.model = self
+
+    def usage(self) -> Counts:
+        from ..judge.cascade import usage_of
+
+        return usage_of(self._models) or Tally().counts()
 
 
 def spent_budgets(models: Mapping[str, Metered]) -> Dict[str, Counts]:

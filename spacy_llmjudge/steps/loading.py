@@ -3,8 +3,10 @@
 import importlib.util
 import sys
 import warnings
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Iterator, Optional
 
 from ..errors import Errors, LLMJudgeError
 from ..stages import note_version
@@ -14,6 +16,9 @@ from ..transport.credentials import describe_error
 if TYPE_CHECKING:
     from spacy.language import Language
     from thinc.api import Config
+
+    from ..cluster.connect import Place
+    from ..cluster.spread import Cluster
 
 # As `spacy train --code` calls it.
 _MODULE = "python_code"
@@ -66,6 +71,26 @@ def import_code(path: Optional[Path]) -> None:
     except Exception as error:
         text = Errors.J332.format(path=path, error=describe_error(error))
         raise LLMJudgeError(text) from error
+
+
+def code_in_use() -> Optional[Path]:
+    """RETURNS (Optional[Path]): The file that `import_code` has imported."""
+    module = sys.modules.get(_MODULE)
+    path = getattr(module, "__file__", None)
+    return None if path is None else Path(path).resolve()
+
+
+@contextmanager
+def cluster_at(place: Optional["Place"]) -> Iterator[Optional["Cluster"]]:
+    """YIELDS (Optional[Cluster]): The workers of a cluster for the length of the block; None where there is no
+    place for them, so that this process does the work."""
+    if place is None:
+        yield None
+        return
+    from ..cluster.connect import connect
+
+    with connect(place, partial(import_code, code_in_use())) as cluster:
+        yield cluster
 
 
 def keeps_no_words(nlp: "Language") -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 from ..candidates import CANDIDATE_CUT
+from ..cluster.connect import Place
 from ..errors import Errors, LLMJudgeError
 from ..streams import SHARD_SIZE
 from .stopping import StopRules
@@ -48,6 +49,7 @@ class LoopSettings:
     candidate_cut (float): The least posterior of a candidate.
     shard_size (int): Documents in a shard.
     gpu_id (int): The GPU, or -1 for the CPU.
+    place (Optional[Place]): The cluster that annotates and judges; None: this process.
     """
 
     config: Path
@@ -71,6 +73,7 @@ class LoopSettings:
     candidate_cut: float = CANDIDATE_CUT
     shard_size: int = SHARD_SIZE
     gpu_id: int = -1
+    place: Optional[Place] = None
 
     def of(self, name: str) -> Dict[str, Any]:
         return dict(self.overrides.get(name, {}))

@@ -7,6 +7,7 @@ from typing import Any, Callable, ContextManager, Dict, Optional, Protocol
 
 from spacy.vocab import Vocab
 
+from ..cluster.spread import Cluster
 from ..errors import Errors, LLMJudgeError
 from ..stages import Stages
 from ..storage import read_docs
@@ -16,6 +17,7 @@ from .calibrate import calibrate
 from .crossfit import CrossfitSettings, crossfit
 from .judge import describe_judge, judge, judge_inputs
 from .judge_report import left_by_reason, require_answers
+from .loading import cluster_at
 from .loop_settings import LoopSettings, pool_share
 
 Bar = Callable[[str], ContextManager[Any]]
@@ -78,6 +80,7 @@ class Reading:
             self.folder, self.model = self.folder / "teacher", teacher
             self.pipe_name, self.suffix = None, "-teacher"
         self.calibration = self.model.parent / "calibration.json"
+        self.cluster: Optional[Cluster] = None
 
     @property
     def evidence(self) -> Path:
@@ -98,7 +101,10 @@ class Reading:
 
         RETURNS (Dict[str, Any]): What the judge did, by set.
         """
-        share = self._pool_share()
+        with cluster_at(self.settings.place) as self.cluster:
+            return self._run(self._pool_share())
+
+    def _run(self, share: Optional[int]) -> Dict[str, Any]:
         if self.is_crossfitted:
             found = self._crossfit()
             self._annotate("pool")
@@ -181,6 +187,7 @@ class Reading:
                     shard_size=self.settings.shard_size,
                     gpu_id=self.settings.gpu_id,
                     progress=progress,
+                    cluster=self.cluster,
                 )
             return {"documents": sum(shard["docs"] for shard in manifest["shards"])}
 
@@ -209,6 +216,7 @@ class Reading:
                     overrides=overrides,
                     progress=None if meter is None else meter.shard,
                     on_judge=None if meter is None else meter.watch,
+                    cluster=self.cluster,
                 )
             left = left_by_reason(judged["states"])
             if set(left) - {"budget"}:

@@ -44,6 +44,7 @@ from ..selection.audit import read_answer, read_audit
 from ..selection.certificate import read_certificate
 from ..stages import read_seconds
 from ..storage import read_docs, read_json_if_there, sha256_bytes, staged, write_bytes
+from ..streams import Documents, find_by_text
 from ..targets.base import Key, Target, find_target
 from .evaluate import PREDICTED
 
@@ -202,31 +203,32 @@ def _read_pool(
     decided = inputs.silver.with_name(DECIDED)
     if not decided.exists():
         return None, None
-    vocab = Vocab()
-    gold = _by_text(inputs.corpus / "pool_gold.spacy", vocab)
-    silver = _by_text(inputs.silver, vocab)
+    docs, gold = Documents(decided), inputs.corpus / "pool_gold.spacy"
+    has_gold = gold.exists()
     answers = _read_answers(inputs.audit)
     cuts = Cuts(selection.get("cut"), (selection.get("unjudged") or {}).get("cut"))
     has_parts = "unjudged" in selection
     reader, chosen = PoolReader(target), _Chosen()
-    for doc in read_docs(decided, vocab):
-        truth, kept = gold.get(doc.text), silver.get(doc.text)
+    beside = (_find_beside(docs, path, decided) for path in (gold, inputs.silver))
+    for doc, truth, kept in zip(docs, *beside):
         reader.read(doc, truth, has_parts and not is_judged(doc))
         said = dict(_answers_about(doc, answers.get(doc.text, [])))
-        if (gold or answers) and truth is None and not said:
+        if (has_gold or answers) and truth is None and not said:
             continue
         is_wrong = False in said.values()
         if truth is not None and target.is_annotated(truth):
             keys = [] if kept is None else target.keys(kept)
             is_wrong |= set(keys) != set(target.keys(truth))
         chosen.offer(doc.text, is_wrong, (doc, kept, truth, said, cuts, target))
-    known = "with hidden gold" if gold else "that were audited" if answers else "without gold"
+    known = "with hidden gold" if has_gold else "that were audited" if answers else "without gold"
     title = f"The pool and its silver, documents {known}"
     return reader, chosen.sample("silver", title, make_silver_example)
 
 
-def _by_text(path: Path, vocab: Vocab) -> Dict[str, Doc]:
-    return {doc.text: doc for doc in read_docs(path, vocab)} if path.exists() else {}
+def _find_beside(docs: Documents, path: Path, decided: Path) -> Iterator[Optional[Doc]]:
+    """What another file says about each document."""
+    others = Documents(path) if path.exists() else ()
+    return find_by_text(docs.texts, others, decided.with_name(f".{path.name}.beside"))
 
 
 def _read_answers(audit: Optional[Path]) -> Dict[str, List[Dict[str, Any]]]:

@@ -6,6 +6,7 @@ from typing import Any, List, Mapping
 
 from spacy.util import is_package
 
+from ..cluster.calls import import_ray
 from ..confidence.calibrators import SHORT_NAMES
 from ..configs import read_config
 from ..corpora.language import make_blank
@@ -70,11 +71,21 @@ def check_settings(variables: Mapping[str, Any]) -> List[str]:
     if "lang" in given:
         make_blank(given["lang"])
     require_device(int(given.get("gpu_id", -1)))
+    check_on(given.get("on", NOTHING))
     calibrator = given.get("calibrator", AUTO)
     if calibrator != AUTO:
         make_calibrator(SHORT_NAMES.get(calibrator, calibrator))
     _check_files(given)
     return _check_configs(given)
+
+
+def check_on(found: str) -> bool:
+    """RETURNS (bool): Whether work is done on a Ray cluster, for which Ray must be there."""
+    if found not in (NOTHING, "ray"):
+        raise LLMJudgeError(Errors.J1001.format(found=found))
+    if found == "ray":
+        import_ray()
+    return found == "ray"
 
 
 def _check_files(given: Mapping[str, str]) -> None:

@@ -7,17 +7,18 @@ would be a choice by the evidence, and what the selection promises would be too 
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+import numpy as np
 from spacy.vocab import Vocab
 
 from ..errors import Errors, LLMJudgeError
-from ..numeric import fold_of
+from ..numeric import fold_of, hash_text
 from ..storage import read_docs, write_docs
+from ..streams import Documents
 from ..targets.base import find_target
 
 _PARTS = 1000
-Accepted = Set[Tuple[str, int, int, str]]
 
 
 @dataclass(frozen=True)
@@ -138,16 +139,23 @@ def split_dev(dev: Path, folder: Path, share: float) -> Tuple[Path, Optional[Pat
     return folder / "evidence.spacy", folder / "stopping.spacy"
 
 
-def accepted_in(silver: Path) -> Accepted:
-    """RETURNS (Accepted): What silver documents say: text, start, end (tokens) and label."""
+def accepted_in(silver: Path) -> np.ndarray:
+    """RETURNS (np.ndarray): (n,) hashes of what silver documents say: text, start, end (tokens) and label."""
     target = find_target(silver)
-    return {(doc.text, *key) for doc in read_docs(silver, Vocab()) for key in target.keys(doc)}
+    said = (f"{doc.text}\0{key}" for doc in Documents(silver) for key in target.keys(doc))
+    return np.unique(np.fromiter(map(hash_text, said), dtype="uint64"))
 
 
-def jaccard(first: Accepted, second: Accepted) -> float:
-    """RETURNS (float): The share of what is in both, of what is in either; 1 where both are empty."""
-    either = first | second
-    return len(first & second) / len(either) if either else 1.0
+def jaccard(first: np.ndarray, second: np.ndarray) -> float:
+    """Compare what was accepted.
+
+    first (np.ndarray): (n,) hashes, each once.
+    second (np.ndarray): (m,) hashes, each once.
+    RETURNS (float): The share of what is in both, of what is in either; 1 where both are empty.
+    """
+    both = len(np.intersect1d(first, second, assume_unique=True))
+    either = len(first) + len(second) - both
+    return both / either if either else 1.0
 
 
 def _rounds_without_gain(scores: Sequence[Optional[float]], min_gain: float) -> int:

@@ -47,11 +47,8 @@ class TokenBucket:
         self._then = now
 
 
-class Limits:
-    """The door that every request goes through.
-
-    One 429 pauses everybody. Until the first request has shown that the server, the key and the model
-    can be used at all, nobody else goes: a wrong key costs one request, whatever the concurrency.
+class Door:
+    """What all requests of a model share. Nothing here waits: each answer says how long to.
 
     requests_per_minute (Optional[float]): None for no limit.
     tokens_per_minute (Optional[float]): None for no limit.
@@ -64,15 +61,73 @@ class Limits:
     ) -> None:
         self._requests = TokenBucket(requests_per_minute) if requests_per_minute else None
         self._tokens = TokenBucket(tokens_per_minute) if tokens_per_minute else None
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
         self._open_at = 0.0
         self._proved = False
-        self._probing = False
+        self._probe: Optional[str] = None
+
+    def take(self, tokens: int) -> float:
+        """Take one request and its tokens from the rates. RETURNS (float): Seconds to wait for them."""
+        wait = self._requests.take(1) if self._requests else 0.0
+        return max(wait, self._tokens.take(tokens)) if self._tokens else wait
+
+    def knock(self, who: str = "") -> str:
+        """Ask for one's turn.
+
+        who (str): The worker, so that one that died holds up nobody.
+        RETURNS (str): "open", "probe" (go alone, and `leave`) or "wait" (somebody else is the probe).
+        """
+        with self._lock:
+            if self._proved:
+                return "open"
+            if self._probe is not None:
+                return "wait"
+            self._probe = who
+            return "probe"
+
+    def open_in(self) -> float:
+        """RETURNS (float): Seconds until the pause is over; not above 0 where there is none."""
+        return self._open_at - time.monotonic()
 
     def pause(self, seconds: float) -> None:
         """Let nobody through before that many seconds have passed."""
-        with self._condition:
+        with self._lock:
             self._open_at = max(self._open_at, time.monotonic() + seconds)
+
+    def leave(self, proved: bool, who: str = "") -> None:
+        """Tell how a request ended; see `Limits.leave`."""
+        with self._lock:
+            self._proved = self._proved or proved
+            if self._probe == who:
+                self._probe = None
+
+
+class Limits:
+    """The door that every request goes through.
+
+    One 429 pauses everybody. Until the first request has shown that the server, the key and the model
+    can be used at all, nobody else goes: a wrong key costs one request, whatever the concurrency.
+
+    requests_per_minute (Optional[float]): None for no limit.
+    tokens_per_minute (Optional[float]): None for no limit.
+    door (Optional[Door]): One that others go through as well, such as the workers of a cluster; it has rates of its
+        own.
+    """
+
+    def __init__(
+        self,
+        requests_per_minute: Optional[float] = None,
+        tokens_per_minute: Optional[float] = None,
+        *,
+        door: Optional[Door] = None,
+    ) -> None:
+        self._door = door or Door(requests_per_minute, tokens_per_minute)
+        self._condition = threading.Condition()
+        self._proved = False
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody through before that many seconds have passed."""
+        self._door.pause(seconds)
 
     def enter(self, tokens: int, stop: threading.Event) -> bool:
         """Wait for one's turn.
@@ -81,20 +136,19 @@ class Limits:
         stop (threading.Event): Ends the wait.
         RETURNS (bool): False where the run stopped meanwhile.
         """
-        wait = self._requests.take(1) if self._requests else 0.0
-        if self._tokens:
-            wait = max(wait, self._tokens.take(tokens))
+        wait = self._door.take(tokens)
         if wait > 0.0:
             stop.wait(wait)
+        turn = "open" if self._proved else "wait"
         with self._condition:
-            while not self._proved and self._probing and not stop.is_set():
-                # Short steps: whoever stops the run knows nothing of this condition.
-                self._condition.wait(_STEP)
-            is_probe = not stop.is_set() and not self._proved
-            self._probing = self._probing or is_probe
+            while turn == "wait" and not stop.is_set():
+                turn = self._door.knock()
+                if turn == "wait":
+                    # Short steps: whoever stops the run knows nothing of this condition.
+                    self._condition.wait(_STEP)
         if self.wait_open(stop):
             return True
-        if is_probe:
+        if turn == "probe":
             # It never left, and whoever comes in the next run would wait for it.
             self.leave(proved=False)
         return False
@@ -106,7 +160,7 @@ class Limits:
         RETURNS (bool): False where the run stopped meanwhile.
         """
         while not stop.is_set():
-            pause = self._open_at - time.monotonic()
+            pause = self._door.open_in()
             if pause <= 0.0:
                 return True
             stop.wait(pause)
@@ -120,6 +174,6 @@ class Limits:
         if self._proved:
             return
         with self._condition:
-            self._probing = False
+            self._door.leave(proved)
             self._proved = self._proved or proved
             self._condition.notify_all()

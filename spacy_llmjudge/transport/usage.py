@@ -61,6 +61,10 @@ def read_usage(body: Any) -> Usage:
         return UNKNOWN
     tokens_in = count_of(usage.get("prompt_tokens", usage.get("input_tokens")))
     tokens_out = count_of(usage.get("completion_tokens", usage.get("output_tokens")))
+    # Anthropic counts what goes into its cache, or comes from it, apart.
+    apart = [count_of(usage.get(f"cache_{name}_input_tokens")) for name in ("creation", "read")]
+    if tokens_in is not None:
+        tokens_in += sum(count or 0 for count in apart)
     if not tokens_in or tokens_out is None or (tokens_out == 0 and has_text(body)):
         return UNKNOWN
     total = count_of(usage.get("total_tokens"))
@@ -76,7 +80,8 @@ def read_usage(body: Any) -> Usage:
 
 
 def _count_cached(usage: Dict[str, Any]) -> int:
-    found = [usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens")]
+    names = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+    found = [usage.get(name) for name in names]
     for name in ("prompt_tokens_details", "input_tokens_details"):
         details = usage.get(name)
         if isinstance(details, dict):
@@ -86,6 +91,8 @@ def _count_cached(usage: Dict[str, Any]) -> int:
 
 def has_text(body: Dict[str, Any]) -> bool:
     """RETURNS (bool): Whether a reply has any content: its first choice, or an item of its output."""
+    if body.get("type") == "message":
+        return bool(body.get("content"))
     items = body.get("output")
     if isinstance(items, list):
         messages = [i for i in items if isinstance(i, dict) and i.get("type") == "message"]

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
 
+from .anthropic_messages import HEADERS, make_messages_body, read_messages
 from .chat import (
     ask_chat_logprobs,
     ask_chat_schema,
@@ -27,6 +28,7 @@ class WireFormat(NamedTuple):
     ask_schema (Callable): Adds a JSON schema to a request.
     ask_logprobs (Callable): Adds the wish for so many alternatives a token to a request.
     read (Callable): Reads a reply.
+    headers (Mapping[str, str]): What every request carries.
     """
 
     path: str
@@ -35,6 +37,7 @@ class WireFormat(NamedTuple):
     ask_schema: Callable[[Dict[str, Any], Mapping[str, Any]], None]
     ask_logprobs: Callable[[Dict[str, Any], int], None]
     read: Callable[[Any], Reply]
+    headers: Mapping[str, str] = {}
 
 
 CHAT = WireFormat(
@@ -48,9 +51,20 @@ RESPONSES = WireFormat(
     ask_responses_logprobs,
     read_responses,
 )
+# It takes neither schemas nor log-probabilities; the factory refuses both.
+MESSAGES = WireFormat(
+    "/messages",
+    "content",
+    make_messages_body,
+    lambda body, schema: None,
+    lambda body, n: None,
+    read_messages,
+    HEADERS,
+)
 # By `api` and `logprobs_style`.
 WIRE_FORMATS = {
     ("chat", "chat"): CHAT,
     ("chat", "completions"): CHAT._replace(ask_logprobs=ask_completions_logprobs),
     ("responses", "chat"): RESPONSES,
+    ("messages", "chat"): MESSAGES,
 }

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from denoise_report import compare, count, rank, write_report
+from denoise_report import compare, count, write_report
+from denoise_tables import list_rivals, list_sidyp, rank
 
 
 def row(method, seed, accuracy, dataset="mit", gold=0):
@@ -88,3 +89,27 @@ def test_methods_are_ranked_over_sets_and_scores():
         ("c", "x"): cell,
     }
     assert rank(mine, ["x", "y"]) == {"a": 1.25, "b": 1.75}
+
+
+def pair(second, score, difference, dataset="mit", first="stacking:50"):
+    found = {"dataset": dataset, "first": first, "second": second, "score": score, "seeds": 3}
+    return {**found, "difference": difference, "low": difference - 0.1, "high": difference + 0.1}
+
+
+def test_the_closest_rival_of_the_default_is_named_and_those_ahead_are_counted():
+    pairs = [pair("llm:50", "accuracy", 0.3), pair("robust_uu:50", "accuracy", 0.05)]
+    pairs += [pair("llm:50", "macro_f1", -0.2), pair("llm:0", "accuracy", -0.9, first="lda:0")]
+    text = list_rivals(pairs)
+    assert "| MIT | accuracy | robust_uu | +0.050 | -0.050 to +0.150 |" in text
+    assert "| MIT | macro-F1 | llm | -0.200 |" in text
+    assert "Of 3 differences" in text and text.endswith("1 below: llm on MIT (macro-F1).")
+
+
+def test_sidyp_less_balanced_regression_is_a_row_of_each_set():
+    pairs = [
+        pair("plain_balanced:0", score, 0.01, dataset, "sidyp:0")
+        for dataset in ("semeval", "topics")
+        for score in ("accuracy", "macro_f1")
+    ]
+    lines = list_sidyp(pairs).splitlines()[2:]
+    assert [line.split(" | ")[0] for line in lines] == ["| SemEval", "| topics"]

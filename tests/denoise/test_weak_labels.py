@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from weak_labels import ANSWERS, LABELS, ask, draw, make_prompt, read_texts
+from text_sets import WORDS, Text, read_texts
+from weak_labels import ANSWERS, LABELS, ask, ask_all, draw, hash_texts, label, make_prompt
 
 
 class Llm:
@@ -30,22 +31,59 @@ def test_a_token_that_begins_two_words_is_no_answer():
     )
 
 
-def test_the_prompt_shows_an_example_of_each_class_and_the_start_of_the_text():
-    prompt = make_prompt("word " * 100)
-    assert all(f"Class: {word}\n" in prompt for word, _ in ANSWERS.values())
-    assert prompt.endswith("Class:") and prompt.count("word ") <= 26
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_prompt_shows_an_example_of_each_class_and_the_start_of_the_text(name):
+    prompt = make_prompt("word " * 100, name)
+    assert all(f"Class: {answer.word}\n" in prompt for answer in ANSWERS[name])
+    assert prompt.endswith("Class:") and prompt.count("word ") <= WORDS[name]
 
 
-def test_the_first_tokens_of_answers_differ():
-    assert len({word[:2] for word, _ in ANSWERS.values()}) == len(ANSWERS)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_first_tokens_of_answers_differ(name):
+    assert len({answer.word[:2] for answer in ANSWERS[name]}) == len(ANSWERS[name])
 
 
-def test_what_is_kept_fits_to_the_texts():
-    """The labels are numbered by the sample, which the texts alone decide."""
-    kept = json.loads(LABELS.read_text(encoding="utf8"))
-    assert {part: kept[part]["items"] for part in ("train", "test")} == draw(read_texts())
+@pytest.mark.parametrize("path", sorted(LABELS.glob("*.json")), ids=lambda p: p.stem)
+def test_labels_are_the_likeliest_words_after_calibration(path):
+    kept = json.loads(path.read_text(encoding="utf8"))
+    assert kept["classes"] == [answer.label for answer in ANSWERS[path.stem]]
     for part in ("train", "test"):
+        assert len(kept[part]["items"]) == len(set(kept[part]["items"]))
         p = np.array(kept[part]["permille"]) / 1000 / np.array(kept["empty"])
         agree = p.argmax(axis=1) == np.array(kept[part]["labels"])
         # what was rounded away can decide between two small numbers
         assert agree.mean() > 0.95
+
+
+def test_what_is_kept_fits_to_the_texts(tmp_path):
+    """The labels are numbered by the sample, which the texts alone decide."""
+    kept = json.loads((LABELS / "topics.json").read_text(encoding="utf8"))
+    texts = read_texts("topics", tmp_path)
+    assert {part: kept[part]["items"] for part in ("train", "test")} == draw("topics", texts)
+    assert kept["texts"] == hash_texts(texts)
+
+
+def some_texts():
+    return [Text(f"text {i}", "POSITIVE", part) for part in ("train", "test") for i in range(4)]
+
+
+def test_answers_are_calibrated_by_an_empty_text_or_by_the_texts(monkeypatch):
+    """An LLM that always prefers one word says the other one where it prefers it less than usual."""
+    answers = {i: [0.1, 0.9] for i in range(-1, 8)}
+    answers[1] = [0.4, 0.6]
+    found = label("books", some_texts(), answers)
+    assert found["train"]["labels"] == [1, 0, 1, 1] and found["train"]["items"] == [0, 1, 2, 3]
+    assert found["empty"] == pytest.approx([0.175, 0.825])
+    monkeypatch.setattr("weak_labels.BY_TEXTS", ())
+    assert label("books", some_texts(), answers)["empty"] == [0.1, 0.9]
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path):
+    texts, kept = some_texts(), tmp_path / "answers.jsonl"
+    first = ask_all(Llm(_positive=0.9, _negative=0.1), "books", texts, kept, 3)
+    assert len(first) == 3 and first[-1] == pytest.approx([0.1, 0.9], abs=1e-4)
+    every = ask_all(Llm(_positive=0.2, _negative=0.8), "books", texts, kept, None)
+    assert set(every) == set(range(-1, 8))
+    assert {i: every[i] for i in first} == first
+    assert sum(p[0] > 0.5 for p in every.values()) == 6
+    assert ask_all(None, "books", texts, kept, 0) == every

@@ -214,6 +214,35 @@ def test_silver_with_a_text_twice_takes_the_gold_in_order():
     assert silver_quality(silver, gold)["correct"] == 1
 
 
+tagged = st.lists(st.sampled_from(["O", "B-A", "B-B", "B-A I-A"]), min_size=1, max_size=3)
+documents = st.lists(st.tuples(st.sampled_from("abc"), tagged), max_size=8)
+
+
+@given(documents, documents)
+@settings(max_examples=50, deadline=None)
+def test_silver_quality_is_what_pairs_in_order_give(silver, gold):
+    silver, gold = (
+        [make_doc(" ".join(tags).split(), text) for text, tags in docs] for docs in (silver, gold)
+    )
+    left = {}
+    for doc in gold:
+        left.setdefault(doc.text, []).append({(e.start, e.end, e.label_) for e in doc.ents})
+    said = [
+        (ent.label_, (ent.start, ent.end, ent.label_) in truth)
+        for doc in silver
+        if left.get(doc.text)
+        for truth in [left[doc.text].pop(0)]
+        for ent in doc.ents
+    ]
+    report = silver_quality(silver, gold)
+    assert (report["spans"], report["correct"]) == (len(said), sum(right for _, right in said))
+    assert report["gold_spans"] == sum(len(doc.ents) for doc in gold)
+    for label, row in report["per_type"].items():
+        assert row["spans"] == sum(name == label for name, _ in said)
+        assert row["correct"] == sum(right for name, right in said if name == label)
+        assert row["gold_spans"] == sum(e.label_ == label for doc in gold for e in doc.ents)
+
+
 def test_no_silver_has_no_precision():
     report = silver_quality([], make_docs("B-A"))
     assert report["precision"] is None and report["wrong_share"] is None

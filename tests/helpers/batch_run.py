@@ -25,6 +25,7 @@ def run(words):
     parser.add_argument("--prompts", type=int, default=2000)
     parser.add_argument("--kill-at")
     parser.add_argument("--nth", type=int, default=1)
+    parser.add_argument("--anthropic", action="store_true")
     options = parser.parse_args(words)
     warnings.simplefilter("ignore")
     model = make_openai_batch_model(
@@ -37,6 +38,7 @@ def run(words):
         timeout=2.0,
         first_pause=0.02,
         longest_pause=0.05,
+        **({"dialect": "anthropic", "api": "messages"} if options.anthropic else {}),
     )
     hook = make_hook(options.kill_at, options.nth)
     ledger = LedgerModel(model, options.ledger, prices=options.prices, max_cost=100.0, hook=hook)

@@ -13,6 +13,7 @@ from asking import PRICES
 from batch_service import BatchService, echo
 from forked import Forked
 from loopback import Loopback
+from message_service import MessageService
 
 from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.models.openai import make_openai_model
@@ -69,11 +70,13 @@ def direct(server, path, n):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("make_service", [BatchService, MessageService])
 @pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_any_point_costs_nothing_twice(point, tmp_path, make_runs):
-    service = BatchService()
+def test_a_kill_at_any_point_costs_nothing_twice(point, make_service, tmp_path, make_runs):
+    service = make_service()
     with Loopback(service.answer) as server:
         runs = make_runs(server, 30)
+        runs.words += ["--anthropic"] if make_service is MessageService else []
         assert runs.run("--kill-at", point) == -signal.SIGKILL
         assert not runs.output.exists()
         assert runs.run() == 0

@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.ledger import file as ledger_file
 from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.ledger.rescue import is_cut
 from spacy_llmjudge.ledger.store import LedgerStore
@@ -159,26 +161,93 @@ def test_a_value_that_fits_no_row_costs_no_other_its_row(tmp_path):
     store.close()
 
 
+def start_writers(store, most):
+    """Four threads that write so often, or until they are refused; RETURNS: They, and what they were told."""
+    ended = []
+
+    def write():
+        try:
+            for i in range(most):
+                store.add_model(f"{i}", "{}")
+            ended.append("")
+        except LLMJudgeError as error:
+            ended.append(str(error))
+
+    threads = [threading.Thread(target=write, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    return threads, ended
+
+
 def test_nobody_waits_for_a_store_that_is_closing(tmp_path):
     """Whoever writes at that moment is told; behind the end of the queue it would wait for ever."""
     for n in range(20):
         store = LedgerStore(tmp_path / f"{n}.db")
-        ended = []
-
-        def write(store=store, ended=ended):
-            try:
-                while True:
-                    store.add_model("m", "{}")
-            except LLMJudgeError as error:
-                ended.append(str(error))
-
-        threads = [threading.Thread(target=write, daemon=True) for _ in range(4)]
-        for thread in threads:
-            thread.start()
+        threads, ended = start_writers(store, 10**9)
         store.close()
         for thread in threads:
             thread.join(5)
         assert len(ended) == 4 and all("it was closed" in text for text in ended)
+
+
+def left_to_the_collector(path):
+    """A model that has its ledger open and waits for a garbage collection."""
+    model = make_ledger_model(make_openai_model("http://127.0.0.1:9/v1", "tiny"), path)
+    assert model.salt
+    model.itself = model
+    return model._store
+
+
+def test_a_collection_while_a_ledger_is_opened_waits_for_nothing(tmp_path, monkeypatch):
+    """The older model's last commit would wait for the lock of whoever collects, and the collector for it."""
+    path = tmp_path / "l.db"
+    gc.disable()
+    older = left_to_the_collector(path)
+    monkeypatch.setattr("spacy_llmjudge.ledger.store.remove_dead", lambda _: gc.collect())
+    start = time.monotonic()
+    try:
+        newer = LedgerStore(path)
+    finally:
+        gc.enable()
+    assert time.monotonic() - start < 5
+    assert newer.reserve("k", "m", 1, None).state == "reserved"
+    older._writer._thread.join(5)
+    assert len(list(tmp_path.glob("*.alive"))) == 1
+    newer.close()
+    assert [file_.name for file_ in tmp_path.iterdir()] == ["l.db"]
+
+
+@pytest.mark.parametrize("lock", ["of the store", "of the writer", "of the process"])
+def test_a_collection_may_come_while_a_lock_is_held(tmp_path, lock):
+    gc.disable()
+    store = left_to_the_collector(tmp_path / "l.db")
+    locks = (store._lock, store._writer._gate, ledger_file._lock)
+    held = locks[["of the store", "of the writer", "of the process"].index(lock)]
+
+    def collect():
+        with held:
+            gc.collect()
+
+    thread = threading.Thread(target=collect, daemon=True)
+    try:
+        thread.start()
+        thread.join(5)
+    finally:
+        gc.enable()
+    assert not thread.is_alive()
+    LedgerStore(tmp_path / "l.db").close()
+    assert [file_.name for file_ in tmp_path.iterdir()] == ["l.db"]
+
+
+def test_a_job_behind_the_end_is_done_or_refused(tmp_path):
+    """Nobody may wait for a thread that has ended, whoever ended it."""
+    for n in range(20):
+        store = LedgerStore(tmp_path / f"{n}.db")
+        threads, ended = start_writers(store, 200)
+        store.close_soon()
+        for thread in threads:
+            thread.join(5)
+        assert len(ended) == 4 and all("it was closed" in text for text in ended if text)
 
 
 def locked_by_this_process(path):

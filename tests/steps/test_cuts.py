@@ -18,7 +18,7 @@ from spacy_llmjudge.judge.tasks.verify import make_verify_task
 from spacy_llmjudge.selection.cascade_cuts import TARGETS, Rule
 from spacy_llmjudge.selection.table import table_from_docs
 from spacy_llmjudge.shards import process_shards
-from spacy_llmjudge.steps.cuts import _supports, cuts
+from spacy_llmjudge.steps.cuts import cuts, read_supports
 from spacy_llmjudge.transport.messages import Reply
 
 WORDS = "the red roses of old Kent bloom in roses".split()
@@ -53,7 +53,7 @@ def both(pairs, rule, target):
     """What the evidence says is decided alone, and what a cascade decides alone."""
     docs = [doc for doc, _ in pairs]
     table = table_from_docs(docs)
-    evidence = _supports(docs, table.take(table.judged))
+    evidence = read_supports(docs, table.take(table.judged))
     alone = Alone(rule.low, rule.high, rule.most, target, 0.5)
     return rule.decides(evidence, target).tolist(), [decides(alone, *asked) for _, asked in pairs]
 
@@ -139,7 +139,7 @@ def test_no_more_counts_in_a_decided_document_than_the_bound(reply, places, rule
     doc, _ = judge_with(make_annotate_task(labels=["PLANT"]), [reply], places)
     table = table_from_docs([doc])
     table = table.take(table.judged)
-    evidence = _supports([doc], table)
+    evidence = read_supports([doc], table)
     if rule.decides(evidence, target)[0]:
         counted, wrong = rule.add_up(evidence, np.ones(len(table)), target)
         assert wrong[0] <= counted[0] <= rule.most

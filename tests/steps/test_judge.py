@@ -7,7 +7,8 @@ from judge_runs import write_annotated, write_prices
 from loopback import Answer, Loopback, chat
 
 from spacy_llmjudge.cli import judge as verb
-from spacy_llmjudge.steps.judge import judge
+from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.steps.judge import _needs_gpu, judge
 from spacy_llmjudge.steps.judge_config import load_judges, read_judge_config
 
 MODEL = "components.llm_judge.model"
@@ -106,3 +107,28 @@ def test_the_budget_that_ended_is_raised_by_its_name(
     higher = {ended: float(words[0])}
     assert higher[ended] >= 2 * TINY
     load_judges(read_judge_config(path, higher), path)
+
+
+def test_a_judge_that_is_asked_by_batches_needs_no_cluster(folder):
+    path = folder / "judge.cfg"
+    text = HEAD.format(names='["llm_judge"]') + JUDGE.format(name="llm_judge", task="Annotate")
+    text += ledger(folder, MODEL, "http://127.0.0.1:9/v1", 5.0, "l.sqlite")
+    path.write_text(text.replace("OpenAI.v1", "OpenAIBatch.v1"), encoding="utf8")
+    with pytest.raises(LLMJudgeError, match=r"\[J1000\].*Leave out --on ray"):
+        judge(folder / "annotated" / "pool", folder / "judged", path, cluster=object())
+    assert not (folder / "l.sqlite").exists()
+
+
+def test_the_shards_have_the_size_that_was_asked_for(folder):
+    path = folder / "judge.cfg"
+    with Loopback(lambda request: Answer(chat())) as server:
+        text = HEAD.format(names='["llm_judge"]') + JUDGE.format(name="llm_judge", task="Annotate")
+        text += ledger(folder, MODEL, server.url, 5.0, "l.sqlite")
+        path.write_text(text, encoding="utf8")
+        found = judge(folder / "annotated" / "pool", folder / "judged", path, shard_size=1)
+    assert [shard["docs"] for shard in found["shards"]] == [1, 1]
+
+
+@pytest.mark.parametrize("device, wanted", [("cuda", True), ("cuda:1", True), ("auto", False)])
+def test_a_worker_has_a_gpu_where_the_config_names_one(device, wanted):
+    assert _needs_gpu({"components": {"llm_judge": {"model": {"device": device}}}}) is wanted

@@ -31,6 +31,7 @@ WRONG = {
     "evidence_trains": ["2", "-1", "yes"],
     "folds": ["1", "1000000", "x"],
     "gpu_id": ["-2", "x", "99"],
+    "on": ["nope", "Ray", "true", ""],
     "seed": ["-1", "x", "99999999999", "0.5"],
     **dict.fromkeys(["seed_steps", "steps", "batch", "rounds"], ["0", "-1", "x", "1.5", "", "inf"]),
     **dict.fromkeys(

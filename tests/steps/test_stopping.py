@@ -116,6 +116,6 @@ def test_accepted_spans_in_common(tmp_path):
     write_docs(tmp_path / "a.spacy", docs[:3])
     write_docs(tmp_path / "b.spacy", docs[1:])
     a, b = (accepted_in(tmp_path / name) for name in ("a.spacy", "b.spacy"))
-    assert ("document 0 ", 1, 2, "A") in a
-    assert jaccard(a, b) == 0.5 and jaccard(a, a) == jaccard(set(), set()) == 1.0
+    assert len(a) == len(b) == 3
+    assert jaccard(a, b) == 0.5 and jaccard(a, a) == jaccard(a[:0], a[:0]) == 1.0
     assert sha256_file(tmp_path / "a.spacy") != sha256_file(tmp_path / "b.spacy")

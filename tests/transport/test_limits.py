@@ -4,7 +4,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_llmjudge.transport.limits import Limits, TokenBucket
+from spacy_llmjudge.transport.limits import Door, Limits, TokenBucket
 
 STEPS = st.tuples(st.floats(0, 3), st.floats(0.1, 20))
 
@@ -101,3 +101,18 @@ def test_a_probe_that_was_stopped_before_it_left_holds_up_nobody():
     threads, entered = enter_in_threads(limits, threading.Event(), 1)
     threads[0].join(2)
     assert len(entered) == 1
+
+
+def test_limits_behind_one_door_share_the_probe_and_the_pause():
+    door = Door()
+    here, there = Limits(door=door), Limits(door=door)
+    stop = threading.Event()
+    assert here.enter(1, stop)
+    threads, entered = enter_in_threads(there, stop, 1)
+    time.sleep(0.05)
+    assert not entered
+    start = time.monotonic()
+    here.pause(0.4)
+    here.leave(proved=True)
+    threads[0].join(2)
+    assert entered[0] - start >= 0.4

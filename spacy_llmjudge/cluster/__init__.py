@@ -1,0 +1,1 @@
+"""Shards that several machines work on with Ray. Ray is imported here alone, and only when it is asked for."""
