@@ -289,7 +289,7 @@ def test_people_can_correct_with_every_label_of_the_labelled_set(tmp_path):
 
 @pytest.mark.parametrize("name", EXACT)
 def test_hostile_texts_come_back_or_are_counted(tmp_path, name):
-    rows = [(f"rose {text}", [("rose", "PLANT")]) for text in HOSTILE if len(text) < 5000]
+    rows = [(f"rose {text}", [("rose", "PLANT")]) for text in HOSTILE]
     source = make_gold(tmp_path / "gold.spacy", rows)
     path = tmp_path / FILES[name]
     exported = export_docs(source, path, ExportSettings(name))
@@ -304,7 +304,7 @@ def test_hostile_texts_come_back_or_are_counted(tmp_path, name):
 def test_hostile_spans_and_labels_come_back_or_are_refused(tmp_path, name):
     """As the words of a span and as its label at once, in a file of such a name."""
     docs = []
-    for text in (text for text in HOSTILE if len(text) < 1000):
+    for text in HOSTILE:
         doc = Doc(NLP.vocab, words=["rose", text, "."], spaces=[True, False, False])
         Ents().annotate(doc, [(1, 2, text)])
         docs.append(doc)
