@@ -8,7 +8,7 @@ from functools import partial
 from html.parser import HTMLParser
 
 import pytest
-from hostile_strings import HOSTILE
+from hostile_strings import FOLDER, HOSTILE
 from markdown_it import MarkdownIt
 from report_helpers import make_round
 from screenshots import open_page
@@ -122,7 +122,7 @@ def test_what_comes_from_data_is_text_wherever_the_card_has_it(text):
 
 @pytest.mark.slow
 def test_no_browser_runs_what_is_in_a_card(tmp_path):
-    page = tmp_path / f"{''.join(one for one in HOSTILE[25:28] if '/' not in one)}.html"
+    page = tmp_path / f"{FOLDER}.html"
     page.write_text("<!doctype html>" + "".join(map(read_card, HOSTILE)), encoding="utf8")
     with open_page(page) as opened:
         opened.mouse.move(200, 200)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from accessibility import find_barriers
-from hostile_strings import HOSTILE
+from hostile_strings import FOLDER, HOSTILE
 from playwright.sync_api import expect
 from review_helpers import (
     make_audit_session,
@@ -287,7 +287,7 @@ def test_hostile_labels_and_texts_are_text(tmp_path, open_review, task, width):
         doc = make_docs(1, word=text)[0]
         doc.ents = [Span(doc, 0, 2, label=text)]
         docs.append(doc)
-    folder = tmp_path / "".join(HOSTILE[i] for i in (4, 23, 28, 31))
+    folder = tmp_path / FOLDER
     planned = {"planned": len(docs)} if task == "certify" else {}
     page = open_review(TASKS[task](folder, docs, labels=HOSTILE, **planned), width)
     for n in range(1, len(docs) + 1):
