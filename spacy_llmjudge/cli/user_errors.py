@@ -7,7 +7,7 @@ import signal
 import sys
 import warnings
 from contextlib import suppress
-from typing import Any, Callable, List, NoReturn, TypeVar, cast
+from typing import Any, Callable, List, NoReturn, Set, TypeVar, cast
 
 from wasabi import color
 
@@ -30,7 +30,7 @@ def user_errors(function: FuncT) -> FuncT:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("always", message=r"\[JW\d+\]")
-            warnings.showwarning = _show_warning
+            warnings.showwarning = functools.partial(_show_warning, set())
             try:
                 for name, value in kwargs.items():
                     require_finite(f"--{name.replace('_', '-')}", value)
@@ -86,8 +86,12 @@ def _describe(error: Any) -> str:
     return "; ".join(found) or str(error)
 
 
-def _show_warning(message: Any, *args: Any, **kwargs: Any) -> None:
-    msg.warn(_one_line(str(message)))
+def _show_warning(shown: Set[str], message: Any, *args: Any, **kwargs: Any) -> None:
+    """A file that is read twice is warned of once."""
+    text = _one_line(str(message))
+    if text not in shown:
+        shown.add(text)
+        msg.warn(text)
 
 
 def _one_line(text: str) -> str:

@@ -72,7 +72,9 @@ def make_card(facts: CardFacts) -> str:
         "Size and speed": _describe_size(facts),
         "Limits": _describe_limits(facts),
         "Citation": _describe_citation(facts),
-        "Licence": [facts.licence or "None was named. Ask whoever gave you this package."],
+        "Licence": [
+            escape(facts.licence, 2000) or "None was named. Ask whoever gave you this package."
+        ],
     }
     lines = [f"# {facts.name} {facts.version}", ""]
     for title, part in parts.items():
@@ -81,7 +83,7 @@ def make_card(facts: CardFacts) -> str:
 
 
 def _describe_use(facts: CardFacts) -> List[str]:
-    names = ", ".join(f"`{name}`" for name in facts.pipeline)
+    names = ", ".join(f"`{_as_code(name)}`" for name in facts.pipeline)
     return [
         f"A spaCy pipeline for the language `{facts.lang}` with the components {names}; what it finds is in "
         f"`{WHOLE[facts.target]}`. It needs no LLM and no key.",
@@ -191,13 +193,19 @@ def _describe_limits(facts: CardFacts) -> List[str]:
 
 
 def _describe_citation(facts: CardFacts) -> List[str]:
+    encoder = _as_code(facts.encoder) if facts.encoder else "no pretrained encoder"
     return [
         "Name the package and its version, and spacy_llmjudge, which it was trained with:",
         "",
         "```text",
-        f"{facts.name}, version {facts.version}. Trained with spacy_llmjudge from {facts.encoder or 'no pretrained encoder'}.",
+        f"{facts.name}, version {facts.version}. Trained with spacy_llmjudge from {encoder}.",
         "```",
     ]
+
+
+def _as_code(text: str) -> str:
+    """Text of data between backticks, where nothing is escaped."""
+    return shorten(text).replace("`", "'")
 
 
 def escape(text: str, length: int = 120) -> str:

@@ -7,7 +7,7 @@ import pytest
 from corpora_helpers import quietly, write_jsonl
 from english import NLP
 from exchange_helpers import SENTENCES, make_gold, make_silver, said_in, there_and_back
-from hostile_strings import HOSTILE
+from hostile_strings import FOLDER, HOSTILE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
@@ -289,7 +289,7 @@ def test_people_can_correct_with_every_label_of_the_labelled_set(tmp_path):
 
 @pytest.mark.parametrize("name", EXACT)
 def test_hostile_texts_come_back_or_are_counted(tmp_path, name):
-    rows = [(f"rose {text}", [("rose", "PLANT")]) for text in HOSTILE if len(text) < 5000]
+    rows = [(f"rose {text}", [("rose", "PLANT")]) for text in HOSTILE]
     source = make_gold(tmp_path / "gold.spacy", rows)
     path = tmp_path / FILES[name]
     exported = export_docs(source, path, ExportSettings(name))
@@ -304,13 +304,12 @@ def test_hostile_texts_come_back_or_are_counted(tmp_path, name):
 def test_hostile_spans_and_labels_come_back_or_are_refused(tmp_path, name):
     """As the words of a span and as its label at once, in a file of such a name."""
     docs = []
-    for text in (text for text in HOSTILE if len(text) < 1000):
+    for text in HOSTILE:
         doc = Doc(NLP.vocab, words=["rose", text, "."], spaces=[True, False, False])
         Ents().annotate(doc, [(1, 2, text)])
         docs.append(doc)
     write_docs(tmp_path / "gold.spacy", docs)
-    folder = "".join(HOSTILE[i] for i in (4, 23, 28, 31))
-    path = tmp_path / folder / FILES[name]
+    path = tmp_path / FOLDER / FILES[name]
     if name == "brat":
         with pytest.raises(LLMJudgeError, match="J951"):
             export_docs(tmp_path / "gold.spacy", path, ExportSettings(name))

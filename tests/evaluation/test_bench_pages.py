@@ -1,10 +1,12 @@
 """The pages that benchmarks write are made of their figures alone."""
 
 import json
+from pathlib import Path
 
 from cascade_report import write_report as write_cascade
 from scale_report import write_report as write_scale
 
+DOCS = Path(__file__).parents[2] / "docs"
 STEPS = ("prepare", "annotate", "judge", "filter", "nlp.pipe with confidence")
 
 
@@ -67,3 +69,17 @@ def test_a_cascade_saves_what_costs_at_most_a_point(tmp_path):
     page = (tmp_path / "cascade.md").read_text()
     assert "| recall | 20% | 0% | 100% | - | 0.0% | 0.900 | 0.900 | 0.900 | 0.900 |" in page
     assert "saves 30% of the strong judge's calls" in page
+
+
+def test_the_page_on_speed_has_the_figures_of_its_file():
+    page = (DOCS / "speed.md").read_text(encoding="utf8")
+    found = json.loads((DOCS / "speed.json").read_text(encoding="utf8"))
+    table = [line.split(" | ")[1:] for line in page.splitlines() if line.startswith("| ")][1:]
+    assert len(table) == len(found["rows"]) == 4 and f"{found['words']:,} words" in page
+    for cells, row in zip(table, found["rows"]):
+        spread = f"({min(row['ratios']):.2f} to {max(row['ratios']):.2f})"
+        ratio = (
+            f"{row['ratio']:.2f}" if row["form"] == "as loaded" else f"{row['ratio']:.2f} {spread}"
+        )
+        figures = [f"{row['documents_per_second']:.0f}", ratio, f"{row['f1']:.1f}"]
+        assert [*figures, f"{row['f1_saved']:.1f} |"] == cells

@@ -38,3 +38,6 @@ HOSTILE = [
     "a" * 100_000,
     "w" + "\u0301" * 3000,
 ]
+
+# some of them as the name of a folder, which has no slash and no NUL
+FOLDER = "".join(HOSTILE[i] for i in (4, 23, 28, 31))

@@ -62,7 +62,7 @@ def make_gold_session(folder, docs=None, labels=LABELS):
         saved[:] = [(doc.text, spans) for doc, spans in labelled]
 
     docs = make_docs(3) if docs is None else docs
-    task = make_gold(docs, Ents(), labels, Draw("frame", 0, 3), save)
+    task = make_gold(docs, Ents(), labels, Draw("frame", 0, len(docs)), save)
     return _open(task, folder), saved
 
 

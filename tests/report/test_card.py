@@ -5,13 +5,17 @@ import subprocess
 import sys
 import zipfile
 from functools import partial
+from html.parser import HTMLParser
 
 import pytest
-from hostile_strings import HOSTILE
+from hostile_strings import FOLDER, HOSTILE
+from markdown_it import MarkdownIt
 from report_helpers import make_round
+from screenshots import open_page
 
 from spacy_llmjudge.corpora.guidelines import LabelGuideline, to_json
 from spacy_llmjudge.report.card import CardFacts, Speed, escape, make_card
+from spacy_llmjudge.report.text import shorten
 from spacy_llmjudge.steps.card import find_processor, make_model_card
 from spacy_llmjudge.steps.report import make_report
 from spacy_llmjudge.storage import read_json, write_json
@@ -67,6 +71,63 @@ def test_labels_make_no_markup(text):
     plain = line.replace("\\\\", "")
     for sign in "`[]|#$":
         assert plain.count(sign) == plain.count("\\" + sign)
+
+
+def read_card(text):
+    """The HTML of a card with a text of data in every place, as a reader of Markdown makes it."""
+    scores = {"p": 0.4, "r": 0.4, "f": 0.4, "f_low": 0.3, "f_high": 0.5}
+    certificate = {
+        "statement": text,
+        "agreement": [{"first": text, "second": text, "same": 1, "both": 2}],
+        "pac": {"statement": text},
+    }
+    facts = EMPTY._replace(
+        pipeline=["ner", text],
+        labels={text: [text, text], "PEST": []},
+        encoder=text,
+        selection={
+            "documents": {"silver": 3},
+            "spans": 4,
+            "statement": f"Of {text} few are wrong.",
+        },
+        summary={"judged": scores},
+        judged={"documents": 5, "spacy": {"per_type": {text: scores, "PEST": scores}}},
+        certificate=certificate,
+        speed=Speed(5, 10.0, text, 1),
+        licence=f"That of {text}",
+    )
+    reader = MarkdownIt("commonmark", {"html": True}).enable("table")
+    return reader.render(make_card(facts))
+
+
+def elements_in(html):
+    """The elements with their attributes, in order, and the text of a page."""
+    parser, elements, texts = HTMLParser(), [], []
+    parser.handle_starttag = lambda tag, attrs: elements.append((tag, attrs))
+    parser.handle_data = texts.append
+    parser.handle_comment = parser.handle_decl = parser.unknown_decl = elements.append
+    parser.feed(html)
+    return elements, "".join(texts)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_what_comes_from_data_is_text_wherever_the_card_has_it(text):
+    plain, _ = elements_in(read_card("plain"))
+    elements, shown = elements_in(read_card(text))
+    assert elements == plain
+    # label, processor, and name of the encoder, which may be a folder
+    assert shown.count(shorten(text)[:100]) > 10
+    assert not set(shown) & set("\x00\x1b\x07\u202e\u2066\u200f\ufffe")
+
+
+@pytest.mark.slow
+def test_no_browser_runs_what_is_in_a_card(tmp_path):
+    page = tmp_path / f"{FOLDER}.html"
+    page.write_text("<!doctype html>" + "".join(map(read_card, HOSTILE)), encoding="utf8")
+    with open_page(page) as opened:
+        opened.mouse.move(200, 200)
+        assert opened.evaluate("window.ran") is None and opened.faults == []
+        assert opened.locator("script, img, svg, iframe, form, style, link, meta, a").count() == 0
 
 
 @pytest.mark.slow

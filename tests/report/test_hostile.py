@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 
 import pytest
-from hostile_strings import HOSTILE
+from hostile_strings import FOLDER, HOSTILE
 from report_helpers import make_round
 
 from spacy_llmjudge.report.text import REPLACEMENT, clean, shorten
@@ -36,7 +36,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module", params=["ents", "cats"])
 def page(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("round")
+    folder = tmp_path_factory.mktemp("round") / FOLDER
     inputs = make_round(folder, request.param, hostile=HOSTILE, n=4 * len(HOSTILE), q=0.5)
     commands = {f"step {i}": text for i, text in enumerate(HOSTILE)}
     write_json(inputs.metrics / "commands.json", commands)

@@ -13,6 +13,7 @@ import srsly
 from cli_helpers import error_line, run
 
 from spacy_llmjudge.corpora.guidelines import definitions_of, read_guidelines
+from spacy_llmjudge.corpora.prepare import prepare
 from spacy_llmjudge.steps.start import start_project
 from spacy_llmjudge.steps.template import find_template
 from spacy_llmjudge.streams import write_documents
@@ -81,6 +82,21 @@ def test_a_pool_in_shards_becomes_a_project(files):
     assert {p.name for p in copied.iterdir()} == {p.name for p in pool.iterdir()}
 
 
+def test_a_folder_of_brat_becomes_a_project(files):
+    _, raw, folder = files
+    source = ROOT / "tests" / "corpora" / "exports" / "brat"
+    result = start((source, raw, folder))
+    assert result.exit_code == 0, result.output
+    (copied,) = (folder / "assets/data").glob("labelled*")
+    assert {p.name: p.read_bytes() for p in copied.iterdir()} == {
+        p.name: p.read_bytes() for p in source.iterdir()
+    }
+    # what is no entity is named once
+    assert result.output.count("[JW976]") == 1
+    found = prepare(folder / "assets/data", folder / "corpus")["documents"]
+    assert found["labelled"] == len(list(source.glob("*.txt"))) and found["pool"] == 90
+
+
 def test_dev_and_test_are_taken_as_they_are(files, small_dataset):
     sets = ["--dev", small_dataset / "dev.jsonl", "--test", small_dataset / "test.jsonl"]
     result = start(files, *sets, "--target", "ents", judge="openai")
@@ -117,8 +133,6 @@ def test_a_judge_of_ones_own_and_its_replies_come_along(files, small_dataset, tm
 
 
 def test_columns_whose_suffix_names_a_set_can_be_found_again(tmp_path):
-    from spacy_llmjudge.corpora.prepare import prepare
-
     (tmp_path / "eng.testa").write_text("Bern B-LOC\nis O\nold O\n\nno O\n", encoding="utf8")
     (tmp_path / "raw.txt").write_text("Bonn is new\nBasel is not\n", encoding="utf8")
     sets = {"labelled": tmp_path / "eng.testa", "pool": tmp_path / "raw.txt"}
