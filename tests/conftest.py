@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 from asking import PRICES
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 GARDEN = ROOT / "assets" / "garden"
 
 # tests run in several processes, and what they start does: with a thread for each core in each of them all would wait
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# how long an example takes says how busy the machine is, nothing of the code
+settings.register_profile("any_load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_load")
 
 # about how many fast tests take as long as a slow one
 SLOW = 100
