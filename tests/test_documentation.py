@@ -64,7 +64,10 @@ def test_every_page_is_in_the_navigation():
 
 def test_the_entry_for_spacys_universe_is_about_this_package():
     entry = json.loads((DOCS / "universe.json").read_text(encoding="utf8"))
-    assert {"id", "title", "slogan", "description", "pip", "code_example"} <= set(entry)
+    fields = "id title slogan description pip code_example code_language category tags"
+    assert set(entry) == set(fields.split()) and all(entry.values())
+    assert entry["code_language"] == "python" and len(entry["slogan"]) < 120
+    assert set(entry["category"]) <= {"pipeline", "training", "research", "standalone"}
     tree = ast.parse("\n".join(entry["code_example"]))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names = {alias.name for node in imports for alias in node.names}
