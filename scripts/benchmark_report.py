@@ -275,13 +275,16 @@ def _curve(runs: Dict[str, Dict[str, Any]]) -> str:
 
 def _line(row: Dict[str, Any]) -> str:
     ends = [row[name] for name in INTERVAL]
-    interval = "" if None in ends else " ({:.1f} to {:.1f})".format(*(100 * x for x in ends))
+    if None not in ends:
+        spread = " ({:.1f} to {:.1f})".format(*(100 * x for x in ends))
+    else:
+        spread = f" ± {100 * row['f_std']:.1f}" if len(row["seeds"]) > 1 else ""
     cells = [
         TITLES.get(row["method"], row["method"]) + (" (e)" if row["uses_evidence"] else ""),
         str(row["llm_calls"] or "-"),
         "-" if row["gold"] is None else f"{row['gold']:,}",
         str(len(row["seeds"])),
-        f"{100 * row['f_mean']:.1f}{interval}",
+        f"{100 * row['f_mean']:.1f}{spread}",
         *(_gain(row.get(name)) for name in RIVALS),
         _share(row["silver_precision"]),
         _share(row["silver_recall"]),
