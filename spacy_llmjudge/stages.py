@@ -161,8 +161,15 @@ def record_beside(path: Path) -> Path:
 
 
 def require_not_of(path: Path, record: Path) -> None:
-    """RAISES (LLMJudgeError): J999 where an output is there, and the record beside it says that another step made it."""
-    if path.exists() and record.exists():
+    """Check that no other step made an output. Where the output was deleted, the record of that step goes.
+
+    path (Path): The output.
+    record (Path): The record that the other step leaves beside it.
+    RAISES (LLMJudgeError): J999 where both are there.
+    """
+    if not path.exists():
+        record.unlink(missing_ok=True)
+    elif record.exists():
         raise LLMJudgeError(Errors.J999.format(path=path, record=record.name))
 
 

@@ -270,7 +270,7 @@ class Sorter:
         self.discard()
 
     def add(self, rank: int, doc: Doc) -> None:
-        """Take in a document with its place in the order, which no other one has."""
+        """Take in a document with its place in the order; those with the same one stay as they came."""
         new: Tuple[List[int], DocBin] = ([], DocBin(store_user_data=False))
         ranks, binary = self._waiting.setdefault(rank // self._most, new)
         ranks.append(rank)

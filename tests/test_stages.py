@@ -202,3 +202,8 @@ def test_an_output_of_another_step_is_known_by_its_record(tmp_path):
         require_not_of(output, record_beside(output))
     output.rmdir()
     require_not_of(output, record_beside(output))
+    # what made it first is forgotten, or its own next run would be refused
+    for _ in range(2):
+        require_not_of(output, record_beside(output))
+        once("serve", {}, [output], lambda: output.mkdir() or {}, beside=tmp_path / "guests")
+    assert output.is_dir() and not record_beside(output).exists()

@@ -3,7 +3,7 @@
 import re
 import warnings
 from pathlib import Path
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ..errors import Errors, LLMJudgeError, Warnings
 from .layout import Layout, find_layout, is_document_start
@@ -61,9 +61,19 @@ def _read_sentences(path: Path, layout: Layout) -> Iterator[Tuple[str, Rows]]:
 
 def _is_comment(line: str, layout: Layout, is_inside: bool) -> bool:
     """Inside of a sentence a row with a mistake must not pass for a comment: there it has other columns."""
-    if is_inside and (not line.startswith("# ") or len(layout.split(line)) == layout.width):
+    columns = layout.split(line)
+    if is_inside and (
+        not line.startswith("# ") or len(columns) == layout.width or _is_row(columns, layout)
+    ):
         return False
     return layout.is_comment(line)
+
+
+def _is_row(columns: Sequence[str], layout: Layout) -> bool:
+    """Whether a line of another width ends in a tag, and has before it only what other rows have beside tokens."""
+    seen = [cells for i, cells in enumerate(layout.others) if i != layout.token]
+    known = all(cell == "#" or any(cell in cells for cells in seen) for cell in columns[1:-1])
+    return is_tag(columns[-1]) and known
 
 
 def _read_row(line: str, layout: Layout, where: str) -> Optional[Tuple[str, str]]:

@@ -18,7 +18,8 @@ _NO_TEXT = {
     b"\x1f\x8b": ("packed by gzip", "Unpack it (gzip -d)."),
     b"PK\x03\x04": ("an archive or an office document", "Unpack it, or export it as CSV or text."),
     b"\xd0\xcf\x11\xe0": ("an old office document", "Export it as CSV or text."),
-    b"PAR1": ("a parquet file", "Give it the suffix .parquet."),
+    # and the first byte of a header, as a gene has that name
+    b"PAR1\x15": ("a parquet file", "Give it the suffix .parquet."),
     b"SQLite format 3\0": ("a database", "Export its rows as JSONL."),
     b"version https://git-lfs": ("a pointer of Git LFS", "Fetch the file itself: git lfs pull."),
 }

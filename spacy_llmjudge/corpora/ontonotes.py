@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Iterator, List, Optional
 
 from ..errors import Errors, LLMJudgeError
-from .layout import split_columns
+from .layout import has_columns, split_columns
 from .lines import read_lines
 from .record import Record
 from .tags import make_tagged_record
@@ -17,9 +17,12 @@ _BRACKETS = re.compile(r"(?:\(([^\s()*]+))?\*?(\)?)")
 
 
 def is_ontonotes(path: Path) -> bool:
-    """RETURNS (bool): Whether a file begins as those of OntoNotes do."""
-    first = next((line for _, line in read_lines(path) if line.strip()), "")
-    return first.startswith("#begin document")
+    """RETURNS (bool): Whether a file begins as those of OntoNotes do, and has not just columns of its own."""
+    lines = (line for _, line in read_lines(path) if line.strip())
+    if not next(lines, "").startswith("#begin document"):
+        return False
+    row = next((line for line in lines if not line.startswith(("#begin", "#end"))), "")
+    return len(split_columns(row, "")) > _ENTITY or not has_columns(path)
 
 
 def read_ontonotes(path: Path, lang: Optional[str]) -> Iterator[Record]:

@@ -17,6 +17,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 from ..errors import Errors, LLMJudgeError
 from .lines import printable, read_lines
 from .rows import TEXT_KEYS, Row
+from .shapes.plain import LABEL_KEYS, SPAN_KEYS
+from .shapes.token_tags import TAG_KEYS
 
 _DELIMITERS = ",;\t|"
 _WORD_COLUMNS = ("word", "token", "form")
@@ -29,6 +31,8 @@ _SENTENCE_COLUMNS = (
     "sentence_idx",
     "sentenceid",
 )
+# what is read of a row with a text, by the shapes of rows and as the set that it is in
+_READ = (*TEXT_KEYS, *SPAN_KEYS, *LABEL_KEYS, *TAG_KEYS, "tokens", "words", "answer", "split")
 # Excel's
 _SEPARATOR_LINE = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
 _CELL_LIMIT = 1 << 24
@@ -45,11 +49,9 @@ def read_table(path: Path) -> Iterator[Tuple[str, Row]]:
     YIELDS (Tuple[str, Row]): "file, line 12" and the row.
     """
     header, cells = _read_cells(path)
-    by_name = {name.lower(): name for name in header}
-    word = _first(by_name, _WORD_COLUMNS)
-    tag = _first(by_name, _TAG_COLUMNS)
-    if word is not None and tag is not None:
-        yield from _read_sentences(cells, word, tag, _first(by_name, _SENTENCE_COLUMNS))
+    columns = _find_token_columns(header)
+    if columns is not None:
+        yield from _read_sentences(cells, *columns)
     else:
         for where, row in cells:
             yield where, {key: _read_cell(cell, key) for key, cell in row.items()}
@@ -124,14 +126,36 @@ def _read_cells(path: Path) -> Tuple[List[str], Cells]:
         where, first = next(lines, (where, ""))
     delimiter = said.group(1) if said is not None else max(_DELIMITERS, key=first.count)
     header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
-    repeated = [name for name, n in Counter(header).items() if n > 1 and name]
-    if repeated:
-        found = f"there are several columns {printable(repeated[0])!r}"
-        raise LLMJudgeError(Errors.J641.format(where=where, found=found))
     if not any(header):
         raise LLMJudgeError(Errors.J641.format(where=where, found="no header"))
+    header = _number_repeated(header, where)
     first_row = 2 + (said is not None)
     return header, _iterate(lines, header, delimiter, printable(path), first_row)
+
+
+def _number_repeated(header: Sequence[str], where: str) -> List[str]:
+    """Columns of one name get numbers, note (1) and note (2), or are an error where that name is read."""
+    counts, seen = Counter(header), Counter[str]()
+    read = _find_token_columns(header) or _READ
+    for name, n in counts.items():
+        if n > 1 and name in read:
+            found = f"there are several columns {printable(name)!r}"
+            raise LLMJudgeError(Errors.J641.format(where=where, found=found))
+    names = []
+    for name in header:
+        seen[name] += 1
+        names.append(f"{name} ({seen[name]})" if name and counts[name] > 1 else name)
+    return names
+
+
+def _find_token_columns(header: Sequence[str]) -> Optional[Tuple[str, str, Optional[str]]]:
+    """The columns of words, tags and sentences; None where a table has no row for every token."""
+    by_name = {name.lower(): name for name in header}
+    word = _first(by_name, _WORD_COLUMNS)
+    tag = _first(by_name, _TAG_COLUMNS)
+    if word is None or tag is None:
+        return None
+    return word, tag, _first(by_name, _SENTENCE_COLUMNS)
 
 
 def _iterate(

@@ -1,10 +1,11 @@
 """The step `report`: one HTML file on a round, and its plots as files."""
 
-import heapq
+from bisect import insort
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
@@ -80,25 +81,22 @@ class ReportInputs:
 class _Chosen:
     """Documents that are shown: those with an error first, in an order that looks random but is fixed."""
 
-    examples: List[Tuple[Tuple[bool, str, int], Any]] = field(default_factory=list)
+    examples: List[Tuple[Tuple[bool, str, int], Example]] = field(default_factory=list)
     n_wrong: int = 0
     total: int = 0
 
-    def offer(self, text: str, is_wrong: bool, parts: Any) -> None:
+    def offer(self, text: str, is_wrong: bool, make: Callable[[], Example]) -> None:
+        """Take in a document. What is shown is made at once: a document keeps the words of its file in memory."""
         self.n_wrong += is_wrong
-        # the number keeps documents from being compared
+        # the number keeps examples from being compared
         rank = (not is_wrong, sha256_bytes(text.encode("utf8", "surrogatepass")), self.total)
         self.total += 1
-        self.examples.append((rank, parts))
-        if len(self.examples) > 4 * MOST_EXAMPLES:
-            self.examples = self._first()
+        if len(self.examples) < MOST_EXAMPLES or rank < self.examples[-1][0]:
+            insort(self.examples, (rank, make()))
+            del self.examples[MOST_EXAMPLES:]
 
-    def _first(self) -> List[Tuple[Any, Any]]:
-        return heapq.nsmallest(MOST_EXAMPLES, self.examples, key=lambda pair: pair[0])
-
-    def sample(self, name: str, title: str, make: Any) -> Sample:
-        examples: List[Example] = [make(*parts) for _, parts in self._first()]
-        return Sample(name, title, examples, self.n_wrong, self.total)
+    def sample(self, name: str, title: str) -> Sample:
+        return Sample(name, title, [one for _, one in self.examples], self.n_wrong, self.total)
 
 
 def make_report(inputs: ReportInputs, output: Path) -> Path:
@@ -189,11 +187,11 @@ def _read_test(inputs: ReportInputs, target: Target) -> Tuple[Optional[Table], O
         differences = compare_with_gold(truth, doc, target)
         pairs.update(map(confusion_of, differences))
         is_wrong = any(one.kind != "right" for one in differences)
-        chosen.offer(truth.text, is_wrong, (truth, doc, target))
+        chosen.offer(truth.text, is_wrong, partial(make_test_example, truth, doc, target))
     confusions = count_confusions(pairs.elements())
     table = confusion_table(confusions, "Gold by row, the judged student by column", "gold")
     title = "The judged student on the test set"
-    return table, chosen.sample("test", title, make_test_example)
+    return table, chosen.sample("test", title)
 
 
 def _read_pool(
@@ -219,10 +217,11 @@ def _read_pool(
         if truth is not None and target.is_annotated(truth):
             keys = [] if kept is None else target.keys(kept)
             is_wrong |= set(keys) != set(target.keys(truth))
-        chosen.offer(doc.text, is_wrong, (doc, kept, truth, said, cuts, target))
+        make = partial(make_silver_example, doc, kept, truth, said, cuts, target)
+        chosen.offer(doc.text, is_wrong, make)
     known = "with hidden gold" if has_gold else "that were audited" if answers else "without gold"
     title = f"The pool and its silver, documents {known}"
-    return reader, chosen.sample("silver", title, make_silver_example)
+    return reader, chosen.sample("silver", title)
 
 
 def _find_beside(docs: Documents, path: Path, decided: Path) -> Iterator[Optional[Doc]]:

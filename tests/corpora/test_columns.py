@@ -159,3 +159,19 @@ def test_a_token_with_a_separator_inside_would_lose_a_part(tmp_path, line):
 def test_tabs_at_the_end_of_a_line_are_no_columns(tmp_path):
     (doc,) = read(tmp_path, "a\tB-X\tn\nb\tO\tn\t\t\n")
     assert doc.text == "a b"
+
+
+def with_a_row(*cells):
+    text = make_text(" ", between=("NN",))
+    return text.replace("saw NN O", f"{' '.join(cells)}\nsaw NN O")
+
+
+def test_a_number_sign_with_a_column_too_many_is_no_comment(tmp_path):
+    message = error_of(tmp_path, with_a_row("#", "NN", "NN", "O"))
+    assert "[J996]" in message and "line 3" in message and "4 columns" in message
+
+
+def test_a_number_sign_with_a_column_missing_is_a_token_as_any_other(tmp_path):
+    for sign in "#+":
+        first, _ = read(tmp_path, with_a_row(sign, "O"))
+        assert [token.text for token in first] == ["Anna", "Lee", sign, "saw", "Rome"]

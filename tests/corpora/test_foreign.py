@@ -26,6 +26,13 @@ TEXTS = [
     ("id,text\n1,Slugs\n", "a table"),
     ("Text;Label\nSlugs;pest\n", "a table"),
     ("sentence\tlabel\nSlugs\tpest\n", "a table"),
+    ('text,label\n"Slugs ate it,\nall of it",pest\n', "a table"),
+    ('{\n  "text": "Slugs"\n}\n', "JSON"),
+    ('[\n  "Slugs ate it",\n  "It rained"\n]\n', "JSON"),
+    ('["Slugs ate it", {"entities": []}]\n', "JSON"),
+    ('<html lang="en">\n<p>Slugs</p>\n', "HTML"),
+    ("<html>Slugs ate it</html>\n", "HTML"),
+    ("<HTML><HEAD><TITLE>Slugs\n", "HTML"),
 ]
 
 
@@ -54,7 +61,7 @@ def test_archives_and_pointers_under_every_name(tmp_path, suffix, kind):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("xl/workbook.xml", "<x/>")
     else:
-        marks = {"parquet": b"PAR1\0", "database": b"SQLite format 3\0"}
+        marks = {"parquet": b"PAR1\x15\x04", "database": b"SQLite format 3\0"}
         path.write_bytes(marks.get(kind, POINTER.encode("utf8")))
     message = error_of(path)
     assert "[J995]" in message and kind in message
@@ -74,6 +81,15 @@ def test_archives_and_pointers_under_every_name(tmp_path, suffix, kind):
         "content is king; text follows.",
         "version 2 is out",
         "% of slugs",
+        "[",
+        "{",
+        "[[7], 1]",
+        "Sentence,first",
+        "<HTML basics> is a book",
+        "<html> is the outermost tag",
+        "<!DOCTYPE html> stands first",
+        "%PDF-files are no texts",
+        "PAR1 is a receptor",
     ],
 )
 def test_texts_that_only_look_like_it_are_texts(tmp_path, text):

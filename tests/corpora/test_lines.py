@@ -126,3 +126,11 @@ def test_printable_leaves_letters_alone():
 def test_examples_in_docstrings():
     result = doctest.testmod(module)
     assert result.attempted and not result.failed
+
+
+def test_a_gene_with_the_name_of_a_format_is_text(tmp_path):
+    texts = ["PAR1 is a receptor of thrombin", "", "it is cut"]
+    assert lines_of(tmp_path / "a.txt", "\n".join(texts).encode()) == texts
+    (tmp_path / "a.conll").write_bytes(b"PAR1\tB-GENE\nis\tO\n")
+    (doc,) = read_file(tmp_path / "a.conll")
+    assert ents_of(doc) == [("PAR1", "GENE")]

@@ -77,3 +77,17 @@ def test_any_row_of_entities_comes_back(tmp_path_factory, stretches):
         sentence += zip(words, cells)
     (doc,) = read(tmp_path_factory.getbasetemp(), make_text(sentence))
     assert ents_of(doc) == expected
+
+
+@pytest.mark.parametrize("name", ["data.conll", "data.txt", "data.tsv"])
+@pytest.mark.parametrize("rows", [("1\tOslo\tB-LOC\n", "2\tsleeps\tO\n"), ("Oslo\tB-LOC\n",)])
+def test_a_file_with_columns_of_its_own_may_begin_so(tmp_path, name, rows):
+    text = f"#begin document (x);\n{''.join(rows)}\n#end document\n"
+    (doc,) = read(tmp_path, text, name)
+    assert ents_of(doc) == [("Oslo", "LOC")]
+
+
+def test_columns_without_tags_are_not_read_as_tokens_that_nobody_annotated(tmp_path):
+    row = line(0, "Vera", "(PERSON)").rpartition("   ")[0] + "\n"
+    with pytest.raises(LLMJudgeError, match=r"\[J998\].*line 2"):
+        read(tmp_path, f"#begin document (x);\n{row}\n#end document\n")

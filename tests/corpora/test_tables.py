@@ -200,3 +200,27 @@ def test_a_text_that_is_missing_is_an_empty_text(tmp_path):
 def test_spans_as_tuples(tmp_path):
     (doc,) = read_file(write(tmp_path, "text,entities\nVera left,\"[(0, 4, 'PER')]\"\n"))
     assert ents_of(doc) == [("Vera", "PER")]
+
+
+def test_two_columns_of_one_name_that_nobody_reads_do_not_matter(tmp_path):
+    (doc,) = read_file(write(tmp_path, "text,note,label,note\nslugs,old,PEST,new\n"))
+    assert doc.text == "slugs"
+    assert rows(tmp_path / "data.csv") == [
+        {"text": "slugs", "note (1)": "old", "label": "PEST", "note (2)": "new"}
+    ]
+    path = write(tmp_path, "word,text,tag,text\nVera,x,B-PER,y\n")
+    assert ents_of(read_file(path)[0]) == [("Vera", "PER")]
+    for header in ("text,label,label", "text,spans,spans", "text,split,split", "tokens,tags,tags"):
+        with pytest.raises(LLMJudgeError, match=r"\[J641\].*line 1.*several columns"):
+            read_file(write(tmp_path, f"{header}\nslugs,,\n"))
+    with pytest.raises(LLMJudgeError, match=r"\[J641\].*several columns 'tag'"):
+        read_file(write(tmp_path, "word,tag,tag\nVera,B-PER,O\n"))
+
+
+def test_a_column_of_labels_that_is_there_twice_is_named(tmp_path):
+    path = write(tmp_path, "text,topic,topic\nslugs,A,B\nrain,A,A\n", "train.csv")
+    write_jsonl(tmp_path / "pool.jsonl", [{"text": "raw"}])
+    with pytest.raises(LLMJudgeError, match=r"\[J632\].*topic \(1\), topic \(2\)"):
+        prepare(tmp_path, tmp_path / "out", label_column="topic")
+    report = prepare(tmp_path, tmp_path / "out", label_column="topic (2)")
+    assert report["labels"]["labelled"] == {"A": 1, "B": 1} and path.exists()

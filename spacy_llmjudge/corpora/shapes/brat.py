@@ -27,6 +27,9 @@ KINDS = {
     "#": "notes",
     "*": "equivalences",
 }
+OTHERS = "other lines"
+# with or without a mistake
+_IS_ENTITY = re.compile(r"\s*T(?:\d|\S*\t)")
 _ENTITY = re.compile(r"(T\S*)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?", re.DOTALL)
 _TRIGGER = re.compile(r"E\S*\t[^\s:]+:(T\S+)")
 _NAME = re.compile(r"[\w-]+", re.ASCII)
@@ -71,7 +74,7 @@ def read_folder(path: Path, may_drop: bool = False) -> Iterator[Record]:
             yield Record(where, text)
             continue
         lines = [(place, line) for place, line in read_lines(ann) if line.strip()]
-        others.update(KINDS[line[0]] for _, line in lines if line[0] in KINDS)
+        others.update(KINDS.get(line[0], OTHERS) for _, line in lines if not _IS_ENTITY.match(line))
         yield _read_document(where, text, lines, may_drop)
     if others:
         listed = ", ".join(f"{n} {kind}" for kind, n in sorted(others.items()))
@@ -103,7 +106,9 @@ def _read_document(
     where: str, text: str, lines: Sequence[Tuple[str, str]], may_drop: bool
 ) -> Record:
     triggers = {found[1] for found in (_TRIGGER.match(line) for _, line in lines) if found}
-    entities = [(place, line, _match(line, place)) for place, line in lines if line[0] not in KINDS]
+    entities = [
+        (place, line, _match(line, place)) for place, line in lines if _IS_ENTITY.match(line)
+    ]
     entities = [one for one in entities if one[2][1] not in triggers]
     joined = text.replace("\r\n", "\n")
     if joined != text:

@@ -112,9 +112,10 @@ def _results(row: Row) -> Optional[List[Any]]:
     annotations = row.get("annotations", row.get("completions", nothing))
     if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
         return None
+    said = [a for a in annotations if not a.get("was_cancelled")]
     # of several one may be marked as the right one
-    right = [a for a in annotations if a.get("ground_truth") is True] or annotations
-    return [a.get("result") or [] for a in right if not a.get("was_cancelled")]
+    right = [a for a in said if a.get("ground_truth") is True] or said
+    return [a.get("result") or [] for a in right]
 
 
 def _text_of(data: Row, where: str) -> str:

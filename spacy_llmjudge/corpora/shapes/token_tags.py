@@ -14,7 +14,7 @@ from .common import RowContext, WriteSettings
 
 # this key holds nothing else, the others may hold labels of the text
 _TAG_KEY = "ner_tags"
-_OTHER_KEYS = ("ner", "tags", "bio_tags", "labels", "label")
+TAG_KEYS = (_TAG_KEY, "ner", "tags", "bio_tags", "labels", "label")
 _IGNORED = -100
 
 
@@ -25,7 +25,7 @@ def read(row: Row, where: str, context: RowContext) -> Optional[List[Record]]:
     words = row.get("tokens")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         return None
-    key = next((k for k in (_TAG_KEY, *_OTHER_KEYS) if _holds_tags(row.get(k), k, words)), None)
+    key = next((k for k in TAG_KEYS if _holds_tags(row.get(k), k, words)), None)
     if key is None:
         return None
     words = read_words(row, where) or []

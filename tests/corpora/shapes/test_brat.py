@@ -136,3 +136,17 @@ def test_spans_that_overlap_are_spans(tmp_path):
     (record,) = read(tmp_path / "out")
     assert sorted(spans_of(record)) == [("old", "AGE"), ("old rose", "PLANT")]
     assert "JW610" in codes
+
+
+def test_lines_of_no_kind_are_counted(tmp_path):
+    ann = "T1\tPEST 0 6\tAphids\n#1\tAnnotatorNotes T1\tsmall ones,\nThey fly.\nC1 foo\n"
+    with pytest.warns(UserWarning, match="besides entities.* 1 notes, 2 other lines, which are"):
+        (record,) = read(write(tmp_path / "b", (TEXT, ann)))
+    assert spans_of(record) == [("Aphids", "PEST")]
+
+
+@pytest.mark.parametrize("line", ["T2 PLANT 22 26 rose", "T2\tPLANT 22\trose", "T\tPLANT", "T2"])
+def test_an_entity_with_a_mistake_is_no_other_line(tmp_path, line):
+    folder = write(tmp_path / "b", (TEXT, f"T1\tPEST 0 6\tAphids\n{line}\n"))
+    with pytest.raises(LLMJudgeError, match=r"J952.*0\.ann, line 2"):
+        read(folder)

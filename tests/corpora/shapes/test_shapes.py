@@ -357,3 +357,12 @@ def test_of_several_annotations_the_one_that_is_marked_as_right_counts():
     row = {"data": {"text": TEXT}, "annotations": [{"result": results(regions()[:1])}, good]}
     (record,) = records_of(row)
     assert len(record.mentions) == len(regions())
+
+
+def test_an_annotation_that_was_cancelled_hides_no_other_one():
+    good = {"result": results(regions())}
+    bad = {"result": results(regions()[:1]), "ground_truth": True, "was_cancelled": True}
+    (record,) = records_of({"data": {"text": TEXT}, "annotations": [bad, good]})
+    assert record.answer == "accept" and len(record.mentions) == len(regions())
+    (record,) = records_of({"data": {"text": TEXT}, "annotations": [bad]})
+    assert record.answer == "ignore"
