@@ -23,7 +23,7 @@ from ..storage import read_json
 from ..transport.messages import Prompt
 from ..transport.sender import Metered
 from ..transport.tally import Counts, Tally, add_counts
-from .choices import parse_choices, read_masses
+from .choices import parse_choices, read_masses, read_options
 from .opinions import Opinion, combine
 from .replies import parse_annotation
 from .reply_json import ReplyError
@@ -259,7 +259,8 @@ def read_stated(prompts: List[Any], replies: List[Any]) -> Optional[Stated]:
 def _read_opinions(prompt: Prompt, reply: str) -> List[Opinion]:
     """RETURNS (List[Opinion]): What a reply says of each candidate.
     RAISES (ReplyError): Where it does not answer about all of them."""
-    choices = parse_choices(reply, len(prompt.candidates), is_cut_off(reply))
+    options = read_options(prompt)
+    choices = parse_choices(reply, len(prompt.candidates), is_cut_off(reply), options)
     opinions = []
     for number, meanings in enumerate(prompt.verdicts, 1):
         if number not in choices:

@@ -4,11 +4,12 @@ import math
 import re
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..candidates import Candidate
 from ..storage import sha256_json
-from .reply_json import ReplyError, find_text
+from .folding import fold_words
+from .reply_json import NO_WORDS, ReplyError, find_text
 from .stated_confidence import Stated, read_stated, to_shares
 
 LETTERS = "ABCD"
@@ -19,17 +20,15 @@ _WRAPPING = " \t\r\n*_`\"'()[].:|"
 _MAX_HEAD = 80
 _HEAD = re.compile(
     r"[\s>*_`#(\[-]*(?:(?i:q(?:uestion)?\s*)?(?P<number>\d{1,4})[*_`]*\s*[:：.)][*_`]*\s*)?"
-    r"(?i:(?:the\s+)?(?:correct\s+|final\s+|best\s+)?(?:answer|option|choice)"
-    r"\s*(?:(?:is\b|[:：])\s*)?)?"
+    r"(?i:(?:the\s+)?(?:correct\s+|final\s+|best\s+)?(?P<name>answer|option|choice)"
+    r"\s*(?P<says>(?:is\b|[:：])\s*)?)?"
     r"(?:<answer>|\\boxed\{)?[*_`\"'(\[]*(?P<letter>[A-D])[*_`\"')\].。]*(?:</answer>|\})?\s*"
 )
-# A line that copies the option, as long as it names no other letter.
-_COPIED = re.compile(
-    r"\s*[*_(]*(?P<letter>[A-D])[*_]*[:.)][*_]*(?=\s)(?![^\r\n]*\b[A-D]\b)[^\r\n|]+\|?(?P<tail>[^\r\n]*)\s*"
-)
+# Before a copied option.
+_COPIED = re.compile(r"[\s*_(`]*(?P<letter>[A-D])[*_]*[:.)][*_]*(?=\s)")
+_OPTION = re.compile(r"^([A-D]): (.+)$", re.M)
+_AROUND = " \t\r\n\"'`*_.()"
 _QUOTING = " \t\r\n\"'`|*"
-# Written where there is no correction.
-_NO_WORDS = ("null", "none", "n/a", "-", "–", "—")
 
 
 @dataclass(frozen=True)
@@ -48,16 +47,20 @@ class Choice:
     correction: Optional[str] = None
 
 
-def parse_choices(reply: str, n: int, is_cut_off: bool = False) -> Dict[int, Choice]:
+def parse_choices(
+    reply: str, n: int, is_cut_off: bool = False, options: Optional[Mapping[str, str]] = None
+) -> Dict[int, Choice]:
     """Find the answers to n questions, one a line: `number: letter | probability | correction`.
 
     Thinking, and prose and fences around the lines, are skipped. With one question the number may be
-    missing; a question that is answered in two ways has no answer.
+    missing, and the whole reply may be a letter and the option that it stands for; a question that is
+    answered in two ways has no answer.
 
     reply (str): The reply.
     n (int): How many questions were asked; they count from 1.
     is_cut_off (bool): Whether the reply ends at the token limit: what its last line says after the
         letter may then be half a word, and lines among prose may be no more than thoughts.
+    options (Optional[Mapping[str, str]]): What each letter stands for, where one question was asked.
     RETURNS (Dict[int, Choice]): Answer by question.
     RAISES (ReplyError): empty_reply, oversized, truncated, several_answers or no_answer, where there
         is none.
@@ -67,7 +70,7 @@ def parse_choices(reply: str, n: int, is_cut_off: bool = False) -> Dict[int, Cho
         {2: Choice(letter='C', offset=3, chance=0.2, correction='red roses')}
     """
     answer = find_text(reply)
-    offset = len(reply) - len(answer)
+    offset = start = len(reply) - len(answer)
     lines: List[_Line] = []
     has_prose = False
     for line in answer.splitlines(keepends=True):
@@ -76,13 +79,15 @@ def parse_choices(reply: str, n: int, is_cut_off: bool = False) -> Dict[int, Cho
         if match:
             number = int(match["number"] or (1 if n == 1 else 0))
             is_whole = not is_cut_off or offset + len(line) < len(reply) or line[-1] in "\r\n"
-            lines.append(_read_line(match, number, offset, tail if is_whole else []))
+            is_heading = bool(match["name"]) and not (match["says"] or tail)
+            lines.append(_read_line(match, number, offset, tail if is_whole else [], is_heading))
         has_prose = has_prose or not (match or not line.strip("` \t\r\n"))
         offset += len(line)
-    copied = _COPIED.fullmatch(answer) if n == 1 and not lines else None
-    if copied is not None and not is_cut_off:
-        start = len(reply) - len(answer)
-        lines.append(_read_line(copied, 1, start, copied["tail"].split("|", 1)))
+    if has_prose or len(lines) > n:
+        # "Option A" may then be the heading of what is said about it
+        lines = [line for line in lines if not line.is_heading]
+    if n == 1 and not lines and not is_cut_off:
+        lines += _read_copy(answer, start, options or {})
     if is_cut_off and (has_prose or not lines):
         raise ReplyError("truncated")
     answers = _find_answers(lines, n)
@@ -98,15 +103,35 @@ class _Line(NamedTuple):
     offset: int
     stated: Optional[Stated]
     correction: Optional[str]
+    is_heading: bool
 
 
-def _read_line(match: "re.Match[str]", number: int, offset: int, tail: List[str]) -> _Line:
+def read_options(prompt: str) -> Dict[str, str]:
+    """RETURNS (Dict[str, str]): What each letter stands for in the last question of a prompt."""
+    return dict(_OPTION.findall(prompt))
+
+
+def _read_copy(answer: str, offset: int, options: Mapping[str, str]) -> Iterator[_Line]:
+    """An answer that copies the option; other words after a letter are prose."""
+    head, *tail = answer.split("|", 2)
+    match = _COPIED.match(head)
+    option = options.get(match["letter"], "") if match else ""
+    is_line = "\n" not in answer.strip("` \t\r\n")
+    if match and is_line and option and len(head) <= len(option) + _MAX_HEAD:
+        words = head[match.end() :].strip(_AROUND)
+        if fold_words(words) == fold_words(option.strip(_AROUND)):
+            yield _read_line(match, 1, offset, tail)
+
+
+def _read_line(
+    match: "re.Match[str]", number: int, offset: int, tail: List[str], is_heading: bool = False
+) -> _Line:
     stated = read_stated(tail[0]) if tail else None
     # Where no number is stated, the correction may come at once.
     correction = tail[-1].strip(_QUOTING) if len(tail) > (stated is not None) else ""
-    correction = "" if correction.lower() in _NO_WORDS else correction
+    correction = "" if correction.lower() in NO_WORDS else correction
     letter, place = match["letter"], offset + match.start("letter")
-    return _Line(number, letter, place, stated, correction or None)
+    return _Line(number, letter, place, stated, correction or None, is_heading)
 
 
 def _find_answers(lines: Sequence[_Line], n: int) -> Dict[int, Choice]:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from html.entities import html5
 from itertools import groupby
 from typing import Iterator, List, Tuple
 
@@ -18,7 +19,7 @@ _SIGNS = {**_QUOTES, **_DOUBLE_QUOTES, ord("−"): "-"}
 # they change how a character looks, not what it is: a joiner, variation selectors, the Arabic tatweel
 _UNSEEN = {0x034F, 0x0640, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 # a character as HTML spells it
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z\d]{1,31}));")
 # letters without their strokes and dots, and no hyphens
 _PLAIN = {**dict(zip(map(ord, "đłøıħŧ"), "dloiht")), ord("-"): None}
 # classes of marks that can be left out, as accents and the vowels of Arabic and Hebrew; not those of Thai,
@@ -119,9 +120,12 @@ def _characters(text: str) -> Iterator[Place]:
     spells out."""
     start = 0
     for entity in _ENTITY.finditer(text):
-        yield from _letters(text, start, entity.start())
-        yield entity.span()
-        start = entity.end()
+        # only what HTML knows: "Moss&Moss;" are two names, and &#1; is no character
+        is_known = f"{entity[1]};" in html5 if entity[1] else html.unescape(entity[0])
+        if is_known:
+            yield from _letters(text, start, entity.start())
+            yield entity.span()
+            start = entity.end()
     yield from _letters(text, start, len(text))
 
 

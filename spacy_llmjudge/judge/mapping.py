@@ -1,9 +1,9 @@
 """From the words of a reply to spans of the document: in the order of the reply, on the edges of tokens.
 
 Words are looked for as they are; where they do not stand so, as folded text; where they do not stand so
-either, without white space; and last without accents, and without what may cling to them, such as
-Markdown's stars. A mention that cannot be placed is no verdict on anything: what it may have
-meant is left open.
+either, without white space; then all of that again without what may cling to them, such as Markdown's
+stars; and last without accents, if all places that are found so are spelled alike. A mention that
+cannot be placed is no verdict on anything: what it may have meant is left open.
 """
 
 from collections import Counter
@@ -140,11 +140,21 @@ class WindowText:
         if start is not None and start >= 0 and self.text.startswith(words, start):
             yield [(start, start + len(words))]
             return
-        yield [(at, at + len(words)) for at in find_all(self.text, words)]
-        yield self._folded.find(fold_words(words))
-        yield self._squeezed.find(fold_words(words, spaces=False))
-        bare = fold_words(words.strip("".join(_CLINGING)), spaces=False, marks=False)
-        yield self._bare.find(bare)
+        stripped = words.strip("".join(_CLINGING))
+        for said in dict.fromkeys((words, stripped)):
+            yield [(at, at + len(said)) for at in find_all(self.text, said)]
+            if said != words and len(said) == 1:
+                # an initial, such as "A.", is no word in small letters
+                return
+            yield self._folded.find(fold_words(said))
+            yield self._squeezed.find(fold_words(said, spaces=False))
+        places = self._bare.find(fold_words(stripped, spaces=False, marks=False))
+        spellings = {
+            fold_words(self.text[start:end], spaces=False)
+            for start, end in places
+            if self._fill((start, end)) is not None
+        }
+        yield places if len(spellings) <= 1 else []
 
     def _fill(self, place: Place) -> Optional[Tokens]:
         start = self._move(place[0], -1, self._starts)

@@ -70,7 +70,8 @@ def parse_annotation(
     annotation = Annotation()
     shares = read_confidences([*listed, *others], annotation.dropped)
     known = [share for share in shares if share is not None]
-    if len(known) > 1 and listed and 0 < max(known, default=0.0) <= LEAST_SURE:
+    n_listed = sum(share is not None for share in shares[: len(listed)])
+    if n_listed > 1 and 0 < max(known) <= LEAST_SURE:
         # numbers from 0 to 5, or to 10
         annotation.dropped["bad_confidence"] += len(known)
         shares = [None] * len(shares)

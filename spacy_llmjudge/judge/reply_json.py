@@ -16,6 +16,20 @@ _WORD = re.compile(r"[A-Za-z]+|-[A-Za-z]+")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 # What an object says beside an answer that is none.
 _NO_ANSWER = ("error", "refusal")
+# Written where there is nothing to say, in small letters.
+NO_WORDS = ("", "null", "none", "n/a", "-", "–", "—")
+_NO_ERROR = (
+    *NO_WORDS,
+    "no",
+    "nil",
+    "na",
+    "false",
+    "0",
+    "ok",
+    "no error",
+    "no errors",
+    "no refusal",
+)
 _NOT_NUMBERS = ("NaN", "Infinity", "-Infinity")
 
 
@@ -75,7 +89,7 @@ def read_object(reply: str, required: str, is_cut_off: bool = False) -> Dict[str
     if len(found) > 1:
         raise ReplyError("several_answers")
     if found:
-        if any(found[0].get(name) and required != name for name in _NO_ANSWER):
+        if any(_says_something(found[0].get(name)) and required != name for name in _NO_ANSWER):
             raise ReplyError("refused")
         return found[0]
     if _is_open(answer):
@@ -83,8 +97,16 @@ def read_object(reply: str, required: str, is_cut_off: bool = False) -> Dict[str
     raise ReplyError("wrong_shape" if has_others else "not_json")
 
 
+def _says_something(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip(" \t\r\n.!").lower() not in _NO_ERROR
+    if isinstance(value, (dict, list)):
+        return any(map(_says_something, value.values() if isinstance(value, dict) else value))
+    return bool(value)
+
+
 def find_text(reply: str) -> str:
-    """RETURNS (str): A reply without what was thought aloud.
+    """RETURNS (str): A reply without what was thought aloud; it ends where the reply ends.
 
     RAISES (ReplyError): empty_reply, oversized, or truncated where nothing but thinking is in it.
     """
@@ -92,15 +114,18 @@ def find_text(reply: str) -> str:
         raise ReplyError("empty_reply")
     if len(reply) > MAX_CHARS:
         raise ReplyError("oversized")
-    if is_json(reply):
+    body = reply.strip()
+    if body.startswith("```") and body.endswith("```"):
+        body = body[3:-3].partition("\n")[2]
+    if is_json(body):
         # what looks like a tag is quoted
         return reply
-    start = find_answer(reply)
-    if start < 0:
+    answer = find_answer(reply)
+    if answer is None:
         raise ReplyError("truncated")
-    if not reply[start:].strip():
+    if not answer.strip():
         raise ReplyError("empty_reply")
-    return reply[start:]
+    return answer
 
 
 def _find_answers(reply: str, required: str, offset: int) -> Tuple[List[Dict[str, Any]], bool]:

@@ -166,6 +166,14 @@ def test_supports_are_read_from_lines_and_from_log_probabilities():
     logprobs = [{"A": -0.2231, "B": -2.3, "C": -9.0, "D": -2.3}]
     (support,) = read(one, "A", logprobs=logprobs)
     assert support == pytest.approx(0.8, abs=0.01)
+    shown = Prompt(
+        "A: just so\nB: otherwise",
+        candidates=one.candidates,
+        verdicts=[letters],
+        options=tuple("ABCD"),
+    )
+    assert read(shown, "A: just so | 90") == [0.9]
+    assert read(shown, "A: Sorry, no | 90") is None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_llmjudge.judge.choices import parse_choices, read_masses
+from spacy_llmjudge.judge.choices import parse_choices, read_masses, read_options
 from spacy_llmjudge.judge.replies import ReplyError
 
 
@@ -32,7 +32,6 @@ def read(reply, n=1, **settings):
         ("B。", ("B", None, None)),
         ("**1**：B", ("B", None, None)),
         ("Question 1: B", ("B", None, None)),
-        ("B: the same span with another label | 85", ("B", 0.85, None)),
         ("C | 4 | null", ("C", 0.04, None)),
         ("C | 4 | -", ("C", 0.04, None)),
         ("B | 85", ("B", 0.85, None)),
@@ -177,3 +176,62 @@ def test_letters_are_found_behind_thinking_at_their_place_in_the_reply():
 def test_lines_among_prose_of_a_cut_reply_may_be_thoughts(reply):
     with pytest.raises(ReplyError, match="^truncated$"):
         parse_choices(reply, 1, is_cut_off=True)
+
+
+OPTIONS = {
+    "A": "exactly these words, with the label PLANT",
+    "B": "exactly these words, but with another label",
+    "C": "a part of them",
+    "D": "not at all: there is no plant here",
+}
+
+
+@pytest.mark.parametrize(
+    "reply, expected",
+    [
+        ("B: exactly these words, but with another label", ("B", None, None)),
+        ("**B.** Exactly these words, but with another  label. | 80", ("B", 0.8, None)),
+        ("```\nD) not at all: there is no plant here | 3 | -\n```", ("D", 0.03, None)),
+        ("C: a part of them | 10 | elm", ("C", 0.1, "elm")),
+    ],
+)
+def test_a_copied_option_is_an_answer(reply, expected):
+    assert read(reply, options=OPTIONS) == {1: expected}
+    with pytest.raises(ReplyError, match="^no_answer$"):
+        parse_choices(reply, 1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "A: Sorry, I have to pass on this one.",
+        "C. Elm wrote this, so it is a person",
+        "D: Dr. Oak",
+        "A: exactly these words",
+        "A: exactly these words, but with another label",
+        "C: a part of them\nOr is it the whole?",
+        "A: " + "x" * 100_000 + "\ny",
+    ],
+)
+def test_other_words_after_a_letter_are_prose(reply):
+    with pytest.raises(ReplyError, match="^no_answer$"):
+        parse_choices(reply, 1, options=OPTIONS)
+
+
+def test_the_options_of_a_prompt_are_those_of_its_question():
+    shown = "\n".join(f"{letter}: {option}" for letter, option in OPTIONS.items())
+    assert read_options(f"TEXT\nA: elm\nB: oak\n\nQUESTION\n{shown}\n\nAnswer.") == OPTIONS
+
+
+@pytest.mark.parametrize("heading", ["**Option A**", "# Choice A", "1. Option A", "Answer A."])
+def test_a_heading_is_no_answer(heading):
+    prose = "It looks right at first. But the rose is a colour, hence B."
+    with pytest.raises(ReplyError, match="^no_answer$"):
+        parse_choices(f"{heading}\n\n{prose}", 1)
+    assert read(f"{heading}\n\n{prose}\nFinal answer: B") == {1: ("B", None, None)}
+    assert read(heading) == {1: ("A", None, None)}
+
+
+def test_names_of_options_in_lines_are_answers():
+    assert read("1: Option A\n2: Option C", 2) == {1: ("A", None, None), 2: ("C", None, None)}
+    assert read("I would say:\nOption C | 5 | elm") == {1: ("C", 0.05, "elm")}

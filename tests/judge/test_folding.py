@@ -100,3 +100,15 @@ def test_a_match_never_ends_inside_of_a_character():
 def test_whole_words_without_tokens(text, words, whole):
     start = text.index(words)
     assert are_whole_words(text, start, start + len(words)) is whole
+
+
+@pytest.mark.parametrize("code", ["&#1;", "&#x0B;", "&#31;", "&#127;"])
+def test_codes_of_no_character_are_the_characters_that_they_are(code):
+    assert fold_words(code) == code.lower()
+    assert fold(f"an {code} elm").find(fold_words(code)) == [(3, 3 + len(code))]
+
+
+def test_only_names_that_html_knows_are_characters():
+    assert fold("Moss&Moss; and").find("moss&moss") == [(0, 9)]
+    assert fold_words("Oak&notelm;") == "oak&notelm;"
+    assert fold_words("Moss &amp; &Uuml;lm &frac12;") == fold_words("Moss & Ülm ½")

@@ -232,3 +232,26 @@ def test_every_reading_holds_the_words_of_a_mention_and_none_is_listed_twice(
         assert len(keys) + sum(dropped.values()) == len(mentions)
     # what stands somewhere is listed or counted, never lost in silence
     assert (mapped.lost is None) == all(m.text in str(doc).lower() for m in mentions)
+
+
+@pytest.mark.parametrize(
+    "text, words, found",
+    [
+        ("a moss grew by Moss", "**Moss**", (4, 5)),
+        ("we told US that", "`US`", (2, 3)),
+        ("will you ask Will", "Will*", (3, 4)),
+        ("the pate by Paté", "“Paté”", (3, 4)),
+        ("the pate by Paté", "Pâté", None),
+        ("all rosemary by Rosè", "Rosé", (3, 4)),
+        ("i saw a fern", "I.", None),
+        ("i saw I", "*I*", (2, 3)),
+    ],
+)
+def test_without_markup_the_spelling_still_counts(text, words, found):
+    spans, dropped = place(text, Mention(words, "X"))
+    assert spans == ([(*found, "X")] if found else [])
+    assert dropped == ({} if found else {"not_in_text": 1})
+
+
+def test_a_code_of_no_character_is_looked_for_as_it_is():
+    assert place("a rose", Mention("&#1;", "X")) == ([], {"not_in_text": 1})

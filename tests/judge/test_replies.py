@@ -196,3 +196,29 @@ def test_one_doubt_among_others_is_kept():
     ]
     annotation = parse_annotation(json.dumps({"entities": entries}), ["PLANT"])
     assert [mention.confidence for mention in annotation.entities] == [0.95, 0.05]
+
+
+@pytest.mark.parametrize("first", [None, 5])
+def test_doubtful_alternatives_tell_nothing_about_the_scale(first):
+    named = [{"text": t, "label": "PLANT", "confidence": c} for t, c in (("elm", 5), ("oak", 10))]
+    listed = [{"text": "rose", "label": "PLANT", "confidence": first}]
+    annotation = parse_annotation(
+        json.dumps({"entities": listed, "alternatives": named}), ["PLANT"]
+    )
+    assert [mention.confidence for mention in annotation.alternatives] == [0.05, 0.1]
+    assert not annotation.dropped
+
+
+def test_sure_alternatives_show_the_scale():
+    listed = [{"text": t, "label": "PLANT", "confidence": 8} for t in ("rose", "ivy")]
+    named = [{"text": "elm", "label": "PLANT", "confidence": 60}]
+    annotation = parse_annotation(
+        json.dumps({"entities": listed, "alternatives": named}), ["PLANT"]
+    )
+    assert [mention.confidence for mention in annotation.entities] == [0.08, 0.08]
+
+
+def test_a_label_that_is_a_code_of_no_character_is_unknown():
+    entries = [{"text": "rose", "label": "&#1;"}, {"text": "elm", "label": "PLANT"}]
+    annotation = parse_annotation(json.dumps({"entities": entries}), ["PLANT"])
+    assert [mention.text for mention in annotation.unlabelled] == ["rose"]

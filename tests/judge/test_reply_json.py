@@ -143,3 +143,18 @@ def test_an_answer_that_says_it_is_none(name):
         read_object(json.dumps({"entities": ENTRIES, name: None}), "entities")["entities"]
         == ENTRIES
     )
+
+
+@pytest.mark.parametrize("name", ["error", "refusal"])
+def test_no_error_may_be_said_in_many_ways(name):
+    for nothing in ("none", "No", "N/A", " ", "false", "no error.", {"message": "None"}, [], 0):
+        reply = json.dumps({"entities": ENTRIES, name: nothing})
+        assert read_object(reply, "entities")["entities"] == ENTRIES
+    for said in (
+        "No, I cannot.",
+        {"message": "too long"},
+        ["filtered"],
+        True,
+        "none of it can be read",
+    ):
+        assert refuse(json.dumps({"entities": ENTRIES, name: said})) == "refused"

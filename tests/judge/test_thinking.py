@@ -105,13 +105,14 @@ def test_tags_that_are_quoted_are_words_of_the_text():
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="<>/think[]|channel finalmessage", max_size=60))
-def test_a_place_in_the_reply_or_none(reply):
-    assert -1 <= find_answer(reply) <= len(reply)
+def test_the_answer_ends_where_the_reply_ends(reply):
+    answer = find_answer(reply)
+    assert answer is None or reply.endswith(answer)
 
 
 @pytest.mark.parametrize("before", ["analysis of the text: ", "I <3 thinking: ", "<a> "])
 def test_words_that_open_no_block(before):
-    assert find_answer(f"{before}{LISTED}") == 0
+    assert find_answer(f"{before}{LISTED}") == f"{before}{LISTED}"
 
 
 @pytest.mark.parametrize("name", PARSERS)
@@ -121,3 +122,50 @@ def test_channels_whose_marks_a_server_took_away(name):
     for reply in (f"analysis{{}}\n{draft}\nWait", f"analysisHm.\n{draft}"):
         with pytest.raises(ReplyError, match="^truncated$"):
             parse(reply)
+
+
+EXPLANATIONS = {
+    "details": ("<details><summary>Why</summary>", "</details>"),
+    "reason": ("<reason>", "</reason>"),
+    "planning": ("<planning>", "</planning>"),
+    "attributes": ('<reasons lang="en">', "</reasons>"),
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@pytest.mark.parametrize("block", EXPLANATIONS)
+def test_an_explanation_leaves_the_answer_as_it_is(block, name):
+    parse, answer, draft, said = PARSERS[name]
+    opening, closing = EXPLANATIONS[block]
+    explained = f"{opening}\n{draft}\nNo, too far.\n{closing}"
+    for reply in (
+        f"{answer}\n{explained}",
+        f"{answer}\n{explained}\n{explained}\nI hope this helps.",
+        f"{answer}\n{opening}\n{draft}",
+        f"Let me see.\n{explained}\n{answer}",
+        f"<think>{draft}</think>\n{answer}\n{explained}",
+    ):
+        assert parse(reply) == said
+    with pytest.raises(ReplyError, match="^(not_json|no_answer)$"):
+        parse(f"Let me see.\n{explained}")
+
+
+def test_an_answer_after_an_explanation_keeps_its_place():
+    reply = "So.\n<details>\nA | 9\n</details> \nB | 90"
+    assert parse_choices(reply, 1)[1].offset == reply.index("B |")
+
+
+@pytest.mark.parametrize("words", ["<details>", "<reason>", "<reason>late</reason>", "<planning>"])
+def test_words_in_angles_inside_of_a_line_are_quoted(words):
+    listed = LISTED.replace("rose", words)
+    for reply in (f"```json\n{listed}\n```", f"Sure: {listed}", f"{listed} Done."):
+        assert [m.text for m in parse_annotation(reply, ["PLANT"]).entities] == [words]
+    assert parse_choices(f"B | 90 | {words}", 1)[1].correction == words
+
+
+def test_tags_are_quoted_in_fences_as_well():
+    for words in ("<think>", "</think>", "[THINK]"):
+        (mention,) = parse_annotation(
+            f"```json\n{LISTED.replace('rose', words)}\n```", ["PLANT"]
+        ).entities
+        assert mention.text == words

@@ -237,13 +237,8 @@ class VerifyTask(SpanTask):
         ]
         rows, verdicts = [], []
         for candidate, context in zip(group.candidates, contexts):
-            verdicts.append(
-                dict(zip(LETTERS, order_answers(ANSWERS, group.text, candidate, group.sample)))
-            )
-            answers = {
-                letter: self._answers[verdict].format(label=candidate.label)
-                for letter, verdict in verdicts[-1].items()
-            }
+            verdicts.append(_order_verdicts(candidate, group))
+            answers = self._make_options(candidate, group)
             rows.append({"context": context, "label": candidate.label, "answers": answers})
         # The words of a candidate are as hostile as the text: they stand in its block, and only there.
         also = "".join(part for context in contexts for part in context.values())
@@ -263,6 +258,13 @@ class VerifyTask(SpanTask):
             verdicts=verdicts,
             sample=group.sample,
         )
+
+    def _make_options(self, candidate: Candidate, group: Group) -> Dict[str, str]:
+        """RETURNS (Dict[str, str]): The answer that each letter stands for."""
+        return {
+            letter: self._answers[verdict].format(label=candidate.label)
+            for letter, verdict in _order_verdicts(candidate, group).items()
+        }
 
     def set_replies(self, doc: Doc, replies: List[Optional[str]]) -> None:
         """Write verdicts and supports, and corrections as proposals of the judge."""
@@ -306,7 +308,8 @@ class VerifyTask(SpanTask):
         choices: Dict[int, Choice] = {}
         if reply is not None and outcome.state == "judged":
             try:
-                choices = parse_choices(reply, len(group.candidates), is_cut_off(reply))
+                options = self._make_options(group.candidates[0], group)
+                choices = parse_choices(reply, len(group.candidates), is_cut_off(reply), options)
             except ReplyError as error:
                 outcome = Outcome("abstained", str(error))
         for number, candidate in enumerate(group.candidates, 1):
@@ -380,8 +383,12 @@ class VerifyTask(SpanTask):
         return TOKENS_ANSWER * len(prompt.candidates)
 
 
+def _order_verdicts(candidate: Candidate, group: Group) -> Dict[str, str]:
+    return dict(zip(LETTERS, order_answers(ANSWERS, group.text, candidate, group.sample)))
+
+
 def _read_opinion(candidate: Candidate, group: Group, choice: Choice, reply: str) -> Opinion:
-    verdicts = dict(zip(LETTERS, order_answers(ANSWERS, group.text, candidate, group.sample)))
+    verdicts = _order_verdicts(candidate, group)
     logprobs = getattr(reply, "logprobs", None)
     masses, coverage = read_masses(reply, logprobs, choice.offset)
     if masses is not None:
