@@ -79,11 +79,15 @@ def start(arguments):
         "PYTHONUNBUFFERED": "1",
     }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    # a test run in the background of a script ignores SIGINT, and so would its children
-    heed = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
     return subprocess.Popen(
-        arguments, text=True, env=environment, cwd=ROOT, preexec_fn=heed, **pipes
+        arguments, text=True, env=environment, cwd=ROOT, preexec_fn=heed_signals, **pipes
     )
+
+
+def heed_signals():
+    """A test run in the background of a script ignores SIGINT, one under nohup SIGHUP, and so would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def finish(process, timeout=600):
