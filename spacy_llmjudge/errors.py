@@ -312,7 +312,7 @@ class Errors(metaclass=_WithCodes):
     J963 = "`--on ray` needs a package that is not installed ({error}). Install the extra: pip install 'spacy_llmjudge[ray]'."
     J964 = "The Ray cluster at {address} cannot be used ({error}). Give host and port of its head, such as --ray-address 10.0.0.1:6379; `ray start --head` prints them."
     J965 = "{path} is not on all machines of the cluster: {host} has another disk. Run the command in a folder on a disk that all of them have at the same place."
-    J966 = "The machine {host} would do the work in another way: {found}. Install the same versions on all machines of the cluster."
+    J966 = "The machine {host} has other versions: {found}. Install the same versions on all machines of the cluster."
     J967 = "The process that keeps the ledger for the cluster has ended ({error}). All replies that came home are kept; run the same command again."
     J968 = "The cluster has no {kind} to work with. Start its machines with `ray start`, and for --gpu-id with their GPUs."
     J969 = "The workers died {n} times with {part} ({error}). See the logs of Ray in /tmp/ray/session_latest/logs; give the workers more memory, or make them fewer with --ray-workers."
@@ -320,9 +320,7 @@ class Errors(metaclass=_WithCodes):
     J971 = "{path} does not hold what it should ({error}). Delete it and run the step that makes it again."
     J972 = "Too many files and connections are open at once for this process, so nothing more was sent; all replies are kept. Raise the limit in the shell (ulimit -n 1024) or lower concurrency in the config of the judge, then run the same command again."
     J973 = "{path} has no calibrated confidence. Give a calibration that `calibrate` made for it with --calibration, or add the component calibrated_confidence and fit it."
-    J974 = (
-        "{path} has {n} documents with text. At least {least} are needed to tell drift from chance."
-    )
+    J974 = "{path} has {n} documents with text. At least {least} are needed to tell drift from chance. Give more of them."
     J975 = "{path} is a folder. Give a file of texts, in any format that `prepare` reads."
     J995 = "{path} is {kind}, and cannot be read under its name. {do}"
     J996 = "{where}: {line} has {n} columns, and the other lines have {width}. A token holds no tab, and no space where spaces separate columns; correct the line."
@@ -331,7 +329,7 @@ class Errors(metaclass=_WithCodes):
     J999 = "{path} was made by another step, as {record} beside it says, and would be replaced. Check the order of source and output, or give another folder."
 
     # Beyond one machine
-    J1000 = "The judge in {path} is asked by batches, which are one machine's work: the provider does the rest. Leave out --on ray."
+    J1000 = "The judge in {path} is asked in batches, which are one machine's work: the provider does the rest. Leave out --on ray."
     J1001 = "There is nothing to run on that is called {found!r}. Leave out --on, or give --on ray."
 
 
@@ -398,3 +396,5 @@ class Warnings(metaclass=_WithCodes):
     JW951 = "{path}, line {line}: the beginning of an answer that was not confirmed stands there, and is left out. The whole answer behind it counts."
     JW952 = "{n} spans that people confirmed or corrected contradict each other, as they share tokens. None of them is in the reviewed silver, and their tokens are left open."
     JW976 = "{path}: besides entities there are {found}, which are not read."
+    JW976 = "{path}: beside entities there are {found}. Nothing of these is read."
+    JW977 = "No worker of the cluster has answered for {seconds:g} s. Other work may hold its cores or GPUs (`ray status` says so), or the model takes long to load."

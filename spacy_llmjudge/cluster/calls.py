@@ -1,7 +1,7 @@
 """Ray as the rest of this room sees it: imported when it is needed, and its errors as ours."""
 
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import Errors, LLMJudgeError
 
@@ -27,18 +27,18 @@ def fetch(result: Any) -> Any:
     try:
         return ray.get(result)
     except ray.exceptions.RayTaskError as error:
-        raise_cause(error)
+        # without the lines that Ray puts around it
+        cause = error.cause
+        while isinstance(cause, ray.exceptions.RayTaskError):
+            cause = cause.cause
+        if isinstance(cause, LLMJudgeError):
+            raise LLMJudgeError(str(cause)) from None
+        raise cause from error
 
 
-def raise_cause(error: Any) -> NoReturn:
-    """Raise what an actor raised, without the lines that Ray puts around it; J967 where another actor that this
-    one needed is gone."""
-    ray = import_ray()
-    cause = error.cause
-    while isinstance(cause, ray.exceptions.RayTaskError):
-        cause = cause.cause
-    if isinstance(cause, LLMJudgeError):
-        raise LLMJudgeError(str(cause)) from None
-    if isinstance(cause, ray.exceptions.RayActorError):
-        raise LLMJudgeError(Errors.J967.format(error=type(cause).__name__)) from cause
-    raise cause from error
+def ask_keeper(result: Any) -> Any:
+    """As `fetch`, of the actor that keeps the ledgers. RAISES (LLMJudgeError): Also J967, where that is gone."""
+    try:
+        return fetch(result)
+    except import_ray().exceptions.RayActorError as error:
+        raise LLMJudgeError(Errors.J967.format(error=type(error).__name__)) from error

@@ -47,14 +47,11 @@ class Keeper:
 
     def reserve(
         self, who: str, path: str, key: str, model_id: str, charge: int, budget: Optional[int]
-    ) -> Tuple[Claim, int]:
-        """Reserve a request for a worker; see `LedgerStore.reserve`.
-
-        RETURNS (Tuple[Claim, int]): The claim, "stopped" where the run ends; and how many requests are under way.
-        """
+    ) -> Claim:
+        """Reserve a request for a worker; see `LedgerStore.reserve`. RETURNS (Claim): "stopped" where the run ends."""
         store = self._stores[path]
         if self._is_stopped or who in self._gone:
-            return Claim("stopped"), store.open_rows
+            return Claim("stopped")
         claim = store.reserve(key, model_id, charge, budget)
         if claim.state == "reserved":
             with self._lock:
@@ -64,7 +61,7 @@ class Keeper:
             if is_gone:
                 store.release(claim.row)
                 claim = Claim("stopped")
-        return claim, store.open_rows
+        return claim
 
     def settle(self, path: str, row: int, state: str, values: Dict[str, Any]) -> None:
         """Note how a request ended; one of a worker that was given up has been counted as lost."""

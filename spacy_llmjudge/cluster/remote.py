@@ -7,7 +7,7 @@ from ..ledger.desk import Desk, Rates
 from ..ledger.file import Rescue
 from ..ledger.store import Claim
 from ..transport.limits import Door, Limits
-from .calls import fetch
+from .calls import ask_keeper
 
 
 def make_desk(keeper: Any, who: str) -> Desk:
@@ -32,13 +32,12 @@ class RemoteStore:
 
     def __init__(self, keeper: Any, who: str, path: Path, room_per_reply: int) -> None:
         self.path = path
-        self.open_rows = 0
         self._keeper = keeper
         self._who = who
-        self.salt: str = fetch(keeper.open.remote(str(path), room_per_reply))
+        self.salt: str = ask_keeper(keeper.open.remote(str(path), room_per_reply))
 
     def _use(self, name: str, *args: Any) -> Any:
-        return fetch(self._keeper.use.remote(str(self.path), name, *args))
+        return ask_keeper(self._keeper.use.remote(str(self.path), name, *args))
 
     def find(self, key: str) -> Optional[str]:
         reply: Optional[str] = self._use("find", key)
@@ -58,15 +57,14 @@ class RemoteStore:
 
     def reserve(self, key: str, model_id: str, charge: int, budget: Optional[int]) -> Claim:
         args = (self._who, str(self.path), key, model_id, charge, budget)
-        claim: Claim
-        claim, self.open_rows = fetch(self._keeper.reserve.remote(*args))
+        claim: Claim = ask_keeper(self._keeper.reserve.remote(*args))
         return claim
 
     def settle(self, row: int, state: str, **values: Any) -> None:
-        fetch(self._keeper.settle.remote(str(self.path), row, state, values))
+        ask_keeper(self._keeper.settle.remote(str(self.path), row, state, values))
 
     def release(self, row: int) -> None:
-        fetch(self._keeper.release.remote(str(self.path), row))
+        ask_keeper(self._keeper.release.remote(str(self.path), row))
 
     def close(self) -> None:
         """The keeper closes it, when all workers are done."""
@@ -84,10 +82,10 @@ class RemoteDoor(Door):
         self._who = who
         self._name = name
         self._has_rates = any(rates)
-        fetch(keeper.add_door.remote(name, rates))
+        ask_keeper(keeper.add_door.remote(name, rates))
 
     def _use(self, call: str, *args: Any) -> Any:
-        return fetch(self._keeper.use_door.remote(self._name, call, *args))
+        return ask_keeper(self._keeper.use_door.remote(self._name, call, *args))
 
     def take(self, tokens: int) -> float:
         return float(self._use("take", tokens)) if self._has_rates else 0.0

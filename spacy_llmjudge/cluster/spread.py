@@ -7,14 +7,16 @@ from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 from typing import Counter as Counts
 
-from ..errors import Errors, LLMJudgeError
+from ..errors import Errors, LLMJudgeError, Warnings
 from ..shards import Made, Part, Spread, Work
-from .calls import fetch, import_ray, raise_cause
+from .calls import ask_keeper, fetch, import_ray
 from .keeper import AT_ONCE, Keeper
 from .worker import Done, Setup, Worker
 
 # so often may the worker of a shard die
 _TRIES = 3
+# seconds without any worker after which that is said
+_QUIET = 60.0
 
 
 class Cluster:
@@ -33,6 +35,9 @@ class Cluster:
         self._setup = setup
         self._n_workers = workers
         self._actors: Dict[str, Any] = {}
+        # that each of them has
+        self._gpus = 0
+        self._has_begun = False
         self._warned: Set[str] = set()
         self.said: Dict[str, Any] = {}
 
@@ -61,6 +66,9 @@ class Cluster:
         self, load: Callable[[], Work[Any]], gpus: int, grace: float, parts: List[Part]
     ) -> Iterator[Tuple[Part, Made]]:
         self._open()
+        if gpus != self._gpus:
+            self._end_workers()
+            self._gpus = gpus
         count = min(self._count_workers(gpus), len(parts))
         waiting = deque(parts)
         # what is under way: a shard, or the loading before the first
@@ -69,15 +77,13 @@ class Cluster:
         for who in [*self._actors][:count]:
             busy[self._actors[who].load.remote(load)] = (who, None)
         while len(busy) < count:
-            self._start(load, gpus, busy)
+            self._start(load, busy)
         try:
             while waiting or any(part is not None for _, part in busy.values()):
-                (result,), _ = self._ray.wait(list(busy))
+                result = self._wait(list(busy))
                 who, part = busy.pop(result)
                 try:
-                    done = self._ray.get(result)
-                except self._ray.exceptions.RayTaskError as error:
-                    raise_cause(error)
+                    done = fetch(result)
                 except self._ray.exceptions.RayError as error:
                     self._bury(who)
                     deaths[part] += 1
@@ -88,7 +94,7 @@ class Cluster:
                         raise LLMJudgeError(text) from error
                     if part is not None:
                         waiting.appendleft(part)
-                    self._start(load, gpus, busy)
+                    self._start(load, busy)
                     continue
                 if part is not None:
                     yield part, self._take(who, part, done)
@@ -106,10 +112,17 @@ class Cluster:
             raise LLMJudgeError(Errors.J968.format(kind=kind))
         return min(self._n_workers or there, there)
 
-    def _start(
-        self, load: Callable[[], Work[Any]], gpus: int, busy: Dict[Any, Tuple[str, Any]]
-    ) -> None:
-        who = secrets.token_hex(8)
+    def _wait(self, results: List[Any]) -> Any:
+        """RETURNS (ObjectRef): The first result that is there. It is said where no worker has come so far."""
+        found, _ = self._ray.wait(results, timeout=None if self._has_begun else _QUIET)
+        if not found:
+            warnings.warn(Warnings.JW977.format(seconds=_QUIET), stacklevel=5)
+            found, _ = self._ray.wait(results)
+        self._has_begun = True
+        return found[0]
+
+    def _start(self, load: Callable[[], Work[Any]], busy: Dict[Any, Tuple[str, Any]]) -> None:
+        who, gpus = secrets.token_hex(8), self._gpus
         worker = self._ray.remote(num_cpus=0 if gpus else 1, num_gpus=gpus, max_restarts=0)(Worker)
         actor = self._actors[who] = worker.remote(who, self._keeper, self._setup)
         busy[actor.load.remote(load)] = (who, None)
@@ -117,7 +130,7 @@ class Cluster:
     def _bury(self, who: str) -> None:
         """What a worker had under way is open to others from now on."""
         self._ray.kill(self._actors.pop(who))
-        fetch(self._keeper.forget.remote(who))
+        ask_keeper(self._keeper.forget.remote(who))
 
     def _take(self, who: str, part: Part, done: Done) -> Made:
         if done.said is not None:
@@ -137,11 +150,15 @@ class Cluster:
         if making and grace:
             self._ray.wait(making, num_returns=len(making), timeout=grace)
 
-    def close(self) -> None:
-        """End the workers, close the ledgers, and leave the cluster."""
+    def _end_workers(self) -> None:
         for actor in self._actors.values():
             self._ray.kill(actor)
         self._actors.clear()
+        self._has_begun = False
+
+    def close(self) -> None:
+        """End the workers, close the ledgers, and leave the cluster."""
+        self._end_workers()
         if self._keeper is not None:
             try:
                 fetch(self._keeper.close.remote())

@@ -1,4 +1,4 @@
-"""All questions of a run at once, for models that are asked by batches."""
+"""All questions of a run at once, for models that are asked in batches."""
 
 from typing import Any, Callable, Iterable, List, Union
 

@@ -21,7 +21,7 @@ from ..candidates import Stated
 from ..errors import Errors, LLMJudgeError
 from ..storage import read_json
 from ..transport.messages import Prompt
-from ..transport.sender import Metered
+from ..transport.sender import Metered, grace_of
 from ..transport.tally import Counts, Tally, add_counts
 from .choices import parse_choices, read_masses, read_options
 from .opinions import Opinion, combine
@@ -108,8 +108,13 @@ class Cascade:
         return getattr(self.strong, "under_way", "") or getattr(self.cheap, "under_way", "")
 
     @property
+    def grace(self) -> float:
+        """Seconds that what is under way can take to come home; see `grace_of`."""
+        return grace_of((self.cheap, self.strong))
+
+    @property
     def asks_ahead(self) -> bool:
-        """Whether one of the two is asked by batches."""
+        """Whether one of the two is asked in batches."""
         return any(getattr(model, "asks_ahead", False) for model in (self.cheap, self.strong))
 
     def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
@@ -146,7 +151,7 @@ class Cascade:
         return not decides(self.alone, prompts, replies)
 
     def ask_ahead(self, prompts: Callable[[], Iterable[Iterable[Any]]]) -> None:
-        """Have replies in the ledgers before the first is wanted, where a judge is asked by batches."""
+        """Have replies in the ledgers before the first is wanted, where a judge is asked in batches."""
         if getattr(self.cheap, "asks_ahead", False):
             self.cheap.ask_ahead(prompts)  # type: ignore[attr-defined]
         if getattr(self.strong, "asks_ahead", False):

@@ -20,7 +20,7 @@ from ..candidates import (
 from ..errors import Errors, LLMJudgeError
 from ..numeric import logit, sigmoid
 from ..transport.messages import Prompt, Reply
-from ..transport.sender import Metered
+from ..transport.sender import Metered, grace_of
 from ..transport.tally import Counts, Tally, add_counts
 from .opinions import OPTIONS
 from .verdicts import clip_support
@@ -101,8 +101,13 @@ class Panel:
         return str(self._first("under_way", ""))
 
     @property
+    def grace(self) -> float:
+        """Seconds that what is under way can take to come home; see `grace_of`."""
+        return grace_of(self.models.values())
+
+    @property
     def asks_ahead(self) -> bool:
-        """Whether one of them is asked by batches."""
+        """Whether one of them is asked in batches."""
         return bool(self._first("asks_ahead", False))
 
     def __call__(self, prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
@@ -123,7 +128,7 @@ class Panel:
             pass  # to their ends, where ledgers say what they have to say
 
     def ask_ahead(self, prompts: Callable[[], Iterable[Iterable[Any]]]) -> None:
-        """Have replies in the ledgers before the first is wanted, of each model that is asked by batches."""
+        """Have replies in the ledgers before the first is wanted, of each model that is asked in batches."""
         for model in self.models.values():
             if getattr(model, "asks_ahead", False):
                 model.ask_ahead(prompts)

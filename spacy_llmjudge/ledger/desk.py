@@ -15,7 +15,6 @@ class Store(Protocol):
     """What a model needs of a ledger; see `LedgerStore`, which is one."""
 
     path: Path
-    open_rows: int
     lost: int
     rescued: Optional[Rescue]
 

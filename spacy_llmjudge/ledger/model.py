@@ -170,7 +170,7 @@ class LedgerModel:
             requests.reply_to,
             workers=self.workers,
             look_up=requests.look_up,
-            grace=self._model.timeout + MARGIN,
+            grace=self.grace,
         )
         for replies in stream:
             self._warn(requests)
@@ -179,13 +179,18 @@ class LedgerModel:
         self._breaker.warn(self._model.host)
 
     @property
+    def grace(self) -> float:
+        """Seconds that a request under way can take to come home."""
+        return self._model.timeout + MARGIN
+
+    @property
     def asks_ahead(self) -> bool:
-        """Whether the model is asked by batches, so that it should have all questions at once."""
+        """Whether the model is asked in batches, so that it should have all questions at once."""
         return self.batch_sender is not None
 
     def ask_ahead(self, prompts: Callable[[], Iterable[Iterable[str]]]) -> None:
         """Have the replies to all prompts of a run in the ledger before the first is wanted, where the model is
-        asked by batches; nothing is done for others, or where all replies are there.
+        asked in batches; nothing is done for others, or where all replies are there.
 
         prompts (Callable[[], Iterable[Iterable[str]]]): Makes the prompts of each document, as often as it is
             called.

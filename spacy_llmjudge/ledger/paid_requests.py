@@ -175,11 +175,11 @@ class PaidRequests:
             if claim.state == "stored":
                 return Attempt("replied", claim.reply or "", asked=False)
             if claim.state == "batch":
-                # Whoever asks the model by batches gets it.
+                # Whoever asks the model in batches gets it.
                 return Attempt("not_sent", reason="in_batch", asked=False)
             if claim.state == "stopped":
                 break
-            if claim.state == "budget" and self._store.open_rows == 0:
+            if claim.state == "budget" and claim.n_open == 0:
                 # Nothing is under way that could turn out cheaper than its worst case.
                 self._exhausted = True
                 return Attempt("not_sent", reason="budget", asked=False)

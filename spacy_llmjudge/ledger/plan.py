@@ -23,7 +23,7 @@ class Plan:
     tokens_out_bound (int): Every reply at its longest.
     cost (Optional[float]): US dollars for the guesses; None without a price.
     cost_bound (Optional[float]): US dollars for the bounds.
-    seconds (float): At the model's concurrency; 0 where it is asked by batches.
+    seconds (float): At the model's concurrency; 0 where it is asked in batches.
     batches (int): Into how many batches they go; 0 where they are sent one by one.
     window (Optional[str]): How long a batch may take.
     price_share (float): What a request costs in one, as a share of its price.

@@ -65,7 +65,7 @@ class Price:
         return self.tiers.get(tier or "", self)
 
     def in_batch(self, share: float) -> "Price":
-        """What a model costs where it is asked by batches.
+        """What a model costs where it is asked in batches.
 
         share (float): Of the price; a tier "batch" in the table counts instead.
         RETURNS (Price): The price.

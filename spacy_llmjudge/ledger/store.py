@@ -44,6 +44,8 @@ class Claim:
     reply (Optional[str]): The stored reply.
     batch (str): What the rows of the batch are reserved under.
     spent (int): All charges so far, reservations included, in nano-dollars.
+    n_open (int): Where it does not fit: requests of this run under way at that moment, which may turn out cheaper
+        than their worst case.
     """
 
     state: str
@@ -51,6 +53,7 @@ class Claim:
     reply: Optional[str] = None
     batch: str = ""
     spent: int = 0
+    n_open: int = 0
 
 
 class LedgerStore:
@@ -246,7 +249,9 @@ class LedgerStore:
             db.execute("UPDATE attempts SET state = 'lost' WHERE id = ?", (row,))
         spent = db.execute("SELECT charge FROM totals").fetchone()[0]
         if budget is not None and spent + charge > budget:
-            return Claim("budget", spent=spent)
+            sql = "SELECT COUNT(*) FROM attempts WHERE run = ? AND state = 'reserved'"
+            n_open = db.execute(sql, (self.run,)).fetchone()[0]
+            return Claim("budget", spent=spent, n_open=n_open)
         made = db.execute(
             "INSERT INTO attempts (key, model, run, state, charge, started)"
             " VALUES (?, ?, ?, 'reserved', ?, ?)",

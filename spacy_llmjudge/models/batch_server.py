@@ -1,4 +1,4 @@
-"""A chat server that is asked by batches: what `llmjudge.OpenAIBatch.v1` makes."""
+"""A chat server that is asked in batches: what `llmjudge.OpenAIBatch.v1` makes."""
 
 import json
 import re
@@ -32,7 +32,7 @@ _NOT_YET = re.compile(r"file.*(?:not find|not found|no such|cannot find|does not
 
 
 class BatchManners(NamedTuple):
-    """How a server is asked by batches, as `make_openai_batch_model` has it."""
+    """How a server is asked in batches, as `make_openai_batch_model` has it."""
 
     dialect: Dialect
     endpoint: Optional[str]
@@ -45,7 +45,7 @@ class BatchManners(NamedTuple):
 
 
 class BatchServer(ChatServer):
-    """A chat server that is asked by batches; it needs `llmjudge.Ledger.v1` around it.
+    """A chat server that is asked in batches; it needs `llmjudge.Ledger.v1` around it.
 
     A request has the same body, and the same key in a ledger, as if it were sent by itself.
 

@@ -40,7 +40,7 @@ from ..storage import (
 )
 from ..streams import SHARD_SIZE, Documents
 from ..targets.base import Target, find_target
-from ..transport.sender import Metered
+from ..transport.sender import Metered, grace_of
 from ..transport.tally import Counts, Tally
 from .judge_config import load_judges, read_judge_config
 from .loading import keeps_no_words
@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from .judge_config import Judge
 
 Progress = Optional[Callable[[int], None]]
-# seconds that replies under way in a cluster may take to come home when the run is stopped
-HOME = 300.0
 # a judge of candidates has no question about a document without any, today or tomorrow
 NOTHING_TO_ASK = ("no_candidates", "no_words")
 
@@ -124,7 +122,8 @@ def judge(
         usage_of(models)
         models = {name: CountedTogether(name, one, cluster.said) for name, one in models.items()}
         load = partial(_load_work, source, config, overrides, chosen)
-        spread = cluster.spread(load, gpus=int(_needs_gpu(loaded)), grace=HOME)
+        grace = grace_of(one.model for one in judges)
+        spread = cluster.spread(load, gpus=int(_needs_gpu(loaded)), grace=grace)
     if on_judge is not None:
         # a document is done when the last one has judged it
         last = judges[-1] if cluster is None else _Spread(models)

@@ -2,7 +2,7 @@
 
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..configs import read_config
 from ..corpora.guidelines import definitions_of, read_guidelines
@@ -59,6 +59,20 @@ def _define_labels(config: "Config") -> None:
             continue
         if "label_definitions" in signature(registry.get("llm_tasks", name)).parameters:
             task["label_definitions"] = definitions
+
+
+def refuse_batches(config: Mapping[str, Any], path: Path) -> None:
+    """Refuse a judge that is asked in batches where a cluster is to do the work, before anything is loaded.
+
+    config (Mapping[str, Any]): The config of the judge, or a block of it.
+    path (Path): Its file.
+    RAISES (LLMJudgeError): J1000.
+    """
+    if "Batch.v" in str(config.get("@llm_models", "")):
+        raise LLMJudgeError(Errors.J1000.format(path=path))
+    for block in config.values():
+        if isinstance(block, Mapping):
+            refuse_batches(block, path)
 
 
 def load_judges(

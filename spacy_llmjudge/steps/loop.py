@@ -15,6 +15,7 @@ from ..storage import require_file, write_json
 from ..targets.base import find_target
 from ..training.student import adopt_student, check_components, go_on_from
 from .filter import NothingSelected
+from .judge_config import read_judge_config, refuse_batches
 from .loop_settings import LoopSettings
 from .reading import Bar, Meters, silent
 from .round import Round, Watch, stages_of
@@ -93,6 +94,8 @@ def _run_rounds(settings: LoopSettings, watch: Watch, bar: Bar, meter: Meters) -
 def _check(settings: LoopSettings) -> None:
     """Now, not when the first round was paid for."""
     settings.rules.check()
+    if settings.place is not None:
+        refuse_batches(read_judge_config(settings.judge, settings.of("judge")), settings.judge)
     seed_model = require_file(settings.model(0), "Run the step `train` first.")
     require_file(settings.labelled, "Run `prepare` first.")
     if settings.dev is None and settings.rules.max_rounds > 1:

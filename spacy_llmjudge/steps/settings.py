@@ -19,6 +19,7 @@ from ..training.limits import SEED, Limits, check_training
 from ..training.names import check_package_name
 from ..training.student import require_device
 from .calibrate import make_calibrator
+from .judge_config import refuse_batches
 from .start import unset_keys
 from .template import JUDGES
 
@@ -109,4 +110,7 @@ def _check_configs(given: Mapping[str, str]) -> List[str]:
     if not path.exists():
         known = ", ".join(sorted(one.stem for one in JUDGES.glob("*.cfg")))
         raise LLMJudgeError(Errors.J840.format(found=given["judge"], known=known))
-    return unset_keys(read_config(path, interpolate=False))
+    config = read_config(path, interpolate=False)
+    if given.get("on") == "ray":
+        refuse_batches(config, path)
+    return unset_keys(config)

@@ -1,6 +1,6 @@
 """What a model must be able to do for a ledger to stand around it: write a request, and send it once."""
 
-from typing import Any, Dict, Optional, Protocol, Tuple, runtime_checkable
+from typing import Any, Dict, Iterable, Optional, Protocol, Tuple, runtime_checkable
 
 from .messages import Reply
 from .retry import Attempt, RetryPolicy
@@ -82,3 +82,10 @@ class Metered(Protocol):
 
     def usage(self) -> Counts:
         """RETURNS (Counts): What was done so far; may be called from any thread."""
+
+
+def grace_of(models: Iterable[Any]) -> float:
+    """RETURNS (float): Seconds that what several models have under way can take to come home when a run is stopped; 0
+    where one of them has no ledger: nobody keeps its replies, and nothing tells it to stop."""
+    found = [getattr(model, "grace", 0.0) for model in models]
+    return max(found) if all(found) else 0.0

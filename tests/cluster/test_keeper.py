@@ -25,23 +25,26 @@ def values(charge, reply=None):
 
 
 def test_the_budget_is_one_for_all_workers(keeper):
-    first, n_open = reserve(keeper, "a")
-    assert (first.state, n_open) == ("reserved", 1)
-    assert reserve(keeper, "b", "other")[0].state == "budget"
+    first = reserve(keeper, "a")
+    assert first.state == "reserved"
+    refused = reserve(keeper, "b", "other")
+    assert (refused.state, refused.n_open) == ("budget", 1)
     keeper.settle("l.sqlite", first.row, "replied", values(2, "yes"))
-    second, _ = reserve(keeper, "b", "other")
+    second = reserve(keeper, "b", "other")
     assert second.state == "reserved"
     assert keeper.use("l.sqlite", "spent") == 8
-    assert reserve(keeper, "b")[0].reply == keeper.use("l.sqlite", "find", "k") == "yes"
+    assert reserve(keeper, "b").reply == keeper.use("l.sqlite", "find", "k") == "yes"
 
 
 def test_what_a_dead_worker_had_under_way_is_open_to_others_and_may_be_paid(keeper):
-    lost, _ = reserve(keeper, "a")
-    assert reserve(keeper, "b")[0].state == "taken"
+    lost = reserve(keeper, "a")
+    assert reserve(keeper, "b").state == "taken"
     keeper.forget("a")
-    again, n_open = reserve(keeper, "b", budget=12)
-    assert (again.state, n_open) == ("reserved", 1)
-    assert reserve(keeper, "a")[0].state == "stopped"
+    again = reserve(keeper, "b", budget=12)
+    assert again.state == "reserved"
+    # the lost one is not under way any more
+    assert reserve(keeper, "b", "other", budget=12).n_open == 1
+    assert reserve(keeper, "a").state == "stopped"
     # it lived on, cut off from the others, and its reply comes late
     keeper.settle("l.sqlite", lost.row, "replied", values(1, "late"))
     keeper.release("l.sqlite", lost.row)
@@ -50,20 +53,20 @@ def test_what_a_dead_worker_had_under_way_is_open_to_others_and_may_be_paid(keep
         ("lost", 6, None),
         ("replied", 1, "yes"),
     ]
-    assert reserve(keeper, "b", "other", budget=20)[1] == 1
+    assert reserve(keeper, "b", "other", charge=20).n_open == 0
 
 
 def test_a_reservation_that_was_not_used_is_taken_back(keeper):
-    claim, _ = reserve(keeper, "a")
+    claim = reserve(keeper, "a")
     keeper.release("l.sqlite", claim.row)
-    assert reserve(keeper, "b")[0].state == "reserved"
+    assert reserve(keeper, "b").state == "reserved"
     assert keeper.use("l.sqlite", "spent") == 6
 
 
 def test_nothing_is_granted_when_the_run_stops(keeper):
-    claim, _ = reserve(keeper, "a")
+    claim = reserve(keeper, "a")
     keeper.stop()
-    assert reserve(keeper, "b", "other")[0].state == "stopped"
+    assert reserve(keeper, "b", "other").state == "stopped"
     keeper.settle("l.sqlite", claim.row, "replied", values(1, "home"))
     assert keeper.use("l.sqlite", "find", "k") == "home"
 

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 from asking import select
-from cluster_prompts import load_prompts
+from cluster_prompts import load_nothing, load_prompts
 from cluster_runs import SHARD, Run, answer_from, kill_node, renew_node, two_nodes, workers_on
 from loopback import Answer, Loopback, chat
 
+from spacy_llmjudge.cluster import spread as room
 from spacy_llmjudge.corpora.prepare import prepare
-from spacy_llmjudge.shards import write_shards
+from spacy_llmjudge.errors import LLMJudgeError
+from spacy_llmjudge.shards import Part, write_shards
 from spacy_llmjudge.steps.calibrate import calibrate
 
 pytestmark = pytest.mark.slow
@@ -213,3 +215,50 @@ def test_a_pause_that_a_server_asks_for_pauses_both_nodes(nodes, tmp_path, price
         after = [at - when for name, at in came if name == half]
         assert any(at < 0 for at in after) and any(at > 4 for at in after)
         assert not [at for at in after if 1.5 < at < 3.9]
+
+
+def make_nothing(cluster, folder, **settings):
+    """RETURNS (List[int]): How many GPUs the worker of each shard had."""
+    spread = cluster.spread(load_nothing, **settings)
+    manifest = write_shards(load_nothing(), folder, fingerprint={}, shard_size=1, spread=spread)
+    return [shard["gpus"] for shard in manifest["shards"]]
+
+
+def test_workers_have_the_gpus_that_the_work_needs_and_no_others(nodes, tmp_path):
+    with workers_on(nodes) as cluster:
+        found = [make_nothing(cluster, tmp_path / str(i), gpus=n) for i, n in enumerate((0, 1, 0))]
+    assert found == [[0, 0], [1, 1], [0, 0]]
+
+
+def test_a_cluster_whose_cores_are_taken_is_waited_for_and_that_is_said(
+    nodes, tmp_path, monkeypatch
+):
+    import ray
+
+    monkeypatch.setattr(room, "_QUIET", 1.0)
+    ray.init(address=nodes.address, logging_level="error", log_to_driver=False)
+    try:
+        taken = ray.util.placement_group([{"CPU": 1}, {"CPU": 1}])
+        assert taken.wait(60)
+        timer = threading.Timer(3.0, ray.util.remove_placement_group, [taken])
+        with workers_on(nodes) as cluster, pytest.warns(UserWarning, match="JW977") as caught:
+            timer.start()
+            assert make_nothing(cluster, tmp_path / "out") == [0, 0]
+        timer.join()
+    finally:
+        ray.shutdown()
+    assert len(caught) == 1
+
+
+def test_a_keeper_that_died_is_one_line(nodes, tmp_path):
+    import ray
+
+    with workers_on(nodes, workers=1) as cluster:
+        parts = [Part(tmp_path / f"{i}.spacy", i, 1) for i in range(2)]
+        made = cluster.spread(load_nothing)(parts)
+        assert next(made)[0] == parts[0]
+        # nobody asks it before another worker dies
+        for actor in [cluster._keeper, *cluster._actors.values()]:
+            ray.kill(actor)
+        with pytest.raises(LLMJudgeError, match=r"\[J967\].*has ended"):
+            list(made)

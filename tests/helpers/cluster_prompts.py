@@ -1,4 +1,5 @@
-"""Work for the workers of a cluster that is nothing but prompts: shards without documents, of a model with a ledger."""
+"""Work for the workers of a cluster that is nothing but prompts: shards without documents, of a model with a ledger;
+or that says what a worker has."""
 
 from spacy_llmjudge.ledger.model import LedgerModel
 from spacy_llmjudge.models.openai import make_openai_model
@@ -22,3 +23,10 @@ def load_prompts(url, ledger, prices, prompts, concurrency, max_cost, backoff=0.
     return Work(
         prompts, process, describe=lambda docs: {"ended": list(ended)}, said=lambda: model.usage()
     )
+
+
+def load_nothing():
+    """RETURNS (Work): Two shards, described by how many GPUs their worker has."""
+    import ray
+
+    return Work("ab", lambda batch: [], describe=lambda docs: {"gpus": len(ray.get_gpu_ids())})

@@ -16,7 +16,8 @@ from spacy_llmjudge.steps.judge import judge
 CONFIGS = Path(__file__).parents[2] / "configs"
 MODEL = "components.llm_judge.model"
 SHARD = 30
-SMALL = {"num_cpus": 1, "object_store_memory": 80_000_000}
+# the GPUs are there by name only
+SMALL = {"num_cpus": 1, "num_gpus": 1, "object_store_memory": 80_000_000}
 # a node that is gone is noticed within seconds, not half a minute; a machine that is busy may start workers slowly
 SYSTEM = {
     "health_check_initial_delay_ms": 0,
@@ -31,7 +32,7 @@ SYSTEM = {
 
 @contextmanager
 def two_nodes():
-    """YIELDS (ray.cluster_utils.Cluster): One with two nodes of one core each."""
+    """YIELDS (ray.cluster_utils.Cluster): One with two nodes of one core and one GPU each."""
     # what is in this folder the workers can import, too
     paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", PYTHONPATH=os.pathsep.join(filter(None, paths)))

@@ -20,11 +20,13 @@ from spacy_llmjudge.judge.ahead import ask_ahead
 from spacy_llmjudge.judge.cascade import Cascade, make_cascade_model, read_stated
 from spacy_llmjudge.judge.component import make_llm_judge
 from spacy_llmjudge.judge.cost_estimate import plan_judging
+from spacy_llmjudge.judge.panel import Panel
 from spacy_llmjudge.judge.tasks.annotate import make_annotate_task
 from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.models.openai import make_openai_batch_model, make_openai_model
 from spacy_llmjudge.shards import process_shards
 from spacy_llmjudge.transport.messages import Prompt, Reply
+from spacy_llmjudge.transport.sender import grace_of
 
 CUTS = {"low": 0.2, "high": 0.9, "most": 3, "target": "precision", "asked": 0.5}
 NAMES = {"A": "correct", "B": "wrong_label", "C": "wrong_boundary", "D": "not_entity"}
@@ -51,6 +53,26 @@ class Cheap:
         if "silent" in text:
             return Reply("", state="abstained", reason="refused")
         return Reply(annotation(*(int(word) for word in text.split() if word.isdigit())))
+
+
+def with_ledger(path, timeout):
+    """A judge whose requests take so many seconds at most."""
+    server = make_openai_model("http://127.0.0.1:9/v1", "tiny", timeout=timeout)
+    return make_ledger_model(server, path / "l.sqlite")
+
+
+def test_what_is_under_way_gets_as_long_as_the_slowest_judge_can_take(tmp_path):
+    quick, slow = with_ledger(tmp_path, 60.0), with_ledger(tmp_path, 900.0)
+    assert grace_of([quick]) == 61 and grace_of([quick, slow]) == 901
+    assert grace_of([Cascade(quick, slow, "cuts.json")]) == 901
+    assert grace_of([Panel({"a": slow, "b": quick}), quick]) == 901
+
+
+def test_a_judge_without_a_ledger_is_not_waited_for(tmp_path):
+    kept = with_ledger(tmp_path, 60.0)
+    assert grace_of([Cheap()]) == grace_of([kept, Cheap()]) == 0
+    assert grace_of([Cascade(Cheap(), kept, "cuts.json")]) == 0
+    assert grace_of([Panel({"a": kept, "b": Cheap()})]) == 0
 
 
 @pytest.fixture

@@ -258,6 +258,23 @@ def test_the_budget_is_never_overshot_200_times(memory_path, prices):
     check_caps(memory_path, prices, 200)
 
 
+def test_money_that_comes_free_while_a_request_is_refused_is_spent(tmp_path, prices, monkeypatch):
+    """The budget is enough for one at its worst; its reply, which is cheap, comes home between the refusal of
+    another and what is made of it."""
+    reserve = LedgerStore.reserve
+
+    def slow(store, *args):
+        claim = reserve(store, *args)
+        while claim.state == "budget" and store.open_rows:
+            time.sleep(0.005)
+        return claim
+
+    monkeypatch.setattr(LedgerStore, "reserve", slow)
+    with Loopback(lambda request: Answer(chat("x"), delay=0.2)) as server:
+        replies, _ = spend(server, tmp_path, prices, 0.0006, n=6, concurrency=6)
+    assert [reply.state for reply in replies] == ["replied"] * 6
+
+
 def test_the_budget_survives_a_restart(tmp_path, prices):
     with Loopback(longest) as server:
         first, _ = spend(server, tmp_path, prices, 0.01)

@@ -47,6 +47,16 @@ def test_what_is_under_way_is_taken(tmp_path):
     assert other.reserve("k", "m", 1, None).state == "reserved"
 
 
+def test_what_does_not_fit_the_budget_says_what_is_under_way(tmp_path):
+    store = LedgerStore(tmp_path / "l.db")
+    first = store.reserve("a", "m", 6, 10)
+    found = store.reserve("b", "m", 6, 10)
+    assert (found.state, found.spent, found.n_open) == ("budget", 6, 1)
+    store.settle(first.row, "replied", charge=5, reply="r")
+    # as it was then, whatever came home meanwhile
+    assert found.n_open == 1 and store.reserve("b", "m", 6, 10).n_open == 0
+
+
 def test_a_closed_store_leaves_its_reservations_to_the_next(tmp_path):
     store = LedgerStore(tmp_path / "l.db")
     store.reserve("k", "m", 9, None)

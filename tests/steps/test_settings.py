@@ -106,3 +106,10 @@ def test_a_key_that_the_judge_needs_is_named(project, monkeypatch):
     assert ending.code == 0 and "OPENAI_API_KEY" in ending.output
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     assert "OPENAI_API_KEY" not in run_first_command(judge="openai").output
+
+
+def test_a_judge_that_is_asked_in_batches_needs_no_cluster(project):
+    pytest.importorskip("ray")
+    assert run_first_command(judge="openai_batch").code == 0
+    ending = run_first_command(judge="openai_batch", on="ray")
+    assert ending.code == 1 and "[J1000]" in error_lines(ending)[0]
