@@ -82,6 +82,19 @@ def test_what_it_has_not_is_refused(settings):
         )
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"cache_control": {"type": "ephemeral"}},
+        {"tools": [{"name": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+    ],
+)
+def test_a_cache_whose_writing_has_no_price_is_refused(extra):
+    """It costs up to twice as much as other tokens, so that `max_cost` would be passed."""
+    with pytest.raises(LLMJudgeError, match="J319.*cache_control"):
+        make_openai_model("http://127.0.0.1:9/v1", extra=extra, **SETTINGS)
+
+
 def test_the_config_is_for_batches_of_messages(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     nlp = load_model_from_config(load_config(CONFIG), auto_fill=True)
