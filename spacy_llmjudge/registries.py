@@ -3,7 +3,7 @@ to ask a registry without a search through all that is installed."""
 
 import threading
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Mapping
+from typing import Any, Dict, Iterator, Mapping, Tuple
 
 from catalogue import Registry
 from spacy import registry
@@ -70,6 +70,9 @@ def only_factories(*names: str) -> Iterator[None]:
 def factories_of(config: Config) -> Iterator[None]:
     """Make the pipeline of a config with no factories but those that it names, until the block ends.
 
+    A package may register more than its entry points name. Where the config names something that is not found by
+    them, all packages are loaded, as spaCy does it.
+
     config (Config): A config of spaCy.
     """
     components = config.get("components", {}).values()
@@ -77,8 +80,25 @@ def factories_of(config: Config) -> Iterator[None]:
         # another pipeline is loaded for it, with factories of its own
         yield
         return
-    with only_factories(*(component.get("factory", "") for component in components)):
+    names = {component.get("factory", "") for component in components}
+    with only_factories(*names):
+        is_known = all(map(Language.has_factory, names)) and all(
+            name.startswith("spacy.") or registry.has(kind, name)
+            for kind, name in _list_functions(config)
+        )
+        if is_known:
+            yield
+    if not is_known:
         yield
+
+
+def _list_functions(block: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
+    """YIELDS (Tuple[str, str]): Each registered function that a config names: its registry and its name."""
+    for key, value in block.items():
+        if key.startswith("@"):
+            yield key[1:], str(value)
+        elif isinstance(value, Mapping):
+            yield from _list_functions(value)
 
 
 def make_pipeline(config: Config) -> Language:

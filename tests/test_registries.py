@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -68,6 +69,54 @@ def test_the_pipeline_of_a_config_has_its_components(tmp_path):
     del config["components"]["taken"]
     nlp = make_pipeline(Config(config))
     assert nlp.pipe_names == ["own"] and isinstance(nlp("a word"), Doc)
+
+
+PACKAGE = """
+import spacy
+from spacy.language import Language
+
+@Language.component("package_a")
+def one(doc):
+    return doc
+
+@Language.component("package_b")
+def two(doc):
+    return doc
+
+@spacy.registry.scorers("package.Scorer.v1")
+def make():
+    return lambda examples: {}
+"""
+LOAD = """
+import sys
+from spacy_llmjudge.training.student import load_student
+load_student(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["factory", "function"])
+def test_what_a_package_registers_beside_its_entry_points_is_found(change, tmp_path):
+    """As `spacy.load` finds it, in a process that has not imported the package."""
+    (tmp_path / "package.py").write_text(PACKAGE)
+    about = tmp_path / "package-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: package\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[spacy_factories]\npackage_a = package:one\n")
+    student = spacy.blank("en")
+    student.add_pipe("sentencizer", name="b")
+    student.to_disk(tmp_path / "student")
+    made = {
+        "factory": {"factory": "package_b"},
+        "function": {"factory": "sentencizer", "scorer": {"@scorers": "package.Scorer.v1"}},
+    }
+    config = Config(student.config)
+    config["components"] = {"b": made[change]}
+    config.to_disk(tmp_path / "student" / "config.cfg")
+    command = [sys.executable, "-c", LOAD, tmp_path / "student"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
 
 
 WITHOUT = """

@@ -16,6 +16,7 @@ from ..transport.batches import (
     BatchGone,
     BatchSender,
     BatchStatus,
+    BatchUnknown,
     ServerDown,
 )
 from ..transport.messages import Reply
@@ -137,6 +138,10 @@ class Fetcher:
             del self._in_vain[batch.run]
         except BatchGone as gone:
             self._look_for(batch, str(gone))
+        except BatchUnknown as unknown:
+            # The server answers, and a batch takes a day at most.
+            self.under_way = f"waiting for the end of {unknown.batch_id}, which may be a lost batch"
+            del self._in_vain[batch.run]
         except ServerDown as down:
             self._notices.add(down.notice)
             if self._is_in_vain(batch):
@@ -160,7 +165,7 @@ class Fetcher:
         if not self._is_in_vain(batch):
             return
         if age(batch) < _KEPT:
-            if self._sender.find(batch.file_id or "", batch.run) is not None:
+            if self._sender.has_batch(name or ""):
                 raise ServerDown(reason)
             if not self._sender.has_file(batch.file_id or ""):
                 raise LLMJudgeError(Errors.J363.format(host=host, batch=name))
@@ -171,7 +176,7 @@ class Fetcher:
         """Find a batch of a run that was killed before it knew its name."""
         batch_id = None
         if batch.created is not None and batch.file_id is not None:
-            batch_id = self._sender.find(batch.file_id, batch.run)
+            batch_id = self._sender.find(batch.file_id, batch.run, self._rows.list_ids())
             if batch_id is None and age(batch) < self._sender.timeout:
                 # A request that was under way when the run was killed may still arrive.
                 return None

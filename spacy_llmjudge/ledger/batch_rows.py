@@ -102,6 +102,12 @@ class BatchRows:
         runs = self._store.commit(lambda db: db.execute("SELECT run FROM batches").fetchall())
         return {run for (run,) in runs}
 
+    def list_ids(self) -> Set[str]:
+        """RETURNS (Set[str]): What servers call the batches that are not settled, as far as that is known."""
+        sql = "SELECT batch FROM batches WHERE batch IS NOT NULL"
+        rows = self._store.commit(lambda db: db.execute(sql).fetchall())
+        return {batch_id for (batch_id,) in rows}
+
     def settle(self, run: str, ends: Sequence[Tuple[str, Optional[int], Attempt]]) -> List[bool]:
         """Note how requests of a batch ended; when this returns, it is on the disk.
 

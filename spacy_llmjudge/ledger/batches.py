@@ -11,7 +11,7 @@ from typing import Callable, Iterable, Iterator, List, Optional, Set, Tuple
 from spacy.util import minibatch
 
 from ..errors import LLMJudgeError, Warnings
-from ..transport.batches import BatchSender, ServerDown
+from ..transport.batches import BatchSender, BatchUnknown, ServerDown
 from ..transport.messages import Reply
 from ..transport.notices import Notices
 from ..transport.tally import Tally
@@ -207,7 +207,10 @@ class Batches:
         for _ in range(draft.n_lines):
             self._tally.request()
         try:
-            batch_id = self._sender.create(file_id, batch.run)
+            batch_id = self._sender.create(file_id, batch.run, self._rows.list_ids())
+        except BatchUnknown:
+            # It is looked for until that is known.
+            return self._fetcher.add(batch)
         except LLMJudgeError:
             # The server said no.
             self._rows.release(batch.run)

@@ -75,7 +75,7 @@ class LedgerStore:
         self._lock = threading.Lock()
         self._connections: List[sqlite3.Connection] = []
         self._held: Optional[Tuple[int, int]] = None
-        for store in [one for one in _open if one._ending and one.path == path]:
+        for store in [one for one in list(_open) if one._ending and one.path == path]:
             store.close()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

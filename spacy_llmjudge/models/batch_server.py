@@ -7,7 +7,19 @@ import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import IO, Any, BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import (
+    IO,
+    AbstractSet,
+    Any,
+    BinaryIO,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 from urllib.parse import urlsplit
 
 from spacy.util import minibatch
@@ -103,7 +115,7 @@ class BatchServer(ChatServer):
             lambda: self._call("POST", "/files", headers, body=_chain(head, lines, tail))
         )
 
-    def create(self, file_id: str, run: str) -> str:
+    def create(self, file_id: str, run: str, others: AbstractSet[str]) -> str:
         """Make a batch of a file, once.
 
         RETURNS (str): What the server calls it.
@@ -114,7 +126,7 @@ class BatchServer(ChatServer):
         def attempt() -> Attempt:
             nonlocal may_exist
             # A try that brought no answer may have come through all the same.
-            found = self.find(file_id, run) if may_exist else None
+            found = self.find(file_id, run, others) if may_exist else None
             if found is not None:
                 return Attempt("replied", body={"id": found})
             headers, body = self._describe_batch(file_id, run)
@@ -122,7 +134,10 @@ class BatchServer(ChatServer):
             if outcome.error is not None and _NOT_YET.search(outcome.raw.lower()):
                 # The file is there, but not everywhere yet.
                 return replace(outcome, error=None, state="failed")
-            refused = 400 <= (outcome.status or 0) < 500 and outcome.status != 408
+            # 529: a server with too much to do.
+            refused = outcome.status == 529 or (
+                400 <= (outcome.status or 0) < 500 and outcome.status != 408
+            )
             may_exist = may_exist or (outcome.asked and not refused)
             return outcome
 
@@ -140,16 +155,22 @@ class BatchServer(ChatServer):
         made = self._dialect.make_batch(file_id, run, self._endpoint, self.window, self.name)
         return {}, dump(made)
 
-    def find(self, file_id: str, run: str) -> Optional[str]:
+    def find(self, file_id: str, run: str, others: AbstractSet[str]) -> Optional[str]:
         """RETURNS (Optional[str]): The batch of a file; None where the server knows of none."""
+        found = (row for row in self._list() if self._dialect.is_of(row, file_id, run))
+        return next((str(row["id"]) for row in found), None)
+
+    def has_batch(self, batch_id: str) -> bool:
+        """RETURNS (bool): Whether a batch is in the list of the server."""
+        return any(str(row["id"]) == batch_id for row in self._list())
+
+    def _list(self) -> Iterator[Dict[str, Any]]:
+        """All batches of the server."""
         query: Optional[str] = self._dialect.first_page
         while query is not None:
             page = self._require("GET", f"{self._dialect.path}?{query}", holder="data")
-            for row in page["data"]:
-                if self._dialect.is_of(row, file_id, run):
-                    return str(row["id"])
+            yield from page["data"]
             query = self._dialect.next_page(page, query)
-        return None
 
     def has_file(self, file_id: str) -> bool:
         """RETURNS (bool): Whether the server knows a file."""

@@ -6,8 +6,8 @@ import tempfile
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
-from itertools import chain
-from typing import Any, BinaryIO, Dict, Iterator, Mapping, Optional, Tuple
+from itertools import chain, takewhile
+from typing import AbstractSet, Any, BinaryIO, Dict, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from ..transport.batches import (
@@ -15,7 +15,9 @@ from ..transport.batches import (
     COMPLETED,
     EXPIRED,
     RUNNING,
+    BatchGone,
     BatchStatus,
+    BatchUnknown,
     ServerDown,
 )
 from .batch_dialects import Answered, Dialect
@@ -67,10 +69,10 @@ class MessageBatchServer(BatchServer):
         self._drafts[file_id] = copy, n_lines
         return file_id
 
-    def create(self, file_id: str, run: str) -> str:
+    def create(self, file_id: str, run: str, others: AbstractSet[str]) -> str:
         """Make a batch, once; see `BatchServer`."""
         try:
-            return super().create(file_id, run)
+            return super().create(file_id, run, others)
         finally:
             self._drafts.pop(file_id)[0].close()
 
@@ -84,45 +86,39 @@ class MessageBatchServer(BatchServer):
         joined = chain.from_iterable(((b"," if i else b""), part) for i, part in enumerate(parts))
         return {"Content-Length": str(size)}, chain([_HEAD], joined, [_TAIL])
 
-    def find(self, file_id: str, run: str) -> Optional[str]:
+    def find(self, file_id: str, run: str, others: AbstractSet[str]) -> Optional[str]:
         """Find the batch of a run.
 
         RETURNS (Optional[str]): None where the server has none that could be it.
-        RAISES (ServerDown): Where one that could be it has not ended.
+        RAISES (BatchUnknown): Where one that could be it has not ended.
         """
         number, _, since = file_id.partition("-")
-        for row in self._list(float(since) - _SKEW):
-            counts = row["request_counts"]
-            if sum(counts.values()) != int(number):
+        # Newest first.
+        for row in takewhile(lambda row: _time_of(row) >= float(since) - _SKEW, self._list()):
+            name = str(row["id"])
+            if name in others or sum(row["request_counts"].values()) != int(number):
                 continue
             status = self._dialect.read_status(row)
             if status.state == RUNNING:
-                raise ServerDown("batch_unknown")
-            for path in status.files:
-                keys = (line["custom_id"].encode() for line in self._read_rows(path))
-                if next(keys, b"").startswith(_mark(run)):
-                    return str(row["id"])
+                raise BatchUnknown(name)
+            if any(self._read_first_name(path).startswith(_mark(run)) for path in status.files):
+                return name
         return None
 
-    def _list(self, since: float) -> Iterator[Dict[str, Any]]:
-        """The batches that were made since a time, newest first."""
-        query: Optional[str] = self._dialect.first_page
-        while query is not None:
-            page = self._require("GET", f"{self._dialect.path}?{query}", holder="data")
-            for row in page["data"]:
-                made = datetime.fromisoformat(row["created_at"].replace("Z", "+00:00"))
-                if made.timestamp() < since:
-                    return
-                yield row
-            query = self._dialect.next_page(page, query)
-
-    def _read_rows(self, path: str) -> Iterator[Dict[str, Any]]:
-        with self._download(path) as file_:
-            yield from map(json.loads, file_)
+    def _read_first_name(self, path: str) -> bytes:
+        try:
+            with self._download(path) as file_:
+                return next((json.loads(line)["custom_id"].encode() for line in file_), b"")
+        except BatchGone as gone:
+            raise ServerDown(str(gone)) from gone
 
     def has_file(self, file_id: str) -> bool:
         """RETURNS (bool): False: there are no files that could tell another account from this one."""
         return False
+
+
+def _time_of(batch: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(batch["created_at"].replace("Z", "+00:00")).timestamp()
 
 
 def _mark(run: str) -> bytes:

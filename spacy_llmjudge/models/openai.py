@@ -4,6 +4,7 @@ Nothing is asked before the first prompt: no network in the constructor, in `spa
 `to_disk`. The key is read from the environment when a request leaves.
 """
 
+import json
 import re
 from inspect import signature
 from typing import Any, Dict, NoReturn, Optional
@@ -116,6 +117,10 @@ def make_openai_model(
     known = sorted(_OWN_FIELDS.intersection(extra or {}))
     if known:
         _refuse("extra", known, "fields of the request that have no argument of their own")
+    if '"cache_control":' in json.dumps(extra, default=str):
+        _refuse(
+            "extra", "cache_control", "none of it: what is written to a cache has no price here"
+        )
     if api == "responses":
         max_tokens_field = "max_output_tokens"
     fixed: Dict[str, Any] = {"model": model, max_tokens_field: max_tokens, **(extra or {})}

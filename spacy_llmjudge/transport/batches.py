@@ -2,6 +2,7 @@
 within a day, for less money."""
 
 from typing import (
+    AbstractSet,
     BinaryIO,
     Iterator,
     List,
@@ -40,6 +41,17 @@ class ServerDown(Exception):
         super().__init__(reason)
         self.reason = reason
         self.notice = notice
+
+
+class BatchUnknown(ServerDown):
+    """Whether a batch is one that was lost is not to be known before it has ended.
+
+    batch_id (str): What the server calls it.
+    """
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__("batch_unknown")
+        self.batch_id = batch_id
 
 
 class BatchGone(Exception):
@@ -91,15 +103,24 @@ class BatchSender(Sender, Protocol):
     def upload(self, lines: BinaryIO, name: str) -> str:
         """RETURNS (str): What the server calls the file that it got."""
 
-    def create(self, file_id: str, run: str) -> str:
+    def create(self, file_id: str, run: str, others: AbstractSet[str]) -> str:
         """Make a batch of a file, once: where a try may have come through, it is looked for first.
 
+        others (AbstractSet[str]): Batches that are known, so that it is none of them.
         RETURNS (str): What the server calls it.
         RAISES (ServerDown): Where a batch may have been made all the same. An `LLMJudgeError` says that none was.
         """
 
-    def find(self, file_id: str, run: str) -> Optional[str]:
-        """RETURNS (Optional[str]): The batch of a file; None where the server knows of none."""
+    def find(self, file_id: str, run: str, others: AbstractSet[str]) -> Optional[str]:
+        """Find the batch of a file.
+
+        others (AbstractSet[str]): As for `create`.
+        RETURNS (Optional[str]): None where the server knows of none.
+        RAISES (BatchUnknown): Where one that may be it has to end first.
+        """
+
+    def has_batch(self, batch_id: str) -> bool:
+        """RETURNS (bool): Whether a batch is in the list of the server."""
 
     def has_file(self, file_id: str) -> bool:
         """RETURNS (bool): Whether the server knows a file. It knows none of another project."""

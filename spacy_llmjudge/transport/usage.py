@@ -61,9 +61,9 @@ def read_usage(body: Any) -> Usage:
         return UNKNOWN
     tokens_in = count_of(usage.get("prompt_tokens", usage.get("input_tokens")))
     tokens_out = count_of(usage.get("completion_tokens", usage.get("output_tokens")))
-    # Anthropic counts what goes into its cache, or comes from it, apart.
+    # Anthropic counts what goes into its cache, or comes from it, apart; in `prompt_tokens` it is contained.
     apart = [count_of(usage.get(f"cache_{name}_input_tokens")) for name in ("creation", "read")]
-    if tokens_in is not None:
+    if tokens_in is not None and "prompt_tokens" not in usage:
         tokens_in += sum(count or 0 for count in apart)
     if not tokens_in or tokens_out is None or (tokens_out == 0 and has_text(body)):
         return UNKNOWN

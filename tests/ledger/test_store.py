@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from spacy_llmjudge.errors import LLMJudgeError
 from spacy_llmjudge.ledger import file as ledger_file
+from spacy_llmjudge.ledger import store as ledger_store
 from spacy_llmjudge.ledger.model import make_ledger_model
 from spacy_llmjudge.ledger.rescue import is_cut
 from spacy_llmjudge.ledger.store import LedgerStore
@@ -25,6 +26,22 @@ def fill(store, n, reply="reply"):
     for i in range(n):
         claim = store.reserve(f"key {i}", "model", 5, None)
         store.settle(claim.row, "replied", charge=3, reply=f"{reply} {i}")
+
+
+class EndsNow:
+    """A store whose writer ends in another thread just when it is looked at."""
+
+    path = None
+
+    @property
+    def _ending(self):
+        ledger_store._open.discard(self)
+        return False
+
+
+def test_a_ledger_is_opened_while_others_end(tmp_path):
+    ledger_store._open.update(EndsNow() for _ in range(3))
+    LedgerStore(tmp_path / "l.db").close()
 
 
 def test_a_row_goes_from_reserved_to_replied(tmp_path):

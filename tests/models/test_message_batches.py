@@ -1,6 +1,7 @@
 """Anthropic's format, by itself and in batches."""
 
 import json
+import threading
 import warnings
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def make(server, path, batch=True, **settings):
     settings = {"base_url": server.url, **SETTINGS, "timeout": 2.0, **settings}
     model = make_openai_batch_model(**BATCH, **settings) if batch else make_openai_model(**settings)
     return make_ledger_model(model, path / "ledger.db", prices=path / "prices.json", max_cost=10.0)
+
+
+def ask_ahead(model, *prompts):
+    """All questions of a run at once, so that several batches are under way."""
+    model.ask_ahead(lambda: ([prompt] for prompt in prompts))
+    return ask(model, *prompts)
 
 
 def test_a_request_by_itself_has_the_key_and_the_version(tmp_path, monkeypatch):
@@ -73,6 +80,19 @@ def test_what_it_has_not_is_refused(settings):
         make_openai_batch_model(
             **BATCH, base_url="http://127.0.0.1:9/v1", **{**SETTINGS, **settings}
         )
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"cache_control": {"type": "ephemeral"}},
+        {"tools": [{"name": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+    ],
+)
+def test_a_cache_whose_writing_has_no_price_is_refused(extra):
+    """It costs up to twice as much as other tokens, so that `max_cost` would be passed."""
+    with pytest.raises(LLMJudgeError, match="J319.*cache_control"):
+        make_openai_model("http://127.0.0.1:9/v1", extra=extra, **SETTINGS)
 
 
 def test_the_config_is_for_batches_of_messages(monkeypatch, tmp_path):
@@ -139,14 +159,90 @@ def test_a_batch_whose_making_had_no_answer_is_found_by_what_it_brought(tmp_path
 
 
 def test_one_that_may_be_it_is_waited_for_before_anything_is_asked_again(tmp_path):
-    service = MessageService(rate=0.0, day=0.5)
+    """Longer than any patience with a server that is down, and the batches that are known go on."""
+    service = MessageService(rate=0.0)
     service.faults["POST /v1/messages/batches"] = [Answer({}, 502)]
+    seen = []
+
+    def work():
+        seen.append((model.under_way, sum("?limit" in r.path for r in server.requests)))
+        service.rate = 1e9
+
+    with Loopback(service.answer) as server:
+        model = make(server, tmp_path, max_requests=2)
+        timer = threading.Timer(0.6, work)
+        timer.start()
+        assert ask_ahead(model, "p", "q", "r") == ["reply to p", "reply to q", "reply to r"]
+        timer.join()
+        model.close()
+    ((under_way, n_looks),) = seen
+    assert n_looks > 12
+    assert "msgbatch_0" in under_way or "batch 2 of 2" in under_way
+    assert len(service.batches) == 2 and service.paid == {"p": 1, "q": 1, "r": 1}
+
+
+class Overloaded(MessageService):
+    """Refuses one batch, and makes none of it."""
+
+    def __init__(self, status, number, **settings):
+        super().__init__(**settings)
+        self.status = status
+        self.number = number
+
+    def _create(self, asked):
+        self.number -= 1
+        if self.number == 0:
+            return Answer(refusal("overloaded_error", "Overloaded"), self.status)
+        return super()._create(asked)
+
+
+def test_a_batch_of_this_run_is_none_that_may_be_another(tmp_path):
+    service = Overloaded(503, 2, rate=8.0)
+    with Loopback(service.answer) as server:
+        model = make(server, tmp_path, max_requests=2)
+        assert ask_ahead(model, *"pqrs") == [f"reply to {p}" for p in "pqrs"]
+        model.close()
+    assert len(service.batches) == 2 and set(service.paid.values()) == {1}
+    # No look at what the first one brought was needed.
+    last_made = max(i for i, r in enumerate(server.requests) if r.method == "POST")
+    assert not any(r.path.endswith("/results") for r in server.requests[:last_made])
+
+
+def test_a_server_with_too_much_to_do_has_made_no_batch(tmp_path):
+    service = Overloaded(529, 1, foreign=(2,))
+    with Loopback(service.answer) as server:
+        model = make(server, tmp_path)
+        assert ask(model, "p", "q") == ["reply to p", "reply to q"]
+        model.close()
+    assert len(service.batches) == 2 and service.paid == {"p": 1, "q": 1}
+
+
+def test_results_that_are_not_there_are_waited_for_by_the_next_run(tmp_path):
+    service = MessageService()
+    gone = Answer(refusal("not_found_error", "No such batch"), 404)
+    service.faults["GET /v1/messages/batches/msgbatch_0/results"] = [gone] * 11
     with Loopback(service.answer) as server:
         model = make(server, tmp_path)
         with pytest.warns(UserWarning, match="JW313"):
-            assert [r.reason for r in ask(model, "p", "q")] == ["batch_unknown"] * 2
+            assert [r.state for r in ask(model, "p", "q")] == ["not_sent"] * 2
         model.close()
-        service.rate = 1e9
+        model = make(server, tmp_path)
+        assert ask(model, "p", "q") == ["reply to p", "reply to q"]
+        model.close()
+    assert len(service.batches) == 1 and service.paid == {"p": 1, "q": 1}
+
+
+def test_a_lost_batch_whose_results_are_not_there_is_looked_for_again(tmp_path):
+    service = MessageService()
+    gone = Answer(refusal("not_found_error", "No such batch"), 404)
+    service.faults["POST /v1/messages/batches"] = [Answer({}, 502)]
+    service.faults["GET /v1/messages/batches/msgbatch_0/results"] = [gone] * 12
+    with Loopback(service.answer) as server:
+        for _ in range(2):
+            model = make(server, tmp_path)
+            with pytest.warns(UserWarning, match="JW313"):
+                assert [r.state for r in ask(model, "p", "q")] == ["not_sent"] * 2
+            model.close()
         model = make(server, tmp_path)
         assert ask(model, "p", "q") == ["reply to p", "reply to q"]
         model.close()

@@ -204,7 +204,9 @@ def test_a_custom_id_that_comes_twice_in_a_file_is_refused_by_the_service(tmp_pa
         line = model._model.write_line("key", model.pending("a").request)
         (tmp_path / "twice.jsonl").write_bytes(line + line)
         with (tmp_path / "twice.jsonl").open("rb") as file_:
-            batch_id = model._model.create(model._model.upload(file_, "twice.jsonl"), "batch-x")
+            batch_id = model._model.create(
+                model._model.upload(file_, "twice.jsonl"), "batch-x", set()
+            )
         status = model._model.poll(batch_id)
     assert status.state == "failed"
     assert "line 2" in status.problem.message and "duplicate_custom_id" in status.problem.codes

@@ -62,6 +62,27 @@ CHAT = {"choices": [{"message": {"content": "yes"}}]}
         ({"prompt_tokens": 90, "completion_tokens": 1, "cached_tokens": 500}, (90, 1, 90)),
         ({"prompt_tokens": 90, "completion_tokens": 1, "prompt_tokens_details": None}, (90, 1, 0)),
         ({"input_tokens": 9, "output_tokens": 2}, (9, 2, 0)),
+        # Anthropic: what is written to its cache, and read from it, is counted apart.
+        (
+            {
+                "input_tokens": 7,
+                "output_tokens": 2,
+                "cache_creation_input_tokens": 100,
+                "cache_read_input_tokens": 2000,
+            },
+            (2107, 2, 2000),
+        ),
+        # LiteLLM in front of it: all of it is in the prompt.
+        (
+            {
+                "prompt_tokens": 2055,
+                "completion_tokens": 2,
+                "total_tokens": 2057,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 2048,
+            },
+            (2055, 2, 2048),
+        ),
     ],
 )
 def test_tokens_are_counted_as_they_are_paid(usage, expected):
