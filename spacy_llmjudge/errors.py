@@ -396,5 +396,4 @@ class Warnings(metaclass=_WithCodes):
     JW951 = "{path}, line {line}: the beginning of an answer that was not confirmed stands there, and is left out. The whole answer behind it counts."
     JW952 = "{n} spans that people confirmed or corrected contradict each other, as they share tokens. None of them is in the reviewed silver, and their tokens are left open."
     JW976 = "{path}: besides entities there are {found}, which are not read."
-    JW976 = "{path}: beside entities there are {found}. Nothing of these is read."
     JW977 = "No worker of the cluster has answered for {seconds:g} s. Other work may hold its cores or GPUs (`ray status` says so), or the model takes long to load."

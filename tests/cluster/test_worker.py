@@ -18,6 +18,8 @@ from spacy_llmjudge.storage import read_texts
 def make_worker(monkeypatch):
     # the ledgers of the process that runs the tests stay its own
     monkeypatch.setattr(room, "use_desk", lambda desk: None)
+    # nor does the code that an earlier test loaded count
+    monkeypatch.setattr("spacy_llmjudge.stages._GIVEN", {})
     before = Path.cwd()
 
     def make(folder, found=None, prepare=lambda: None):

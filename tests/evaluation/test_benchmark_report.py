@@ -118,7 +118,7 @@ def test_what_was_said_of_runs_without_counts_stays_until_they_are_measured_agai
     old = {"dataset": CELL[0], "shots": CELL[1], "llm": CELL[2], "method": "ours", "llm_calls": 300, "seeds": [0, 1, 2], "minus_llm_labels": gain}  # fmt: skip
     found, page = write(tmp_path, runs, [old])
     assert row_of(found, "ours")["minus_llm_labels"] == gain
-    assert "| 70.0 | +3.0 (+2.0 to +4.0) |" in page
+    assert "| 70.0 ± 0.0 | +3.0 (+2.0 to +4.0) |" in page
     for one in runs:
         keep_counts(tmp_path, one, 2)
     assert row_of(write(tmp_path, runs, [old])[0], "ours")["minus_llm_labels"] is None

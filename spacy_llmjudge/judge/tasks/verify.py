@@ -235,11 +235,10 @@ class VerifyTask(SpanTask):
             }
             for start, end in places
         ]
-        rows, verdicts = [], []
-        for candidate, context in zip(group.candidates, contexts):
-            verdicts.append(_order_verdicts(candidate, group))
-            answers = self._make_options(candidate, group)
-            rows.append({"context": context, "label": candidate.label, "answers": answers})
+        rows = [
+            {"context": context, "label": c.label, "answers": self._make_options(c, group)}
+            for c, context in zip(group.candidates, contexts)
+        ]
         # The words of a candidate are as hostile as the text: they stand in its block, and only there.
         also = "".join(part for context in contexts for part in context.values())
         prompt = compile_template(self.prompt_template).render(
@@ -255,7 +254,7 @@ class VerifyTask(SpanTask):
             labels=self.shown["labels"],
             demonstrations=self.demonstrations,
             options=None if self.shown["several"] else LETTERS,
-            verdicts=verdicts,
+            verdicts=[_order_verdicts(c, group) for c in group.candidates],
             sample=group.sample,
         )
 
@@ -393,8 +392,7 @@ def _read_opinion(candidate: Candidate, group: Group, choice: Choice, reply: str
     masses, coverage = read_masses(reply, logprobs, choice.offset)
     if masses is not None:
         masses = {verdicts[letter]: mass for letter, mass in masses.items()}
-    verdict = verdicts[choice.letter]
-    return Opinion(verdict, masses, coverage, choice.chance, choice.correction)
+    return Opinion(verdicts[choice.letter], masses, coverage, choice.chance, choice.correction)
 
 
 def _confidence(candidate: Candidate) -> float:
