@@ -82,6 +82,8 @@ def factories_of(config: Config) -> Iterator[None]:
         return
     names = {component.get("factory", "") for component in components}
     with only_factories(*names):
+        # the first pipeline registers the factories that spaCy brings, and those that are asked for
+        Language()
         is_known = all(map(Language.has_factory, names)) and all(
             name.startswith("spacy.") or registry.has(kind, name)
             for kind, name in _list_functions(config)
