@@ -194,13 +194,15 @@ def test_a_budget_is_never_overshot(nodes, tmp_path):
 
 
 def test_a_pause_that_a_server_asks_for_pauses_both_nodes(nodes, tmp_path, prices):
-    refused = []
+    refused, asked = [], Counter()
 
     def script(request):
-        if request.number >= 30 and not refused:
+        asked[request.prompt.partition(":")[0]] += 1
+        if min(asked["first"], asked["second"]) >= 5 and not refused:
             refused.append(time.monotonic())
             return Answer({}, status=429, headers={"Retry-After": "4"})
-        return Answer(chat("yes"), delay=0.05)
+        # slowly, until the second worker has begun as well
+        return Answer(chat("yes"), delay=0.05 if len(+asked) == 2 else 1.0)
 
     prompts = [f"{half}: prompt {i}" for half in ("first", "second") for i in range(60)]
     with Loopback(script) as server, workers_on(nodes) as cluster:
