@@ -2,7 +2,7 @@
 to ask a registry without a search through all that is installed."""
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Dict, Iterator, Mapping, Tuple
 
 from catalogue import Registry
@@ -76,21 +76,18 @@ def factories_of(config: Config) -> Iterator[None]:
     config (Config): A config of spaCy.
     """
     components = config.get("components", {}).values()
-    if any("source" in component for component in components):
-        # another pipeline is loaded for it, with factories of its own
-        yield
-        return
     names = {component.get("factory", "") for component in components}
-    with only_factories(*names):
-        # the first pipeline registers the factories that spaCy brings, and those that are asked for
-        Language()
-        is_known = all(map(Language.has_factory, names)) and all(
-            name.startswith("spacy.") or registry.has(kind, name)
-            for kind, name in _list_functions(config)
-        )
-        if is_known:
-            yield
-    if not is_known:
+    # for one with a source another pipeline is loaded, with factories of its own
+    is_known = not any("source" in component for component in components)
+    if is_known:
+        with only_factories(*names):
+            # the first pipeline registers the factories that spaCy brings, and those that are asked for
+            Language()
+            is_known = all(map(Language.has_factory, names)) and all(
+                name.startswith("spacy.") or registry.has(kind, name)
+                for kind, name in _list_functions(config)
+            )
+    with only_factories(*names) if is_known else nullcontext():
         yield
 
 

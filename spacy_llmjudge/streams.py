@@ -328,8 +328,9 @@ def find_by_text(
     waiting = Sorter(folder)
     try:
         for doc in docs:
-            place = int(np.searchsorted(known, hash_text(doc.text)))
-            if place < len(known) and known[place] == hash_text(doc.text):
+            hashed = hash_text(doc.text)
+            place = int(np.searchsorted(known, hashed))
+            if place < len(known) and known[place] == hashed:
                 waiting.add(int(first[place]), doc)
         stream = iter(waiting)
         rank, brought = next(stream, _END)

@@ -12,6 +12,7 @@ from typing import Any, Container, Dict, Iterable, Iterator, List, Mapping, Opti
 import numpy as np
 
 from ..numeric import hash_text
+from .spacing import is_blank
 
 
 class _Table(Dict[int, Optional[int]]):
@@ -25,8 +26,6 @@ class _Table(Dict[int, Optional[int]]):
 
 
 _TABLE = _Table()
-# controls and formats, such as a byte order mark
-_UNSEEN = ("Cc", "Cf")
 
 
 def normalise(text: str) -> str:
@@ -42,8 +41,7 @@ def normalise(text: str) -> str:
     True
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    seen = (c for c in folded if not c.isspace() and unicodedata.category(c) not in _UNSEEN)
-    return folded.translate(_TABLE) or "".join(seen)
+    return folded.translate(_TABLE) or "".join(c for c in folded if not is_blank(c))
 
 
 def fold_numbers(text: str) -> str:

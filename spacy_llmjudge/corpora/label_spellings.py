@@ -6,9 +6,7 @@ from typing import Dict, List, Mapping
 
 from ..errors import Warnings
 from .lines import printable
-
-# controls and formats, such as a zero-width space
-_UNSEEN = ("Cc", "Cf")
+from .spacing import is_blank
 
 
 def warn_of_spellings(counts: Mapping[str, int], source: object) -> None:
@@ -41,8 +39,4 @@ def find_spellings(labels: Mapping[str, int]) -> List[List[str]]:
 
 def _fold(label: str) -> str:
     folded = unicodedata.normalize("NFKC", label).casefold()
-    return "".join(c for c in folded if not _makes_no_label(c)) or folded
-
-
-def _makes_no_label(character: str) -> bool:
-    return character.isspace() or character in "-_" or unicodedata.category(character) in _UNSEEN
+    return "".join(c for c in folded if c not in "-_" and not is_blank(c)) or folded

@@ -23,7 +23,15 @@ _SCRIPTS_WITHOUT_SPACES = (
     "TIBETAN",
 )
 
+# controls and formats, such as a byte order mark or a zero-width space
+_UNSEEN = ("Cc", "Cf")
+
 Edges = List[Tuple[int, int]]
+
+
+def is_blank(character: str) -> bool:
+    """RETURNS (bool): Whether nothing can be seen of a character: white space, a control or a format."""
+    return character.isspace() or unicodedata.category(character) in _UNSEEN
 
 
 def join_words(words: Sequence[str], lang: Optional[str]) -> Tuple[str, Tuple[bool, ...]]:

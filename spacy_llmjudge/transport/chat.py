@@ -12,14 +12,18 @@ NO_TOKENS: TokenLists = (None, None)
 _TEXTS = ("text", "output_text")
 # Why a reply ends, as servers call it, in small letters.
 _CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
-_FILTERED: Tuple[str, ...] = (
+_FILTERED = (
     "content_filter",
     "content-filter",
     "safety",
     "prohibited_content",
     "blocklist",
+    "recitation",
+    "spii",
+    "sensitive",
+    "guardrail_intervened",
+    "content_filtered",
 )
-_FILTERED += ("recitation", "spii", "sensitive", "guardrail_intervened", "content_filtered")
 
 
 def make_chat_body(

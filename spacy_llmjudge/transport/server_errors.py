@@ -1,13 +1,21 @@
 """What a server says of an error, in all the shapes that servers say it in."""
 
 from dataclasses import dataclass
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Iterator, List
 
 _MESSAGE_LENGTH = 300
 # Where servers put an error in an object, or its text, the most telling first.
-_PLACES: Tuple[str, ...] = (
-    *("error", "errors", "message", "detail", "details", "msg", "title", "error_description"),
-    *("error_msg", "status_msg"),
+_PLACES = (
+    "error",
+    "errors",
+    "message",
+    "detail",
+    "details",
+    "msg",
+    "title",
+    "error_description",
+    "error_msg",
+    "status_msg",
 )
 _CODES = ("code", "type", "status", "error_type")
 _DEEPEST = 6
