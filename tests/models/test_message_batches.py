@@ -30,6 +30,14 @@ def make(server, path, batch=True, **settings):
     return make_ledger_model(model, path / "ledger.db", prices=path / "prices.json", max_cost=10.0)
 
 
+def run(server, path, *prompts):
+    """A run of its own on the ledger."""
+    model = make(server, path)
+    replies = ask(model, *prompts)
+    model.close()
+    return replies
+
+
 def ask_ahead(model, *prompts):
     """All questions of a run at once, so that several batches are under way."""
     model.ask_ahead(lambda: ([prompt] for prompt in prompts))
@@ -152,9 +160,7 @@ def test_a_batch_whose_making_had_no_answer_is_found_by_what_it_brought(tmp_path
     service = MessageService()
     service.faults["POST /v1/messages/batches"] = [Answer({}, 502)]
     with Loopback(service.answer) as server:
-        model = make(server, tmp_path)
-        assert ask(model, "p", "q") == ["reply to p", "reply to q"]
-        model.close()
+        assert run(server, tmp_path, "p", "q") == ["reply to p", "reply to q"]
     assert len(service.batches) == 1 and service.paid == {"p": 1, "q": 1}
 
 
@@ -211,9 +217,7 @@ def test_a_batch_of_this_run_is_none_that_may_be_another(tmp_path):
 def test_a_server_with_too_much_to_do_has_made_no_batch(tmp_path):
     service = Overloaded(529, 1, foreign=(2,))
     with Loopback(service.answer) as server:
-        model = make(server, tmp_path)
-        assert ask(model, "p", "q") == ["reply to p", "reply to q"]
-        model.close()
+        assert run(server, tmp_path, "p", "q") == ["reply to p", "reply to q"]
     assert len(service.batches) == 2 and service.paid == {"p": 1, "q": 1}
 
 
@@ -226,9 +230,7 @@ def test_results_that_are_not_there_are_waited_for_by_the_next_run(tmp_path):
         with pytest.warns(UserWarning, match="JW313"):
             assert [r.state for r in ask(model, "p", "q")] == ["not_sent"] * 2
         model.close()
-        model = make(server, tmp_path)
-        assert ask(model, "p", "q") == ["reply to p", "reply to q"]
-        model.close()
+        assert run(server, tmp_path, "p", "q") == ["reply to p", "reply to q"]
     assert len(service.batches) == 1 and service.paid == {"p": 1, "q": 1}
 
 
@@ -243,9 +245,7 @@ def test_a_lost_batch_whose_results_are_not_there_is_looked_for_again(tmp_path):
             with pytest.warns(UserWarning, match="JW313"):
                 assert [r.state for r in ask(model, "p", "q")] == ["not_sent"] * 2
             model.close()
-        model = make(server, tmp_path)
-        assert ask(model, "p", "q") == ["reply to p", "reply to q"]
-        model.close()
+        assert run(server, tmp_path, "p", "q") == ["reply to p", "reply to q"]
     assert len(service.batches) == 1 and service.paid == {"p": 1, "q": 1}
 
 
@@ -253,7 +253,5 @@ def test_batches_of_others_are_no_hindrance_unless_they_are_as_large(tmp_path):
     service = MessageService(foreign=(3, 4, 1, 7))
     service.faults["POST /v1/messages/batches"] = [Answer({}, 502)]
     with Loopback(service.answer) as server:
-        model = make(server, tmp_path)
-        assert ask(model, "p", "q") == ["reply to p", "reply to q"]
-        model.close()
+        assert run(server, tmp_path, "p", "q") == ["reply to p", "reply to q"]
     assert service.paid == {"p": 1, "q": 1}
